@@ -1,0 +1,47 @@
+#include "spaces/base/metrics.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace cosearch {
+namespace {
+
+constexpr auto kMin = Direction::minimize;
+constexpr auto kMax = Direction::maximize;
+
+// Sorted by name. A new metric becomes a typed column of the store at the next migration.
+constexpr std::array kMetrics{
+    MetricInfo{"accuracy", kMax, "share of right answers on the held-out search split"},
+    MetricInfo{"area_mm2", kMin, "silicon area"},
+    MetricInfo{"cycles", kMin, "clock cycles of one evaluation"},
+    MetricInfo{"edp_nj_s", kMin, "energy-delay product"},
+    MetricInfo{"energy_uj", kMin, "energy of one evaluation"},
+    MetricInfo{"error", kMin, "1 - accuracy"},
+    MetricInfo{"flash_bytes", kMin, "weights, constants and code in flash"},
+    MetricInfo{"latency_ms", kMin, "time of one evaluation"},
+    MetricInfo{"macs", kMin, "multiply-accumulates of one evaluation"},
+    MetricInfo{"params", kMin, "trainable scalars of the network"},
+    MetricInfo{"power_mw", kMin, "energy / latency"},
+    MetricInfo{"predicted_error", kMin, "error that the screening predictor expected"},
+    MetricInfo{"sram_bytes", kMin, "peak of activations and scratch in on-chip memory"},
+    MetricInfo{"test_accuracy", kMax, "share of right answers on the test set; final networks only"},
+    MetricInfo{"traffic_bytes", kMin, "bytes to and from external memory"},
+    MetricInfo{"train_loss", kMin, "mean training loss of the last epoch"},
+    MetricInfo{"utilization", kMax, "useful work / peak work"},
+};
+static_assert(std::ranges::is_sorted(kMetrics, {}, &MetricInfo::name), "find_metric searches by bisection");
+
+}  // namespace
+
+std::span<const MetricInfo> metric_registry() { return kMetrics; }
+
+std::optional<MetricInfo> find_metric(std::string_view name) {
+  const auto* const found = std::lower_bound(kMetrics.begin(), kMetrics.end(), name,
+                                             [](const MetricInfo& m, std::string_view n) { return m.name < n; });
+  if (found == kMetrics.end() || found->name != name) {
+    return std::nullopt;
+  }
+  return *found;
+}
+
+}  // namespace cosearch

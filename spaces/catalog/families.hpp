@@ -1,0 +1,79 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "spaces/graph/graph.hpp"
+
+/// Families of networks: plain descriptions and the graphs that they mean. The spaces decode into these, and the
+/// reference networks are members of them.
+namespace cosearch::catalog {
+
+/// One inverted residual block (Sandler et al., "MobileNetV2", CVPR 2018): pointwise expansion (absent when expansion
+/// is 1), depthwise convolution, linear projection; a residual Add where stride is 1 and the channels agree.
+struct InvertedResidual {
+  std::int64_t out_channels = 8;
+  std::int64_t kernel = 3;
+  std::int64_t stride = 1;
+  std::int64_t expansion = 6;
+};
+
+struct MobileNetV2 {
+  graph::Shape input;
+  std::int64_t classes = 10;
+  std::int64_t stem_width = 16;  ///< 3 x 3, stride 2
+  std::vector<std::vector<InvertedResidual>> stages;
+  std::int64_t last_width = 128;  ///< 1 x 1 before the pooling
+};
+/// ReLU6, symmetric padding. Weighted nodes: `stem`, `stages.S.blocks.B.{expand,depthwise,project}`, `last`,
+/// `classifier`.
+[[nodiscard]] graph::NetworkGraph build(const std::string& name, const MobileNetV2& net);
+
+/// A vision transformer with pre-norm blocks and the mean over tokens before the head (Dosovitskiy et al., "An image is
+/// worth 16x16 words", ICLR 2021; no class token). The head dimension is fixed, as in AutoFormer, so that heads and
+/// embedding vary independently in shared weights.
+struct VisionTransformer {
+  graph::Shape input;
+  std::int64_t classes = 10;
+  std::int64_t patch = 4;
+  std::int64_t padding = 0;  ///< zeros on all sides, so that the patches fit
+  std::int64_t embed_dim = 64;
+  std::int64_t depth = 4;
+  std::int64_t heads = 4;
+  std::int64_t head_dim = 16;
+  double mlp_ratio = 2.0;   ///< the hidden width is rounded to a multiple of 8
+  double rank_ratio = 1.0;  ///< below 1, the layers of the blocks are two of rank max(1, int(ratio * min(in, out)))
+};
+/// Weighted nodes: `patch_embed`, `position_embed`, `blocks.N.{norm1,attn.qkv,attn.proj,norm2,mlp.fc1,mlp.fc2}`,
+/// `norm`, `head`; low-rank layers are `<layer>.a` and `<layer>.b`.
+[[nodiscard]] graph::NetworkGraph build(const std::string& name, const VisionTransformer& net);
+
+/// DS-CNN (Zhang et al., "Hello Edge: keyword spotting on microcontrollers", 2017): a convolution and `depth`
+/// depthwise-separable blocks of one width; TensorFlow's SAME padding.
+struct DepthwiseSeparableCnn {
+  graph::Shape input;
+  std::int64_t classes = 10;
+  std::int64_t kernel_h = 3, kernel_w = 3;  ///< of the first convolution
+  std::int64_t stride = 2;                  ///< of the first convolution
+  std::int64_t width = 64;
+  std::int64_t depth = 4;
+};
+/// Weighted nodes: `stem`, `blocks.N.{depthwise,pointwise}`, `classifier`.
+[[nodiscard]] graph::NetworkGraph build(const std::string& name, const DepthwiseSeparableCnn& net);
+
+/// A CIFAR-style residual network of three stages (He et al., "Deep residual learning for image recognition", CVPR
+/// 2016, section 4.2) as in MLPerf Tiny: the second and third stage halve the image, and a 1 x 1 convolution with bias
+/// is on the shortcut where shapes change; TensorFlow's SAME padding.
+struct ResNet {
+  graph::Shape input;
+  std::int64_t classes = 10;
+  std::int64_t stem_stride = 1;
+  std::array<std::int64_t, 3> widths{16, 32, 64};  ///< the first is the stem's too
+  std::array<std::int64_t, 3> depths{1, 1, 1};     ///< blocks
+};
+/// Weighted nodes: `stem`, `stages.S.blocks.B.{conv1,conv2,shortcut}`, `classifier`.
+[[nodiscard]] graph::NetworkGraph build(const std::string& name, const ResNet& net);
+
+}  // namespace cosearch::catalog

@@ -1,0 +1,41 @@
+#include "spaces/catalog/registry.hpp"
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "spaces/base/config_error.hpp"
+#include "spaces/catalog/spaces.hpp"
+
+namespace cosearch {
+namespace {
+
+constexpr std::array kSpaces{
+    SpaceEntry{"custom", "parameters and a network template declared in the config", &catalog::make_custom},
+    SpaceEntry{"ds_cnn", "depthwise-separable CNNs around MLPerf Tiny's DS-CNN", &catalog::make_ds_cnn},
+    SpaceEntry{"hybrid", "a family gene chooses between mobile_cnn and vit", &catalog::make_hybrid},
+    SpaceEntry{"mobile_cnn", "inverted residuals: resolution, stage depth and width, kernels, expansion",
+               &catalog::make_mobile_cnn},
+    SpaceEntry{"resnet8", "residual CNNs around MLPerf Tiny's ResNet8", &catalog::make_resnet8},
+    SpaceEntry{"vit", "vision transformers: patch, width, depth, heads, MLP ratio, low rank", &catalog::make_vit},
+};
+
+}  // namespace
+
+std::span<const SpaceEntry> space_registry() { return kSpaces; }
+
+std::unique_ptr<SearchSpace> make_space(const std::string& name, const nlohmann::json& options, const TaskShape& task) {
+  std::vector<std::string> known;
+  for (const SpaceEntry& entry : kSpaces) {
+    if (entry.name == name) {
+      try {
+        return entry.make(options, task);
+      } catch (const ConfigError& error) {
+        throw error.below("/space");
+      }
+    }
+    known.emplace_back(entry.name);
+  }
+  throw ConfigError("/space/name", unknown_name(name, known));
+}
+
+}  // namespace cosearch

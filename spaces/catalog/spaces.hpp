@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "spaces/space/search_space.hpp"
+
+/// The spaces of the catalogue, see SpaceEntry::make. Places of errors are relative to the space's part of the config.
+namespace cosearch::catalog {
+
+/// Inverted residuals in three stages; genes `resolution`, `stem.width`, `stages.S.{depth,width,kernel,expansion}`,
+/// `last.width`. A stage of depth 0 is left out.
+[[nodiscard]] std::unique_ptr<SearchSpace> make_mobile_cnn(const nlohmann::json& options, const TaskShape& task);
+/// Vision transformers; genes `patch`, `embed_dim`, `depth`, `heads`, `mlp_ratio`, `low_rank` (1: dense layers).
+[[nodiscard]] std::unique_ptr<SearchSpace> make_vit(const nlohmann::json& options, const TaskShape& task);
+/// Either of the two: gene `family` in {cnn, vit}, and their genes as `cnn.*` and `vit.*`. Networks and their weights'
+/// names are those of the two spaces, so a network found here is the same network there.
+[[nodiscard]] std::unique_ptr<SearchSpace> make_hybrid(const nlohmann::json& options, const TaskShape& task);
+/// Depthwise-separable CNNs; genes `stem.kernel_h`, `stem.kernel_w`, `width`, `depth`.
+[[nodiscard]] std::unique_ptr<SearchSpace> make_ds_cnn(const nlohmann::json& options, const TaskShape& task);
+/// Residual networks around ResNet8; genes `stem.stride`, `stages.S.{width,depth}`.
+[[nodiscard]] std::unique_ptr<SearchSpace> make_resnet8(const nlohmann::json& options, const TaskShape& task);
+
+/// Parameters and a network template from the config:
+///
+///   "params": [{"name": "width", "choices": [8, 16, 32]},             numbers or strings
+///              {"name": "depth", "min": 0, "max": 4, "step": 1},      integers; step 1 unless given
+///              {"name": "ratio", "min": 0.1, "max": 1, "real": true, "logarithmic": true},
+///              {"name": "kernel", "choices": [3, 5], "active_when": {"depth": [1, 2, 3, 4]}}],
+///   "input": [28, 28, 1],                                             the task's sample shape unless given
+///   "template": [
+///     {"name": "stem", "op": "conv2d", "out_channels": "$width", "kernel_h": 3, "kernel_w": 3, "padding": "same"},
+///     {"repeat": "$depth", "index": "i", "nodes": [
+///       {"name": "blocks.{$i}.conv", "op": "conv2d", ...},
+///       {"name": "blocks.{$i}.add", "op": "add", "inputs": ["@previous", "@group"], "when": "$i > 0"}]},
+///     ...]
+///
+/// Nodes are those of the graph's JSON form. In every field a string with a `$` is an expression (see Expression) over
+/// the genes, the indices of repeats around it, `$classes`, `$sample.height`, `$sample.width` and `$sample.channels`;
+/// results of reals that are whole numbers count as integers. In names and inputs, expressions stand in braces.
+/// `inputs` is the node before, `@previous`, unless given; `@group` is the node before this repetition of the group.
+/// `padding` may be "same" (TensorFlow's) or "symmetric". `repeat` (default 1) and `when` (default 1) belong to nodes
+/// and groups; `when` sees the index. The last node is the output and must have the shape (classes).
+///
+/// At construction every expression is parsed and its variables are looked up; all corners and either all genomes or,
+/// where there are more than a few hundred, a fixed sample of them are decoded. @throws ConfigError there, and from
+/// `decode` for a genome outside the sample whose network is wrong. `corners` holds, for each combination of string
+/// choices, the genomes with all numbers at their lower and at their upper ends.
+[[nodiscard]] std::unique_ptr<SearchSpace> make_custom(const nlohmann::json& options, const TaskShape& task);
+
+}  // namespace cosearch::catalog

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "spaces/graph/graph.hpp"
+
+/// A naive forward pass of every operator in double precision, written from the definitions: no workload, no
+/// interpreter, no trainer, no shape inference of the code under test. What lowerings, kernels and gradients are
+/// compared with.
+namespace cosearch::oracle {
+
+/// A batch of samples, row-major: (batch, sample shape...).
+struct Batch {
+  graph::Shape shape;  ///< of one sample
+  std::vector<double> values;
+};
+
+struct Forward {
+  /// Output of every node by its name, that of the Input included.
+  std::map<std::string, Batch> nodes;
+  /// In training mode the new running statistics of batch norms by their weights' names: (1 - momentum) * old +
+  /// momentum * batch, the variance divided by the number of positions (not that minus one).
+  std::map<std::string, std::vector<double>> states;
+};
+
+/// Weights and states by WeightSpec name, row-major; every one that the graph's operators use must be there.
+using Weights = std::map<std::string, std::vector<double>>;
+
+/// `input` is (batch, input shape...). `training` makes batch norms use the statistics of the batch.
+[[nodiscard]] Forward forward(const graph::NetworkGraph& graph, const Weights& weights,
+                              const std::vector<double>& input, std::int64_t batch, bool training);
+
+/// Normal random numbers, deviation 1, for the given seed and stream.
+[[nodiscard]] std::vector<double> random_values(std::int64_t count, std::uint64_t seed, std::uint64_t stream);
+/// Random weights and states of a graph: normal with a deviation of 0.5 around 0 (around 1 for scales); running
+/// variances between 0.5 and 1.5.
+[[nodiscard]] Weights random_weights(const graph::NetworkGraph& graph, std::uint64_t seed);
+
+}  // namespace cosearch::oracle

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+
+#include "spaces/graph/graph.hpp"
+
+/// Small random networks for tests: every operator with all its options.
+namespace cosearch::oracle {
+
+/// Number of operators, the Input (index 0) included: `for (kind = 1; kind < kOperatorKinds; ++kind)` meets each one.
+inline constexpr std::size_t kOperatorKinds = std::variant_size_v<graph::Op>;
+
+/// Input and one node `op` whose operator is alternative `kind` of graph::Op, drawn by `seed`. Two-input operators
+/// read the Input twice. With `behind_weights` a trainable node `before` stands between the two (a 1 x 1 depthwise
+/// convolution with bias, a position embedding or a linear map), so that a training step needs the gradient by the
+/// operator's input. A kind that this function does not know throws std::logic_error.
+[[nodiscard]] graph::NetworkGraph random_operator(std::size_t kind, std::uint64_t seed, bool behind_weights = false);
+
+/// A residual network of all image operators on an 8 x 8 x 2 image with 3 classes.
+[[nodiscard]] graph::NetworkGraph small_residual_network();
+/// A transformer of one block on a 6 x 6 x 2 image with 3 classes.
+[[nodiscard]] graph::NetworkGraph small_transformer();
+
+}  // namespace cosearch::oracle

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+/// Options with which every entry of the space registry can be made.
+namespace cosearch::testing {
+
+/// A plain CNN with optional residual blocks and a string gene.
+inline nlohmann::json custom_cnn() {
+  return nlohmann::json::parse(R"json({
+    "params": [
+      {"name": "width", "choices": [8, 16, 32]},
+      {"name": "depth", "min": 0, "max": 3},
+      {"name": "kernel", "choices": [3, 5], "active_when": {"depth": [1, 2, 3]}},
+      {"name": "activation", "choices": ["relu", "hard_swish"]}
+    ],
+    "template": [
+      {"name": "stem", "op": "conv2d", "out_channels": "$width", "kernel_h": 3, "kernel_w": 3, "stride": 2,
+       "padding": "same"},
+      {"name": "stem.bn", "op": "batch_norm"},
+      {"name": "stem.act", "op": "activation", "kind": "$activation"},
+      {"repeat": "$depth", "index": "i", "nodes": [
+        {"name": "blocks.{$i}.depthwise", "op": "conv2d", "out_channels": "$width", "kernel_h": "$kernel",
+         "kernel_w": "$kernel", "groups": "$width", "padding": "symmetric"},
+        {"name": "blocks.{$i}.pointwise", "op": "conv2d", "out_channels": "$width", "kernel_h": 1, "kernel_w": 1},
+        {"name": "blocks.{$i}.bn", "op": "batch_norm"},
+        {"name": "blocks.{$i}.add", "op": "add", "inputs": ["@previous", "@group"]},
+        {"name": "blocks.{$i}.act", "op": "activation", "kind": "$activation"}
+      ]},
+      {"name": "pool", "op": "global_average_pool"},
+      {"name": "classifier", "op": "linear", "out_factors": ["$classes"]}
+    ]
+  })json");
+}
+
+inline nlohmann::json example_options(const std::string& space) {
+  return space == "custom" ? custom_cnn() : nlohmann::json::object();
+}
+
+}  // namespace cosearch::testing

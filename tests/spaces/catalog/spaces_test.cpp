@@ -1,0 +1,200 @@
+#include "spaces/catalog/spaces.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "spaces/catalog/networks.hpp"
+
+namespace cosearch {
+namespace {
+
+using graph::NetworkGraph;
+using nlohmann::json;
+
+TaskShape fashion() { return {{28, 28, 1}, 10}; }
+
+NetworkGraph decode(const SearchSpace& space, const json& genes) {
+  return std::get<NetworkGraph>(space.decode(space.params().from_json(genes)));
+}
+
+const graph::Node& node(const NetworkGraph& net, const std::string& name) {
+  const auto at =
+      std::find_if(net.nodes.begin(), net.nodes.end(), [&](const graph::Node& n) { return n.name == name; });
+  if (at == net.nodes.end()) {
+    throw std::runtime_error("no node " + name);
+  }
+  return *at;
+}
+
+bool has(const NetworkGraph& net, const std::string& name) {
+  return std::any_of(net.nodes.begin(), net.nodes.end(), [&](const graph::Node& n) { return n.name == name; });
+}
+
+graph::Shape shape_of(const NetworkGraph& net, const std::string& name) {
+  const auto shapes = graph::infer_shapes(net).value();
+  return shapes[static_cast<std::size_t>(&node(net, name) - net.nodes.data())];
+}
+
+TEST(MobileCnn, GenesMeanWhatTheirNamesSay) {
+  const auto space = catalog::make_mobile_cnn(json::object(), fashion());
+  const NetworkGraph net = decode(*space, {{"resolution", 24},
+                                           {"stem.width", 16},
+                                           {"stages.0.depth", 2},
+                                           {"stages.0.width", 16},
+                                           {"stages.0.kernel", 5},
+                                           {"stages.0.expansion", 4},
+                                           {"stages.1.depth", 1},
+                                           {"stages.1.width", 40},
+                                           {"stages.1.kernel", 7},
+                                           {"stages.1.expansion", 1},
+                                           {"last.width", 128}});
+  EXPECT_EQ(shape_of(net, "input"), (graph::Shape{24, 24, 1}));
+  EXPECT_EQ(shape_of(net, "stem"), (graph::Shape{12, 12, 16}));
+  EXPECT_EQ(shape_of(net, "stages.0.blocks.1.expand"), (graph::Shape{12, 12, 64}));
+  EXPECT_EQ(std::get<graph::Conv2d>(node(net, "stages.0.blocks.0.depthwise").op).kernel_h, 5);
+  EXPECT_TRUE(has(net, "stages.0.blocks.0.add")) << "stem and stage have one width";
+  EXPECT_TRUE(has(net, "stages.0.blocks.1.add"));
+  EXPECT_FALSE(has(net, "stages.1.blocks.0.expand")) << "expansion 1 needs none";
+  EXPECT_EQ(shape_of(net, "stages.1.blocks.0.project"), (graph::Shape{6, 6, 40}));
+  EXPECT_FALSE(has(net, "stages.1.blocks.0.add")) << "the stage halves the image";
+  EXPECT_FALSE(has(net, "stages.2.blocks.0.depthwise")) << "depth 0 leaves the stage out";
+  EXPECT_EQ(shape_of(net, "last"), (graph::Shape{6, 6, 128}));
+  const graph::Activation activation = std::get<graph::Activation>(node(net, "stem.act").op);
+  EXPECT_EQ(activation.kind, graph::ActivationKind::relu6);
+  // Projections are linear: batch norm, then at most the residual sum.
+  EXPECT_FALSE(has(net, "stages.0.blocks.0.project.act"));
+}
+
+TEST(MobileCnn, MacsMatchAHandCount) {
+  const auto space = catalog::make_mobile_cnn(json::object(), fashion());
+  // resolution 16, stem 8, no first stage, one 3 x 3 block of 16 channels without expansion, last 64.
+  const NetworkGraph net = decode(*space, {{"resolution", 16}, {"stages.0.depth", 0}, {"stages.1.depth", 1}});
+  const std::int64_t stem = 4608;   // 8 x 8 x 8 x 9
+  const std::int64_t block = 3200;  // 4 x 4 x (8 x 9 + 8 x 16)
+  const std::int64_t last = 16384;  // 4 x 4 x 16 x 64
+  EXPECT_EQ(graph::total_counts(net).macs, stem + block + last + 640);
+}
+
+TEST(MobileCnn, ResolutionsScaleWithTheSampleAndHoldItsOwnSize) {
+  for (const auto& [side, expected] : std::vector<std::pair<std::int64_t, std::vector<std::int64_t>>>{
+           {28, {16, 20, 24, 28, 32}}, {64, {36, 44, 56, 64, 72}}, {16, {8, 12, 16, 20}}}) {
+    const auto space = catalog::make_mobile_cnn(json::object(), {{side, side, 3}, 10});
+    std::vector<std::int64_t> values;
+    for (const GeneValue& value : std::get<Choices>(space->params().params()[0].domain).values) {
+      values.push_back(std::get<std::int64_t>(value));
+    }
+    EXPECT_EQ(values, expected) << side;
+  }
+}
+
+TEST(Vit, GenesMeanWhatTheirNamesSay) {
+  const auto space = catalog::make_vit(json::object(), fashion());
+  const NetworkGraph net = decode(
+      *space, {{"patch", 7}, {"embed_dim", 48}, {"depth", 2}, {"heads", 3}, {"mlp_ratio", 1.5}, {"low_rank", 1}});
+  EXPECT_EQ(shape_of(net, "patch_embed"), (graph::Shape{16, 48}));
+  EXPECT_EQ(shape_of(net, "blocks.1.attn.qkv"), (graph::Shape{16, 144}));
+  EXPECT_EQ(shape_of(net, "blocks.1.attn.proj"), (graph::Shape{16, 48}));
+  EXPECT_EQ(shape_of(net, "blocks.1.mlp.fc1"), (graph::Shape{16, 72}));
+  EXPECT_EQ(std::get<graph::MultiHeadAttention>(node(net, "blocks.0.attn.heads").op).heads, 3);
+  EXPECT_FALSE(has(net, "blocks.2.norm1"));
+  EXPECT_EQ(shape_of(net, "pool"), (graph::Shape{48}));
+}
+
+TEST(Vit, LowRankSplitsEveryLayerOfTheBlocks) {
+  const auto space = catalog::make_vit(json::object(), fashion());
+  const json genes{{"patch", 4}, {"embed_dim", 64}, {"depth", 1}, {"heads", 2}, {"mlp_ratio", 3}, {"low_rank", 0.25}};
+  const NetworkGraph net = decode(*space, genes);
+  EXPECT_FALSE(has(net, "blocks.0.attn.qkv"));
+  EXPECT_EQ(shape_of(net, "blocks.0.attn.qkv.a").back(), 16) << "a quarter of min(64, 96)";
+  EXPECT_EQ(shape_of(net, "blocks.0.attn.qkv.b").back(), 96);
+  EXPECT_EQ(shape_of(net, "blocks.0.attn.proj.a").back(), 8) << "a quarter of min(32, 64)";
+  EXPECT_EQ(shape_of(net, "blocks.0.mlp.fc1.a").back(), 16);
+  EXPECT_EQ(shape_of(net, "blocks.0.mlp.fc2.a").back(), 16);
+  EXPECT_TRUE(has(net, "head")) << "the head stays dense";
+}
+
+TEST(Vit, PatchesCoverTheWholeImage) {
+  const auto space = catalog::make_vit(json::object(), fashion());
+  std::vector<std::int64_t> patches;
+  for (const GeneValue& value : std::get<Choices>(space->params().params()[0].domain).values) {
+    const std::int64_t patch = std::get<std::int64_t>(value);
+    patches.push_back(patch);
+    const NetworkGraph net = decode(*space, {{"patch", patch}});
+    const auto embed = std::get<graph::PatchEmbed>(node(net, "patch_embed").op);
+    EXPECT_EQ((28 + 2 * embed.padding) % patch, 0);
+    EXPECT_EQ(shape_of(net, "input"), (graph::Shape{28, 28, 1})) << "no resizing where padding will do";
+  }
+  EXPECT_EQ(patches, (std::vector<std::int64_t>{4, 5, 6, 7, 10}));
+}
+
+TEST(Hybrid, ItsNetworksAreThoseOfTheTwoSpaces) {
+  const auto hybrid = catalog::make_hybrid(json::object(), fashion());
+  const auto cnn = catalog::make_mobile_cnn(json::object(), fashion());
+  const auto vit = catalog::make_vit(json::object(), fashion());
+  EXPECT_EQ(hybrid->params().count(), *cnn->params().count() + *vit->params().count());
+  for (const auto& [family, space] : {std::pair{"cnn", cnn.get()}, std::pair{"vit", vit.get()}}) {
+    for (std::uint64_t i = 0; i < 50; ++i) {
+      RngStream rng(1, Purpose::test, i);
+      const Genome part = space->params().sample(rng);
+      json genes{{"family", family}};
+      const json values = space->params().to_json(part);
+      for (const auto& [name, value] : values.items()) {
+        genes[std::string(family) + "." + name] = value;
+      }
+      EXPECT_EQ(decode(*hybrid, genes), std::get<NetworkGraph>(space->decode(part)));
+    }
+  }
+}
+
+TEST(Hybrid, TheFamiliesShareNoWeight) {
+  const auto hybrid = catalog::make_hybrid(json::object(), fashion());
+  std::set<std::string> weights[2];
+  for (const Genome& corner : hybrid->corners()) {
+    for (const graph::WeightSpec& weight : graph::weights(std::get<NetworkGraph>(hybrid->decode(corner)))) {
+      weights[hybrid->params().text(corner, "family") == "cnn" ? 0 : 1].insert(weight.name);
+    }
+  }
+  for (const std::string& name : weights[0]) {
+    EXPECT_FALSE(weights[1].contains(name)) << name;
+  }
+}
+
+TEST(DsCnn, TheKeywordSpottingReferenceIsAMember) {
+  const auto space = catalog::make_ds_cnn(json::object(), {{49, 10, 1}, 12});
+  const NetworkGraph net = decode(*space, {{"stem.kernel_h", 10}, {"stem.kernel_w", 4}, {"width", 64}, {"depth", 4}});
+  EXPECT_EQ(graph::hash(net), graph::hash(make_network("ds_cnn")));
+}
+
+TEST(ResNet8, TheImageClassificationReferenceIsAMember) {
+  const auto space = catalog::make_resnet8(json::object(), {{32, 32, 3}, 10});
+  const NetworkGraph net = decode(*space, {{"stem.stride", 1},
+                                           {"stages.0.width", 16},
+                                           {"stages.0.depth", 1},
+                                           {"stages.1.width", 32},
+                                           {"stages.1.depth", 1},
+                                           {"stages.2.width", 64},
+                                           {"stages.2.depth", 1}});
+  EXPECT_EQ(graph::hash(net), graph::hash(make_network("resnet8")));
+}
+
+/// What the quickstart needs: networks from far below 0.2 MMAC to above 8 MMAC, most of them small.
+TEST(Catalogue, FashionMnistSpacesReachFromTinyToLarge) {
+  for (auto* make : {&catalog::make_mobile_cnn, &catalog::make_vit, &catalog::make_ds_cnn}) {
+    const auto space = make(json::object(), fashion());
+    std::vector<std::int64_t> macs;
+    for (std::uint64_t i = 0; i < 400; ++i) {
+      RngStream rng(1, Purpose::test, i);
+      macs.push_back(graph::total_counts(std::get<NetworkGraph>(space->decode(space->params().sample(rng)))).macs);
+    }
+    std::sort(macs.begin(), macs.end());
+    EXPECT_LT(macs.front(), 200'000);
+    EXPECT_GT(macs.back(), 8'000'000);
+    EXPECT_LT(macs[200], 3'000'000);
+  }
+}
+
+}  // namespace
+}  // namespace cosearch
