@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "spaces/space/genome.hpp"
+
+namespace cosearch {
+
+/// Which genomes were proposed, and where new ones come from: what every algorithm needs to propose none twice.
+/// Answers depend only on the set of proposed genomes and the given stream.
+class FreshGenomes {
+ public:
+  /// `params` outlives the object. `initial`: canonical and legal; aborts otherwise.
+  FreshGenomes(const ParamSet& params, std::vector<Genome> initial);
+
+  /// Proposed so far.
+  [[nodiscard]] std::size_t proposed() const noexcept { return proposed_.size(); }
+  [[nodiscard]] bool is_fresh(const Genome& genome) const { return !proposed_.contains(genome); }
+  void add(const Genome& genome);
+
+  /// The next of the initial genomes that is fresh.
+  [[nodiscard]] std::optional<Genome> next_initial();
+  /// A fresh random genome: by sampling, and where that meets known ones again and again, one of those that an
+  /// enumeration finds left. Nothing when the space is exhausted.
+  [[nodiscard]] std::optional<Genome> sample(RngStream& rng);
+
+ private:
+  struct GenomeHash {
+    std::size_t operator()(const Genome& genome) const { return static_cast<std::size_t>(hash(genome)); }
+  };
+  [[nodiscard]] std::optional<Genome> pick_remaining(RngStream& rng);
+  /// Drops the proposed ones from `remaining_`, which is filled first, or anew when the whole space is too large for
+  /// it.
+  void update_remaining(std::size_t count);
+
+  const ParamSet& params_;
+  std::vector<Genome> initial_;
+  std::size_t initial_used_ = 0;
+  std::unordered_set<Genome, GenomeHash> proposed_;  ///< for look-ups only, never iterated
+  std::vector<Genome> remaining_;                    ///< in the order of the enumeration
+  bool enumerated_all_ = false;
+};
+
+}  // namespace cosearch

@@ -1,0 +1,54 @@
+#include "search/random.hpp"
+
+#include <utility>
+
+#include "search/fresh_genomes.hpp"
+#include "search/options.hpp"
+#include "spaces/base/check.hpp"
+
+namespace cosearch {
+namespace {
+
+class Random final : public SearchAlgorithm {
+ public:
+  explicit Random(const AlgorithmContext& context)
+      : seed_(context.seed), fidelity_(context.fidelity), fresh_(*context.params, context.initial) {}
+
+  std::vector<Proposal> ask(std::size_t n) override {
+    std::vector<Proposal> proposals;
+    while (proposals.size() < n) {
+      auto genome = fresh_.next_initial();
+      if (!genome) {
+        RngStream rng{seed_, Purpose::sample, fresh_.proposed()};
+        genome = fresh_.sample(rng);
+      }
+      if (!genome) {
+        break;  // the space is exhausted
+      }
+      fresh_.add(*genome);
+      proposals.push_back({std::move(*genome), fidelity_, std::nullopt});
+    }
+    return proposals;
+  }
+
+  void tell(std::span<const Trial> trials) override {
+    for (const Trial& trial : trials) {
+      fresh_.add(trial.proposal.genome);  // a replayed trial was never asked of this instance
+    }
+  }
+
+ private:
+  std::uint64_t seed_;
+  Fidelity fidelity_;
+  FreshGenomes fresh_;
+};
+
+}  // namespace
+
+std::unique_ptr<SearchAlgorithm> make_random(const nlohmann::json& options, const AlgorithmContext& context) {
+  COSEARCH_CHECK(context.params != nullptr, "an algorithm needs parameters");
+  OptionReader{options}.finish();
+  return std::make_unique<Random>(context);
+}
+
+}  // namespace cosearch
