@@ -1,0 +1,118 @@
+#include "hwmodels/job_graph.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "spaces/base/check.hpp"
+
+namespace cosearch {
+namespace {
+
+bool* bias_of(graph::Op& op) {
+  if (auto* conv = std::get_if<graph::Conv2d>(&op)) {
+    return &conv->bias;
+  }
+  auto* linear = std::get_if<graph::Linear>(&op);
+  return linear != nullptr ? &linear->bias : nullptr;
+}
+
+bool is_linear_map(const graph::Op& op) {
+  return std::holds_alternative<graph::Conv2d>(op) || std::holds_alternative<graph::Linear>(op) ||
+         std::holds_alternative<graph::PatchEmbed>(op);
+}
+
+}  // namespace
+
+graph::NetworkGraph job_graph(const Job& job) {
+  const auto& whole = std::get<graph::NetworkGraph>(job.model);
+  if (job.tasks.empty()) {
+    return whole;
+  }
+  std::vector<bool> needed(whole.nodes.size(), false);
+  needed[0] = true;  // the Input
+  std::vector<int> outputs;
+  for (const int task : job.tasks) {
+    COSEARCH_CHECK(task >= 0 && task < static_cast<int>(whole.outputs.size()), "a task that the network does not have");
+    outputs.push_back(whole.outputs[static_cast<std::size_t>(task)]);
+    needed[static_cast<std::size_t>(outputs.back())] = true;
+  }
+  for (std::size_t i = whole.nodes.size(); i-- > 0;) {
+    if (needed[i]) {
+      for (const int input : whole.nodes[i].inputs) {
+        needed[static_cast<std::size_t>(input)] = true;
+      }
+    }
+  }
+  graph::NetworkGraph part{whole.name, {}, {}};
+  std::vector<int> index(whole.nodes.size(), -1);
+  for (std::size_t i = 0; i < whole.nodes.size(); ++i) {
+    if (!needed[i]) {
+      continue;
+    }
+    graph::Node node = whole.nodes[i];
+    for (int& input : node.inputs) {
+      input = index[static_cast<std::size_t>(input)];
+    }
+    index[i] = static_cast<int>(part.nodes.size());
+    part.nodes.push_back(std::move(node));
+  }
+  for (const int output : outputs) {
+    part.outputs.push_back(index[static_cast<std::size_t>(output)]);
+  }
+  return part;
+}
+
+graph::NetworkGraph fold_batch_norms(const graph::NetworkGraph& network) {
+  std::vector<int> readers(network.nodes.size(), 0);
+  for (const graph::Node& node : network.nodes) {
+    for (const int input : node.inputs) {
+      ++readers[static_cast<std::size_t>(input)];
+    }
+  }
+  for (const int output : network.outputs) {
+    ++readers[static_cast<std::size_t>(output)];
+  }
+  graph::NetworkGraph folded{network.name, {}, {}};
+  std::vector<int> index(network.nodes.size(), -1);
+  for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+    graph::Node node = network.nodes[i];
+    if (std::holds_alternative<graph::BatchNorm>(node.op)) {
+      const auto input = static_cast<std::size_t>(node.inputs[0]);
+      if (is_linear_map(network.nodes[input].op) && readers[input] == 1) {
+        index[i] = index[input];
+        if (bool* bias = bias_of(folded.nodes[static_cast<std::size_t>(index[i])].op)) {
+          *bias = true;
+        }
+        continue;
+      }
+    }
+    for (int& input : node.inputs) {
+      input = index[static_cast<std::size_t>(input)];
+    }
+    index[i] = static_cast<int>(folded.nodes.size());
+    folded.nodes.push_back(std::move(node));
+  }
+  for (const int output : network.outputs) {
+    folded.outputs.push_back(index[static_cast<std::size_t>(output)]);
+  }
+  return folded;
+}
+
+Expected<JobWorkload, Infeasible> job_workload(const Job& job) {
+  if (job.batch < 1) {
+    return Unexpected{Infeasible{{{"batch", 1.0, static_cast<double>(job.batch)}}, "the batch must be positive"}};
+  }
+  graph::NetworkGraph network = job_graph(job);
+  const Expected<std::vector<graph::Shape>, std::string> shapes = graph::infer_shapes(network);
+  if (!shapes) {
+    return Unexpected{Infeasible{{}, "the network is malformed: " + shapes.error()}};
+  }
+  JobWorkload result;
+  result.params = static_cast<double>(graph::total_counts(network).parameters);
+  result.graph = job.phase == graph::Phase::inference ? fold_batch_norms(network) : std::move(network);
+  result.workload = graph::lower(result.graph, job.phase, job.batch, job.types);
+  return result;
+}
+
+}  // namespace cosearch

@@ -1,0 +1,80 @@
+#include "hwmodels/layers.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace cosearch {
+
+std::vector<EinsumRun> einsum_runs(const JobWorkload& job) {
+  std::map<std::string, std::string> kinds;
+  for (const graph::Node& node : job.graph.nodes) {
+    kinds[node.name] = graph::kind_name(node.op);
+  }
+  std::vector<EinsumRun> runs;
+  std::map<std::string, int> seen;
+  const std::vector<ir::Einsum>& einsums = job.workload.einsums;
+  for (std::size_t i = 0; i < einsums.size(); ++i) {
+    if (i > 0 && einsums[i].source == einsums[i - 1].source) {
+      runs.back().end = i + 1;
+      continue;
+    }
+    const int occurrence = ++seen[einsums[i].source];
+    const std::string suffix = occurrence > 1 ? "#" + std::to_string(occurrence) : "";
+    runs.push_back({einsums[i].source + suffix, kinds[einsums[i].source], i, i + 1});
+  }
+  return runs;
+}
+
+std::int64_t touched_elements(const ir::Workload& workload, const ir::Einsum& einsum, const ir::Access& access) {
+  std::vector<std::int64_t> tile;
+  for (const ir::Loop& loop : einsum.loops) {
+    tile.push_back(loop.extent);
+  }
+  const std::vector<std::int64_t> origin(tile.size(), 0);
+  return ir::footprint_inside(access, workload.tensors[static_cast<std::size_t>(access.tensor)], origin, tile);
+}
+
+double compulsory_bytes(const ir::Workload& workload, const EinsumRun& run) {
+  std::map<int, std::int64_t> read;
+  std::map<int, std::int64_t> written;
+  std::vector<const ir::Access*> counted;  // queries, keys and values are parts of one tensor
+  for (std::size_t i = run.first; i < run.end; ++i) {
+    const ir::Einsum& einsum = workload.einsums[i];
+    for (const ir::Operand& operand : einsum.operands) {
+      const auto* access = std::get_if<ir::Access>(&operand);
+      if (access == nullptr || written.find(access->tensor) != written.end() ||
+          std::any_of(counted.begin(), counted.end(), [&](const ir::Access* other) { return *other == *access; })) {
+        continue;
+      }
+      counted.push_back(access);
+      std::int64_t& elements = read[access->tensor];
+      elements = std::min(elements + touched_elements(workload, einsum, *access),
+                          workload.tensors[static_cast<std::size_t>(access->tensor)].elements());
+    }
+    std::int64_t& elements = written[einsum.output.tensor];
+    elements = std::max(elements, touched_elements(workload, einsum, einsum.output));
+  }
+  for (const auto& [tensor, elements] : written) {
+    const auto read_by = [&, t = tensor](const ir::Einsum& einsum) {
+      return std::any_of(einsum.operands.begin(), einsum.operands.end(), [t](const ir::Operand& operand) {
+        const auto* access = std::get_if<ir::Access>(&operand);
+        return access != nullptr && access->tensor == t;
+      });
+    };
+    const auto begin = workload.einsums.begin();
+    const bool outside = std::any_of(begin, begin + static_cast<std::ptrdiff_t>(run.first), read_by) ||
+                         std::any_of(begin + static_cast<std::ptrdiff_t>(run.end), workload.einsums.end(), read_by) ||
+                         std::find(workload.outputs.begin(), workload.outputs.end(), tensor) != workload.outputs.end();
+    if (outside) {
+      read[tensor] += elements;
+    }
+  }
+  double bytes = 0.0;
+  for (const auto& [tensor, elements] : read) {
+    bytes += static_cast<double>(elements) *
+             static_cast<double>(ir::size_bytes(workload.tensors[static_cast<std::size_t>(tensor)].type));
+  }
+  return bytes;
+}
+
+}  // namespace cosearch

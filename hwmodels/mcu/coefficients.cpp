@@ -1,0 +1,187 @@
+#include "hwmodels/mcu/coefficients.hpp"
+
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "hwmodels/data_files.hpp"
+#include "hwmodels/json_reader.hpp"
+#include "spaces/base/check.hpp"
+
+namespace cosearch::mcu {
+namespace {
+
+using program::KernelKind;
+
+std::vector<std::string> kind_names() {
+  std::vector<std::string> names;
+  for (const KernelKind kind : program::all_kernel_kinds()) {
+    names.emplace_back(program::kind_name(kind));
+  }
+  return names;
+}
+
+KernelKind kind_of(const JsonReader& place, const std::string& name) {
+  for (const KernelKind kind : program::all_kernel_kinds()) {
+    if (program::kind_name(kind) == name) {
+      return kind;
+    }
+  }
+  place.fail("kernel kind " + std::string("\"") + name + "\" is not known");
+}
+
+void add_feature(const JsonReader& place, const std::string& feature, double amount,
+                 std::map<KernelKind, KernelCycles>& kinds) {
+  const std::size_t dot = feature.find('.');
+  const std::string quantity = dot == std::string::npos ? "" : feature.substr(dot + 1);
+  KernelCycles& cycles = kinds[kind_of(place, feature.substr(0, dot))];
+  if (quantity == "macs") {
+    cycles.per_mac += amount;
+  } else if (quantity == "outputs") {
+    cycles.per_output += amount;
+  } else if (quantity == "elements") {
+    cycles.per_element += amount;
+  } else {
+    place.fail("\"" + feature + "\" is not a feature; allowed: <kernel kind>.macs, .outputs, .elements");
+  }
+}
+
+/// Kinds that no measured network tells about: instruction counts times the core's cycles per instruction, or the
+/// coefficients of a similar kind.
+void add_assumed(const JsonReader& assumed, double cycles_per_instruction, std::map<KernelKind, KernelCycles>& kinds) {
+  for (const auto& [feature, instructions] : assumed.at("instructions").members()) {
+    const KernelKind kind = kind_of(instructions, feature.substr(0, feature.find('.')));
+    const bool fitted = kinds.find(kind) != kinds.end() && !kinds[kind].assumed;
+    add_feature(instructions, feature, cycles_per_instruction * instructions.non_negative(), kinds);
+    kinds[kind].assumed = !fitted;
+  }
+  const std::vector<std::string> names = kind_names();
+  for (const auto& [kind, like] : assumed.at("like").members()) {
+    KernelCycles& target = kinds[kind_of(like, kind)];
+    const double per_element = target.per_element;
+    target = kinds[kind_of(like, like.name_of(names))];
+    target.per_element = per_element;
+    target.assumed = true;
+  }
+}
+
+CycleModel read_fitted(const JsonReader& item) {
+  CycleModel model;
+  model.source = item.at("source").text();
+  model.clock_mhz = item.at("clock_mhz").positive();
+  for (const JsonReader& term : item.at("terms").items()) {
+    Term read{term.at("name").text(), {}, term.at("coefficient").non_negative()};
+    for (const auto& [feature, weight] : term.at("features").members()) {
+      read.features[feature] = weight.positive();
+      add_feature(weight, feature, read.coefficient * read.features[feature], model.kinds);
+    }
+    model.terms.push_back(std::move(read));
+  }
+  for (const JsonReader& row : item.at("rows").items()) {
+    CalibrationRow read{row.at("network").text(), row.at("measured_ms").positive(), row.at("error").number(),
+                        std::nullopt, row.find("held_out").has_value()};
+    if (const std::optional<JsonReader> error = row.find("leave_one_out_error")) {
+      read.leave_one_out_relative_error = error->number();
+    }
+    model.rows.push_back(std::move(read));
+  }
+  return model;
+}
+
+Engine read_engine(const std::string& name, const JsonReader& item) {
+  Engine engine;
+  engine.name = name;
+  const std::string rules = item.at("rules").name_of({"cmsis_nn", "tflm_reference", "tinyengine"});
+  engine.rules = rules == "tinyengine" ? program::tinyengine_options()
+                 : rules == "cmsis_nn" ? program::cmsis_nn_options()
+                                       : program::tflm_reference_options();
+  engine.code_bytes = item.at("code_bytes").integer(0);
+  engine.note = item.at("note").text();
+  return engine;
+}
+
+}  // namespace
+
+const CycleModel& CycleTable::model(const std::string& board, const std::string& engine) const {
+  const auto found = std::find_if(models.begin(), models.end(),
+                                  [&](const CycleModel& m) { return m.board == board && m.engine == engine; });
+  COSEARCH_CHECK(found != models.end(), "no cycle model for a board and engine");
+  return *found;
+}
+
+const Engine& CycleTable::engine(const std::string& name) const {
+  const auto found = std::find_if(engines.begin(), engines.end(), [&](const Engine& e) { return e.name == name; });
+  COSEARCH_CHECK(found != engines.end(), "an engine that is not in the table");
+  return *found;
+}
+
+CycleTable load_cycle_table(const std::string& data_directory,
+                            const std::map<std::string, std::string>& core_of_board) {
+  const nlohmann::json data = load_data("mcu_coefficients", data_directory);
+  const JsonReader root(data, data_file_name("mcu_coefficients", data_directory));
+  CycleTable table;
+  std::vector<std::string> names;
+  for (const JsonReader& item : root.at("engines").items()) {
+    names.push_back(item.at("name").text());
+    table.engines.push_back(read_engine(names.back(), item));
+  }
+  const JsonReader assumed = root.at("assumed");
+  for (const JsonReader& item : root.at("models").items()) {
+    const std::string board = item.at("board").text();
+    const auto core = core_of_board.find(board);
+    if (core == core_of_board.end()) {
+      continue;  // a board that boards.json does not offer any more
+    }
+    CycleModel model;
+    if (const std::optional<JsonReader> from = item.find("assumed_from")) {
+      const std::pair<std::string, std::string> other{from->at("board").text(), from->at("engine").text()};
+      const auto found = std::find_if(table.models.begin(), table.models.end(), [&](const CycleModel& m) {
+        return m.board == other.first && m.engine == other.second;
+      });
+      if (found == table.models.end()) {
+        from->fail("names a model that does not stand before it");
+      }
+      model = *found;
+      model.assumed_from = other;
+      model.source = item.at("source").text();
+    } else {
+      model = read_fitted(item);
+      add_assumed(assumed, assumed.at("cycles_per_instruction").at(core->second).positive(), model.kinds);
+    }
+    model.board = board;
+    model.engine = item.at("engine").name_of(names);
+    for (const KernelKind kind : program::all_kernel_kinds()) {
+      if (model.kinds.find(kind) == model.kinds.end()) {
+        item.fail("says nothing about the kernel kind " + std::string(program::kind_name(kind)));
+      }
+    }
+    table.models.push_back(std::move(model));
+  }
+  for (const auto& [board, core] : core_of_board) {
+    for (const std::string& engine : names) {
+      if (std::none_of(table.models.begin(), table.models.end(),
+                       [&](const CycleModel& m) { return m.board == board && m.engine == engine; })) {
+        root.at("models").fail("has no model for the board \"" + board + "\" with the engine \"" + engine + "\"");
+      }
+    }
+  }
+  return table;
+}
+
+std::map<std::string, double> features(const program::Program& program) {
+  std::map<std::string, double> sums;
+  for (const program::KernelCall& call : program.calls) {
+    const std::string kind(program::kind_name(call.kind));
+    sums[kind + ".macs"] += static_cast<double>(call.macs);
+    sums[kind + ".outputs"] += static_cast<double>(call.outputs);
+    sums[kind + ".elements"] += static_cast<double>(call.elementwise);
+  }
+  return sums;
+}
+
+double cycles(const program::KernelCall& call, const KernelCycles& cycles) {
+  return cycles.per_mac * static_cast<double>(call.macs) + cycles.per_output * static_cast<double>(call.outputs) +
+         cycles.per_element * static_cast<double>(call.elementwise);
+}
+
+}  // namespace cosearch::mcu

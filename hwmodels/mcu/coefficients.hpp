@@ -1,0 +1,80 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "spaces/program/program.hpp"
+
+namespace cosearch::mcu {
+
+/// Cycles of one kernel kind: per_mac * macs + per_output * elements written + per_element * element operations.
+struct KernelCycles {
+  double per_mac = 0.0;
+  double per_output = 0.0;
+  double per_element = 0.0;
+  /// From instruction counts or from another kind, not from measured networks. (Element operations always are.)
+  bool assumed = false;
+};
+
+/// A network that coefficients were calibrated on, or compared with.
+struct CalibrationRow {
+  std::string network;
+  double measured_ms = 0.0;
+  double relative_error = 0.0;                         ///< (modelled - measured) / measured
+  std::optional<double> leave_one_out_relative_error;  ///< predicted by a fit without this row, where that is solvable
+  bool held_out = false;                               ///< not in the fit
+};
+
+/// One coefficient and the features of a network that it multiplies: `<kernel kind>.macs | outputs | elements`, each
+/// with a weight.
+struct Term {
+  std::string name;
+  std::map<std::string, double> features;
+  double coefficient = 0.0;
+};
+
+/// Cycle coefficients of an engine on a board. Where nobody published measurements, those of another board with the
+/// same or a similar core stand in.
+struct CycleModel {
+  std::string board;
+  std::string engine;
+  std::optional<std::pair<std::string, std::string>> assumed_from;  ///< (board, engine) that stands in
+  std::string source;                                               ///< of the measurements, or why another stands in
+  double clock_mhz = 0.0;                                           ///< of the measurements
+  std::vector<Term> terms;
+  std::vector<CalibrationRow> rows;
+  std::map<program::KernelKind, KernelCycles> kinds;  ///< every kind
+};
+
+/// An inference engine: its buffer rules are `program::LoweringOptions`, its size is data.
+struct Engine {
+  std::string name;
+  program::LoweringOptions rules;
+  std::int64_t code_bytes = 0;  ///< flash beside weights and per-channel constants
+  std::string note;
+};
+
+struct CycleTable {
+  std::vector<Engine> engines;     ///< in the order of the file
+  std::vector<CycleModel> models;  ///< one for each board and engine
+
+  [[nodiscard]] const CycleModel& model(const std::string& board, const std::string& engine) const;
+  [[nodiscard]] const Engine& engine(const std::string& name) const;
+};
+
+/// hwmodels/data/mcu_coefficients.json. `boards`: names and cores (the file must have a model for each board and each
+/// engine). @throws ConfigError, see load_data.
+[[nodiscard]] CycleTable load_cycle_table(const std::string& data_directory,
+                                          const std::map<std::string, std::string>& core_of_board);
+
+/// The features of a program that terms name, summed over its calls.
+[[nodiscard]] std::map<std::string, double> features(const program::Program& program);
+
+[[nodiscard]] double cycles(const program::KernelCall& call, const KernelCycles& cycles);
+
+}  // namespace cosearch::mcu

@@ -1,0 +1,329 @@
+#include "hwmodels/mcu/cortex_m.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "hwmodels/data_files.hpp"
+#include "hwmodels/job_graph.hpp"
+#include "hwmodels/json_reader.hpp"
+#include "hwmodels/mcu/boards.hpp"
+#include "hwmodels/mcu/coefficients.hpp"
+#include "hwmodels/text.hpp"
+#include "spaces/base/check.hpp"
+#include "spaces/base/hash.hpp"
+#include "spaces/program/arena.hpp"
+#include "spaces/program/program.hpp"
+
+namespace cosearch {
+namespace {
+
+using mcu::Board;
+using mcu::CycleModel;
+using mcu::CycleTable;
+using mcu::Engine;
+using program::KernelCall;
+using program::Program;
+
+struct Options {
+  std::int64_t reserved_sram_bytes = 0;
+  std::int64_t reserved_flash_bytes = 0;
+};
+
+Options read_options(const nlohmann::json& json) {
+  const nlohmann::json empty = nlohmann::json::object();
+  const JsonReader reader(json.is_null() ? empty : json, "", "/target");
+  reader.allow_keys({"reserved_flash_bytes", "reserved_sram_bytes"});
+  Options options;
+  if (const auto bytes = reader.find("reserved_sram_bytes")) {
+    options.reserved_sram_bytes = bytes->integer(0);
+  }
+  if (const auto bytes = reader.find("reserved_flash_bytes")) {
+    options.reserved_flash_bytes = bytes->integer(0);
+  }
+  return options;
+}
+
+double percent(double part, double whole) { return whole > 0.0 ? 100.0 * part / whole : 0.0; }
+
+std::int64_t buffer_bytes(const Program& program, const std::vector<int>& buffers) {
+  std::int64_t bytes = 0;
+  for (const int buffer : buffers) {
+    bytes += program.buffers[static_cast<std::size_t>(buffer)].bytes;
+  }
+  return bytes;
+}
+
+class CortexM final : public Model {
+ public:
+  CortexM(Board board, Engine engine, CycleModel cycles, std::int64_t clock_mhz, Options options)
+      : board_(std::move(board)),
+        engine_(std::move(engine)),
+        cycles_(std::move(cycles)),
+        clock_mhz_(static_cast<double>(clock_mhz)),
+        options_(options) {}
+
+  [[nodiscard]] Expected<Cost, Infeasible> evaluate(std::span<const Job> jobs) const override {
+    COSEARCH_CHECK(!jobs.empty(), "nothing to evaluate");
+    Totals totals;
+    totals.flash_bytes = engine_.code_bytes + options_.reserved_flash_bytes;
+    for (const Job& job : jobs) {
+      if (std::optional<Infeasible> refusal = refuse(job)) {
+        return Unexpected{*std::move(refusal)};
+      }
+      const graph::NetworkGraph network = job_graph(job);
+      Expected<Program, std::string> lowered = program::lower_program(network, engine_.rules);
+      if (!lowered) {
+        return Unexpected{Infeasible{{}, "the network is malformed: " + lowered.error()}};
+      }
+      totals.params += static_cast<double>(graph::total_counts(network).parameters);
+      add(*lowered, jobs.size() > 1 ? network.name + "/" : "", totals);
+    }
+    if (std::optional<Infeasible> overflow = check_capacity(totals)) {
+      return Unexpected{*std::move(overflow)};
+    }
+    return finish(std::move(totals));
+  }
+
+ private:
+  struct Totals {
+    Cost cost;
+    double cycles = 0.0;
+    double assumed_cycles = 0.0;
+    std::int64_t macs = 0;
+    double params = 0.0;
+    std::int64_t sram_bytes = 0;
+    std::string sram_peak;  ///< the call with most live bytes
+    std::int64_t flash_bytes = 0;
+    std::map<std::string, double> cycles_by_kind;
+  };
+
+  static std::optional<Infeasible> refuse(const Job& job) {
+    if (job.phase != graph::Phase::inference) {
+      return Infeasible{{}, "cortex_m prices inference only; the job asks for a training step"};
+    }
+    if (job.batch != 1) {
+      return Infeasible{{{"batch", static_cast<double>(job.batch), 1.0}},
+                        fmt::format("cortex_m runs batch 1; the job asks for batch {}", job.batch)};
+    }
+    if (job.types.activation != ir::ElementType::int8 || job.types.weight != ir::ElementType::int8) {
+      return Infeasible{{}, "cortex_m runs int8 kernels; the job asks for another element type"};
+    }
+    return std::nullopt;
+  }
+
+  void add(const Program& lowered, const std::string& prefix, Totals& totals) const {
+    const program::ArenaPlan plan = program::plan_arena(lowered);
+    const std::vector<program::LiveStep> steps = program::live_steps(lowered);
+    totals.sram_bytes = std::max(totals.sram_bytes, plan.bytes + options_.reserved_sram_bytes);
+    totals.flash_bytes += lowered.constant_bytes();
+    for (std::size_t i = 0; i < lowered.calls.size(); ++i) {
+      const KernelCall& call = lowered.calls[i];
+      totals.cost.layers.push_back(layer(lowered, call, prefix, totals));
+      MemoryStep step{prefix + call.name, steps[i].bytes, {}};
+      for (const int buffer : steps[i].buffers) {
+        const program::Buffer& live = lowered.buffers[static_cast<std::size_t>(buffer)];
+        step.buffers.emplace_back(live.name, live.bytes);
+      }
+      totals.cost.memory.push_back(std::move(step));
+    }
+  }
+
+  LayerCost layer(const Program& lowered, const KernelCall& call, const std::string& prefix, Totals& totals) const {
+    const mcu::KernelCycles& rates = cycles_.kinds.at(call.kind);
+    LayerCost layer;
+    layer.name = prefix + call.name;
+    layer.kind = program::kind_name(call.kind);
+    layer.macs = call.macs;
+    layer.cycles = mcu::cycles(call, rates);
+    layer.latency_ms = layer.cycles / (clock_mhz_ * 1e3);
+    layer.energy_uj = layer.cycles * board_.nanojoules_per_cycle * 1e-3;
+    const std::int64_t constants = call.constant_bytes();
+    layer.traffic_bytes = static_cast<double>(buffer_bytes(lowered, call.inputs) +
+                                              lowered.buffers[static_cast<std::size_t>(call.output)].bytes + constants);
+    const double peak_cycles = static_cast<double>(call.macs) / board_.peak_macs_per_cycle;
+    layer.utilization = layer.cycles > 0.0 ? std::min(1.0, peak_cycles / layer.cycles) : 0.0;
+    const double mac_cycles = rates.per_mac * static_cast<double>(call.macs);
+    layer.bound = 2.0 * mac_cycles >= layer.cycles ? "compute" : "overhead";
+    layer.parts["constant_bytes"] = static_cast<double>(constants);
+    layer.parts["scratch_bytes"] = static_cast<double>(buffer_bytes(lowered, call.scratch));
+    layer.parts["mac_cycles"] = mac_cycles;
+    layer.parts["output_cycles"] = rates.per_output * static_cast<double>(call.outputs);
+    layer.parts["element_cycles"] = rates.per_element * static_cast<double>(call.elementwise);
+    totals.cycles += layer.cycles;
+    totals.macs += call.macs;
+    totals.cycles_by_kind[layer.kind] += layer.cycles;
+    totals.assumed_cycles += rates.assumed ? layer.cycles : layer.parts["element_cycles"];
+    return layer;
+  }
+
+  std::optional<Infeasible> check_capacity(const Totals& totals) const {
+    Infeasible infeasible;
+    const auto check = [&](const char* metric, const char* memory, std::int64_t required, std::int64_t limit) {
+      if (required > limit) {
+        infeasible.violations.push_back({metric, static_cast<double>(required), static_cast<double>(limit)});
+        infeasible.reason += fmt::format("{}{} bytes of {}, {} has {}", infeasible.reason.empty() ? "needs " : "; ",
+                                         grouped(required), memory, board_.part, grouped(limit));
+      }
+    };
+    check("sram_bytes", "SRAM", totals.sram_bytes, board_.sram_bytes);
+    check("flash_bytes", "flash", totals.flash_bytes, board_.flash_bytes);
+    return infeasible.violations.empty() ? std::nullopt : std::optional(std::move(infeasible));
+  }
+
+  Cost finish(Totals totals) const {
+    Cost cost = std::move(totals.cost);
+    const double latency_ms = totals.cycles / (clock_mhz_ * 1e3);
+    const double energy_uj = totals.cycles * board_.nanojoules_per_cycle * 1e-3;
+    cost.metrics = {
+        {"cycles", totals.cycles},
+        {"edp_nj_s", energy_uj * latency_ms},
+        {"energy_uj", energy_uj},
+        {"flash_bytes", static_cast<double>(totals.flash_bytes)},
+        {"latency_ms", latency_ms},
+        {"macs", static_cast<double>(totals.macs)},
+        {"params", totals.params},
+        {"power_mw", board_.nanojoules_per_cycle * clock_mhz_},  // nJ/cycle * MHz = mW
+        {"sram_bytes", static_cast<double>(totals.sram_bytes)},
+        {"utilization", totals.cycles > 0.0 ? std::min(1.0, static_cast<double>(totals.macs) /
+                                                                (board_.peak_macs_per_cycle * totals.cycles))
+                                            : 0.0},
+    };
+    cost.bound = bound(totals, cost);
+    cost.notes = notes(totals);
+    return cost;
+  }
+
+  std::string bound(const Totals& totals, const Cost& cost) const {
+    const auto slowest = std::max_element(totals.cycles_by_kind.begin(), totals.cycles_by_kind.end(),
+                                          [](const auto& a, const auto& b) { return a.second < b.second; });
+    const auto fullest = std::max_element(cost.memory.begin(), cost.memory.end(),
+                                          [](const auto& a, const auto& b) { return a.live_bytes < b.live_bytes; });
+    if (slowest == totals.cycles_by_kind.end()) {
+      return "nothing to compute";
+    }
+    return fmt::format("{} takes {:.0f} % of the cycles; {} fills {:.0f} % of the SRAM", slowest->first,
+                       percent(slowest->second, totals.cycles), fullest->name,
+                       percent(static_cast<double>(totals.sram_bytes), static_cast<double>(board_.sram_bytes)));
+  }
+
+  std::vector<std::string> notes(const Totals& totals) const {
+    std::vector<std::string> notes;
+    double worst = 0.0;
+    double worst_left_out = 0.0;
+    std::size_t fitted = 0;
+    for (const mcu::CalibrationRow& row : cycles_.rows) {
+      if (!row.held_out) {
+        ++fitted;
+        worst = std::max(worst, std::abs(row.relative_error));
+        worst_left_out = std::max(worst_left_out, std::abs(row.leave_one_out_relative_error.value_or(0.0)));
+      }
+    }
+    const std::string errors =
+        fitted > cycles_.terms.size()
+            ? fmt::format("error within {:.1f} %, leave-one-out within {:.1f} %", 100.0 * worst, 100.0 * worst_left_out)
+            : "as many rows as coefficients, so no error is known";
+    if (cycles_.assumed_from) {
+      notes.push_back(fmt::format("cycles uncalibrated on {} with {}: coefficients of {} with {} ({})", board_.name,
+                                  engine_.name, cycles_.assumed_from->first, cycles_.assumed_from->second,
+                                  cycles_.source));
+    } else {
+      notes.push_back(
+          fmt::format("cycles calibrated on {} networks at {:.0f} MHz, {}", fitted, cycles_.clock_mhz, errors));
+    }
+    if (!cycles_.assumed_from && clock_mhz_ != cycles_.clock_mhz) {
+      notes.push_back(fmt::format("cycles were measured at {:.0f} MHz; wait states may differ at {:.0f} MHz",
+                                  cycles_.clock_mhz, clock_mhz_));
+    }
+    if (totals.assumed_cycles > 0.0) {
+      notes.push_back(fmt::format("{:.1f} % of the cycles are of kernels with assumed instruction counts",
+                                  percent(totals.assumed_cycles, totals.cycles)));
+    }
+    notes.push_back(fmt::format("energy {}: {:.3f} nJ per cycle, {}",
+                                board_.energy_calibrated ? "calibrated" : "uncalibrated", board_.nanojoules_per_cycle,
+                                board_.energy_source));
+    notes.push_back(engine_.note);
+    return notes;
+  }
+
+  Board board_;
+  Engine engine_;
+  CycleModel cycles_;
+  double clock_mhz_;
+  Options options_;
+};
+
+class CortexMTarget final : public Target {
+ public:
+  CortexMTarget(Options options, const std::string& data_directory)
+      : options_(options), boards_(mcu::load_boards(data_directory)) {
+    std::map<std::string, std::string> cores;
+    for (const Board& board : boards_) {
+      cores[board.name] = board.core;
+    }
+    table_ = mcu::load_cycle_table(data_directory, cores);
+    params_ = ParamSet(make_params());
+    Hasher hasher;
+    hasher.add(load_data("boards", data_directory).dump());
+    hasher.add(load_data("mcu_coefficients", data_directory).dump());
+    hasher.add(options_.reserved_sram_bytes).add(options_.reserved_flash_bytes);
+    fingerprint_ = "cortex_m/1/" + hex(hasher.value());
+  }
+
+  [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }
+
+  [[nodiscard]] Expected<std::unique_ptr<const Model>, Infeasible> build(const Genome& genome) const override {
+    const std::string& name = params_.text(genome, "board");
+    const std::string& engine = params_.text(genome, "engine");
+    const auto board = std::find_if(boards_.begin(), boards_.end(), [&](const Board& b) { return b.name == name; });
+    COSEARCH_CHECK(board != boards_.end(), "a board that the target does not have");
+    return std::unique_ptr<const Model>(
+        std::make_unique<CortexM>(*board, table_.engine(engine), table_.model(name, engine),
+                                  params_.integer(genome, name + ".clock_mhz"), options_));
+  }
+
+  [[nodiscard]] std::vector<std::string> metric_names() const override {
+    return {"cycles", "edp_nj_s", "energy_uj", "flash_bytes", "latency_ms",
+            "macs",   "params",   "power_mw",  "sram_bytes",  "utilization"};
+  }
+
+  [[nodiscard]] std::string fingerprint() const override { return fingerprint_; }
+
+ private:
+  std::vector<Param> make_params() const {
+    Choices names;
+    Choices engines;
+    for (const Board& board : boards_) {
+      names.values.emplace_back(board.name);
+    }
+    for (const Engine& engine : table_.engines) {
+      engines.values.emplace_back(engine.name);
+    }
+    std::vector<Param> params{{"board", names, {}}, {"engine", engines, {}}};
+    for (std::size_t i = 0; i < boards_.size(); ++i) {
+      Choices clocks;
+      for (const std::int64_t clock : boards_[i].clocks_mhz) {
+        clocks.values.emplace_back(clock);
+      }
+      params.push_back({boards_[i].name + ".clock_mhz", clocks, {"board", {static_cast<std::int64_t>(i)}}});
+    }
+    return params;
+  }
+
+  Options options_;
+  std::vector<Board> boards_;
+  CycleTable table_;
+  ParamSet params_;
+  std::string fingerprint_;
+};
+
+}  // namespace
+
+std::unique_ptr<Target> make_cortex_m(const nlohmann::json& options, const std::string& data_directory) {
+  return std::make_unique<CortexMTarget>(read_options(options), data_directory);
+}
+
+}  // namespace cosearch

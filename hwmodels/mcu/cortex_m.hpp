@@ -1,0 +1,24 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "hwmodels/model.hpp"
+
+namespace cosearch {
+
+/// STM32 boards running int8 networks at batch 1, one after the other.
+///
+/// Knobs: `board`, `engine`, and for each board `<board>.clock_mhz` (the highest, at which cycles were calibrated,
+/// first). Options: `reserved_sram_bytes` and `reserved_flash_bytes` (default 0), what the rest of the firmware needs.
+///
+/// SRAM: the arena planned on the kernel program under the engine's buffer rules. Flash: int8 weights, 8 bytes per
+/// output channel, lookup tables and the engine's code. Latency: per-kind cycle coefficients calibrated on published
+/// measurements, per board and engine; the data file holds the rows and the errors, `Cost::notes` repeats them and
+/// says what is assumed. Energy: active power times latency.
+/// @throws ConfigError.
+[[nodiscard]] std::unique_ptr<Target> make_cortex_m(const nlohmann::json& options, const std::string& data_directory);
+
+}  // namespace cosearch

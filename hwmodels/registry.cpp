@@ -1,0 +1,39 @@
+#include <array>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "hwmodels/asic/systolic.hpp"
+#include "hwmodels/mcu/cortex_m.hpp"
+#include "hwmodels/model.hpp"
+#include "hwmodels/roofline/roofline.hpp"
+#include "spaces/base/config_error.hpp"
+
+namespace cosearch {
+namespace {
+
+constexpr std::array kTargets{
+    TargetEntry{"cortex_m", "STM32 microcontroller boards: int8 kernels, planned SRAM, flash, calibrated cycles",
+                &make_cortex_m},
+    TargetEntry{"roofline", "compute and bandwidth bound of a machine with one external memory", &make_roofline},
+    TargetEntry{"systolic", "weight-stationary array with one on-chip buffer, vector unit and DRAM", &make_systolic},
+};
+
+}  // namespace
+
+std::span<const TargetEntry> target_registry() { return kTargets; }
+
+std::unique_ptr<Target> make_target(const std::string& name, const nlohmann::json& options,
+                                    const std::string& data_directory) {
+  std::vector<std::string> known;
+  for (const TargetEntry& entry : kTargets) {
+    if (entry.name == name) {
+      return entry.make(options, data_directory);
+    }
+    known.emplace_back(entry.name);
+  }
+  throw ConfigError("/target/name", unknown_name(name, known));
+}
+
+}  // namespace cosearch

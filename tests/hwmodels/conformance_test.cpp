@@ -1,0 +1,242 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "hwmodels/model.hpp"
+#include "spaces/base/metrics.hpp"
+#include "tests/hwmodels/temporary_data.hpp"
+#include "tests/spaces/program/reference_networks.hpp"
+
+namespace cosearch {
+namespace {
+
+using testing::config_error_of;
+
+constexpr std::size_t kGenomes = 24;
+
+std::vector<graph::NetworkGraph> networks() {
+  return {testing::reference_network("ds_cnn"), testing::reference_network("resnet8"),
+          testing::reference_network("mcunet-in0"), testing::small_vit(28, 7, 48, 3, 2)};
+}
+
+/// Peak multiply-accumulates per second of a design, from its knobs alone.
+double peak_of(const std::string& target, const nlohmann::json& genes) {
+  if (target == "cortex_m") {
+    return 2e6 * genes.at(genes.at("board").get<std::string>() + ".clock_mhz").get<double>();
+  }
+  const double frequency = 1e6 * genes.at("frequency_mhz").get<double>();
+  if (target == "roofline") {
+    return frequency * genes.at("cores").get<double>() * genes.at("lanes").get<double>();
+  }
+  // The vector unit has one lane per column beside the array.
+  return frequency * (genes.at("rows").get<double>() + 1.0) * genes.at("columns").get<double>();
+}
+
+class Targets : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { target_ = make_target(GetParam(), nlohmann::json::object(), ""); }
+  std::unique_ptr<Target> target_;
+
+  [[nodiscard]] std::vector<Genome> genomes() const {
+    std::vector<Genome> list;
+    for (std::size_t i = 0; i < kGenomes; ++i) {
+      RngStream rng(11, Purpose::test, i);
+      list.push_back(target_->params().sample(rng));
+    }
+    return list;
+  }
+  [[nodiscard]] Expected<Cost, Infeasible> cost(const Genome& genome, const Job& job) const {
+    const auto model = target_->build(genome);
+    if (!model) {
+      return Unexpected{model.error()};
+    }
+    return (*model)->evaluate(std::span(&job, 1));
+  }
+};
+
+void expect_well_formed(const Cost& cost, const std::vector<std::string>& names) {
+  ASSERT_EQ(cost.metrics.size(), names.size());
+  EXPECT_TRUE(std::is_sorted(names.begin(), names.end()));
+  for (const std::string& name : names) {
+    ASSERT_TRUE(cost.metrics.count(name)) << name;
+    EXPECT_TRUE(find_metric(name).has_value()) << name << " is not in the metric registry";
+    EXPECT_TRUE(std::isfinite(cost.metrics.at(name)) && cost.metrics.at(name) >= 0.0) << name;
+  }
+  double latency = 0.0;
+  double energy = 0.0;
+  double macs = 0.0;
+  for (const LayerCost& layer : cost.layers) {
+    latency += layer.latency_ms;
+    energy += layer.energy_uj;
+    macs += static_cast<double>(layer.macs);
+    EXPECT_GE(layer.utilization, 0.0);
+    EXPECT_LE(layer.utilization, 1.0) << layer.name;
+    EXPECT_GT(layer.latency_ms, 0.0) << layer.name << " (" << layer.kind << ") is free";
+    EXPECT_FALSE(layer.bound.empty() || layer.kind.empty()) << layer.name;
+  }
+  EXPECT_NEAR(latency, cost.metrics.at("latency_ms"), 1e-9 * latency);
+  EXPECT_DOUBLE_EQ(macs, cost.metrics.at("macs"));
+  EXPECT_LE(cost.metrics.at("utilization"), 1.0);
+  if (cost.metrics.count("energy_uj")) {
+    EXPECT_NEAR(energy, cost.metrics.at("energy_uj"), 1e-9 * energy);
+    EXPECT_NEAR(cost.metrics.at("power_mw"), energy / latency, 1e-6 * energy / latency);  // uJ / ms = mW
+    EXPECT_NEAR(cost.metrics.at("edp_nj_s"), energy * latency, 1e-9 * energy * latency);
+  }
+  EXPECT_FALSE(cost.bound.empty());
+}
+
+TEST_P(Targets, CostsAreWellFormedAndNotBelowTheRoofline) {
+  std::size_t feasible = 0;
+  for (const graph::NetworkGraph& network : networks()) {
+    const Job job{network};
+    const double macs = static_cast<double>(graph::total_counts(network).macs);
+    const double params = static_cast<double>(graph::total_counts(network).parameters);
+    for (const Genome& genome : genomes()) {
+      const auto result = cost(genome, job);
+      if (!result) {
+        EXPECT_FALSE(result.error().reason.empty());
+        for (const Violation& violation : result.error().violations) {
+          EXPECT_GT(violation.amount(), 0.0);
+        }
+        continue;
+      }
+      ++feasible;
+      expect_well_formed(*result, target_->metric_names());
+      EXPECT_DOUBLE_EQ(result->metrics.at("macs"), macs) << network.name;
+      EXPECT_DOUBLE_EQ(result->metrics.at("params"), params);
+      const double bound_ms = 1e3 * macs / peak_of(GetParam(), target_->params().to_json(genome));
+      EXPECT_GE(result->metrics.at("latency_ms"), bound_ms * (1.0 - 1e-12)) << network.name;
+    }
+  }
+  EXPECT_GT(feasible, kGenomes) << "most candidates should fit";
+}
+
+TEST_P(Targets, EqualJobsGiveEqualCostsOnAnyThread) {
+  const Job job{testing::reference_network("ds_cnn")};
+  for (const Genome& genome : genomes()) {
+    std::vector<std::string> answers(3);
+    const auto describe = [&](std::size_t slot) {
+      const auto result = cost(genome, job);
+      std::string text = result ? result->bound : result.error().reason;
+      if (result) {
+        for (const auto& [name, value] : result->metrics) {
+          text += " " + name + "=" + std::to_string(value);
+        }
+        for (const LayerCost& layer : result->layers) {
+          text += " " + layer.name + ":" + std::to_string(layer.cycles);
+        }
+      }
+      answers[slot] = text;
+    };
+    describe(0);
+    std::thread other([&] { describe(1); });
+    describe(2);
+    other.join();
+    EXPECT_EQ(answers[0], answers[1]);
+    EXPECT_EQ(answers[0], answers[2]);
+  }
+}
+
+// Boards have no bandwidth knob; their clocks are listed from the highest down.
+TEST_P(Targets, MoreBandwidthOrAFasterClockIsNeverSlower) {
+  const std::optional<std::size_t> bandwidth = target_->params().find("bandwidth_gb_s");
+  for (const graph::NetworkGraph& network : networks()) {
+    for (std::size_t i = 0; i < 6; ++i) {
+      Genome genome = genomes()[i];
+      const std::size_t knob =
+          bandwidth ? *bandwidth : *target_->params().find(target_->params().text(genome, "board") + ".clock_mhz");
+      const std::int64_t values = *target_->params().cardinality(knob);
+      double previous = INFINITY;
+      for (std::int64_t value = 0; value < values; ++value) {
+        genome.genes[knob] = static_cast<double>(bandwidth ? value : values - 1 - value);
+        const auto result = cost(genome, Job{network});
+        if (result) {
+          EXPECT_LE(result->metrics.at("latency_ms"), previous * (1.0 + 1e-12));
+          previous = result->metrics.at("latency_ms");
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Targets, TrainingAndLargerBatchesCostMoreOrAreRefusedWithAReason) {
+  const Genome genome = target_->params().canonical(Genome{std::vector<double>(target_->params().size(), 0.0)});
+  Job job{testing::reference_network("ds_cnn")};
+  const auto base = cost(genome, job);
+  ASSERT_TRUE(base.has_value()) << base.error().reason;
+  job.batch = 4;
+  const auto batch = cost(genome, job);
+  if (batch) {
+    EXPECT_DOUBLE_EQ(batch->metrics.at("macs"), 4.0 * base->metrics.at("macs"));
+    EXPECT_GT(batch->metrics.at("latency_ms"), base->metrics.at("latency_ms"));
+  } else {
+    EXPECT_FALSE(batch.error().reason.empty());
+  }
+  job.batch = 1;
+  job.phase = graph::Phase::training;
+  const auto training = cost(genome, job);
+  if (training) {
+    EXPECT_GT(training->metrics.at("latency_ms"), base->metrics.at("latency_ms"));
+    EXPECT_GT(training->metrics.at("macs"), 2.0 * base->metrics.at("macs"));
+  } else {
+    EXPECT_FALSE(training.error().reason.empty());
+  }
+}
+
+TEST_P(Targets, JobsRunOneAfterTheOther) {
+  const Genome genome = target_->params().canonical(Genome{std::vector<double>(target_->params().size(), 0.0)});
+  const std::vector<Job> jobs{{testing::reference_network("ds_cnn")}, {testing::small_vit(28, 7, 48, 3, 1)}};
+  const auto model = target_->build(genome);
+  ASSERT_TRUE(model.has_value());
+  const auto both = (*model)->evaluate(jobs);
+  const auto first = cost(genome, jobs[0]);
+  const auto second = cost(genome, jobs[1]);
+  ASSERT_TRUE(both && first && second);
+  for (const char* name : {"latency_ms", "macs", "params"}) {
+    EXPECT_NEAR(both->metrics.at(name), first->metrics.at(name) + second->metrics.at(name),
+                1e-9 * both->metrics.at(name))
+        << name;
+  }
+}
+
+TEST_P(Targets, WrongOptionsAreConfigErrors) {
+  EXPECT_THAT(config_error_of([&] {
+                (void)make_target(GetParam(), {{"colour", "blue"}}, "");
+              }),
+              ::testing::HasSubstr("/target/colour: key \"colour\" is not known"));
+  EXPECT_THAT(config_error_of([&] { (void)make_target(GetParam(), nlohmann::json::array(), ""); }),
+              ::testing::HasSubstr("allowed: an object"));
+}
+
+TEST_P(Targets, FingerprintIsStableAndNamesTheTarget) {
+  EXPECT_EQ(target_->fingerprint(), make_target(GetParam(), nlohmann::json::object(), "")->fingerprint());
+  EXPECT_EQ(target_->fingerprint().find(GetParam()), 0U);
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> list;
+  for (const TargetEntry& entry : target_registry()) {
+    list.emplace_back(entry.name);
+  }
+  return list;
+}
+INSTANTIATE_TEST_SUITE_P(Registry, Targets, ::testing::ValuesIn(names()),
+                         [](const auto& target) { return target.param; });
+
+TEST(TargetRegistry, IsSortedAndUnknownNamesAreConfigErrors) {
+  const std::vector<std::string> list = names();
+  EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
+  EXPECT_THAT(
+      config_error_of([] { (void)make_target("cortexm", nlohmann::json::object(), ""); }),
+      ::testing::HasSubstr("/target/name: \"cortexm\" is not known; known: cortex_m, roofline, systolic; did you "
+                           "mean \"cortex_m\"?"));
+}
+
+}  // namespace
+}  // namespace cosearch

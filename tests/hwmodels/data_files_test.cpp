@@ -1,0 +1,115 @@
+#include "hwmodels/data_files.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "hwmodels/asic/energy_table.hpp"
+#include "hwmodels/mcu/boards.hpp"
+#include "hwmodels/mcu/coefficients.hpp"
+#include "hwmodels/model.hpp"
+#include "tests/hwmodels/temporary_data.hpp"
+
+namespace cosearch {
+namespace {
+
+using testing::config_error_of;
+using ::testing::HasSubstr;
+using testing::TemporaryData;
+
+nlohmann::json boards() { return load_data("boards", ""); }
+
+TEST(DataFiles, EmbeddedFilesAreSortedJson) {
+  std::string previous;
+  for (const EmbeddedFile& file : embedded_files()) {
+    EXPECT_LT(previous, file.name);
+    previous = file.name;
+    EXPECT_TRUE(nlohmann::json::accept(file.text)) << file.name;
+  }
+  EXPECT_EQ(embedded_files().size(), 3U);
+}
+
+TEST(DataFiles, DirectoryOverridesTheFilesThatItHolds) {
+  const TemporaryData data;
+  nlohmann::json changed = boards();
+  changed["boards"][0]["sram_bytes"] = 1000;
+  data.write("boards.json", changed.dump());
+  EXPECT_EQ(mcu::load_boards(data.path())[0].sram_bytes, 1000);
+  EXPECT_EQ(mcu::load_boards("")[0].sram_bytes, 131072);
+  EXPECT_EQ(load_data("energy_45nm", data.path()), load_data("energy_45nm", ""));
+  EXPECT_NE(make_target("cortex_m", nlohmann::json::object(), data.path())->fingerprint(),
+            make_target("cortex_m", nlohmann::json::object(), "")->fingerprint());
+}
+
+TEST(DataFiles, MistakesNameTheFileAndThePlace) {
+  const TemporaryData data;
+  EXPECT_THAT(config_error_of([] { (void)load_data("bords", ""); }), HasSubstr("did you mean \"boards\"?"));
+  EXPECT_THAT(config_error_of([] { (void)load_data("boards", "/no/such/directory"); }),
+              HasSubstr("/no/such/directory: is not a directory"));
+
+  data.write("boards.json", "{\"boards\": [}");
+  EXPECT_THAT(config_error_of([&] { (void)mcu::load_boards(data.path()); }),
+              ::testing::AllOf(HasSubstr("boards.json"), HasSubstr("byte 13"), HasSubstr("is not JSON")));
+
+  const auto board_error = [&data](auto change) {
+    nlohmann::json json = boards();
+    change(json);
+    data.write("boards.json", json.dump());
+    return config_error_of([&] { (void)mcu::load_boards(data.path()); });
+  };
+  EXPECT_THAT(board_error([](nlohmann::json& j) { j["boards"][1].erase("flash_bytes"); }),
+              ::testing::AllOf(HasSubstr("boards.json: /boards/1: has no \"flash_bytes\"")));
+  EXPECT_THAT(board_error([](nlohmann::json& j) { j["boards"][2]["core"] = "cortex_m5"; }),
+              HasSubstr("/boards/2/core: \"cortex_m5\" is not known; known: cortex_m4, cortex_m7"));
+  EXPECT_THAT(board_error([](nlohmann::json& j) {
+                j["boards"][0]["clocks_mhz"] = {84, 100};
+              }),
+              HasSubstr("/boards/0/clocks_mhz/1: is 100; allowed: clocks in descending order"));
+  EXPECT_THAT(board_error([](nlohmann::json& j) { j["boards"][0]["clocks_mhz"] = nlohmann::json::array(); }),
+              HasSubstr("/boards/0/clocks_mhz: is empty"));
+  EXPECT_THAT(board_error([](nlohmann::json& j) { j["boards"][0]["sram_bytes"] = -1; }),
+              HasSubstr("/boards/0/sram_bytes: is -1; allowed: an integer >= 1"));
+  EXPECT_THAT(board_error([](nlohmann::json& j) { j["boards"][0]["energy"]["calibrated"] = "no"; }),
+              HasSubstr("/boards/0/energy/calibrated: is \"no\"; allowed: true or false"));
+  EXPECT_THAT(board_error([](nlohmann::json& j) { j["boards"] = 3; }), HasSubstr("/boards: is 3; allowed: an array"));
+  EXPECT_THAT(board_error([](nlohmann::json& j) { j["boards"][1]["name"] = "f411"; }), HasSubstr("there twice"));
+}
+
+TEST(DataFiles, WrongCoefficientsAndEnergiesAreRefused) {
+  const TemporaryData data;
+  const auto coefficient_error = [&data](auto change) {
+    nlohmann::json json = load_data("mcu_coefficients", "");
+    change(json);
+    data.write("mcu_coefficients.json", json.dump());
+    return config_error_of([&] { (void)make_target("cortex_m", nlohmann::json::object(), data.path()); });
+  };
+  EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["models"].erase(1); }),
+              HasSubstr("does not stand before it"));
+  EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["models"].erase(14); }),
+              HasSubstr("has no model for the board \"f411\" with the engine \"tflm_reference\""));
+  EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["models"][0]["terms"][0]["features"]["conv3d.macs"] = 1; }),
+              HasSubstr("kernel kind \"conv3d\" is not known"));
+  EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["models"][0]["terms"][0]["features"]["add.bytes"] = 1; }),
+              HasSubstr("is not a feature"));
+  EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["assumed"]["instructions"].erase("add.elements"); }),
+              HasSubstr("says nothing about the kernel kind add"));
+
+  const auto energy_error = [&data](auto change) {
+    nlohmann::json json = load_data("energy_45nm", "");
+    change(json);
+    data.write("energy_45nm.json", json.dump());
+    return config_error_of([&] { (void)make_target("systolic", nlohmann::json::object(), data.path()); });
+  };
+  EXPECT_THAT(energy_error([](nlohmann::json& j) { j["register_bit"]["energy_pj"] = 0; }),
+              HasSubstr("/register_bit/energy_pj: is 0; allowed: a number > 0"));
+  EXPECT_THAT(energy_error([](nlohmann::json& j) { j["vector_operations"].erase("gelu"); }),
+              HasSubstr("has no \"gelu\""));
+  EXPECT_THAT(energy_error([](nlohmann::json& j) { std::swap(j["sram"]["macros"][0], j["sram"]["macros"][1]); }),
+              HasSubstr("allowed: ascending sizes"));
+  EXPECT_THAT(energy_error([](nlohmann::json& j) { j["sram"]["macros"].erase(13); }),
+              HasSubstr("needed: from 16384 to 4194304"));
+}
+
+}  // namespace
+}  // namespace cosearch
