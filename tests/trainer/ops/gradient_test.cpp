@@ -1,0 +1,226 @@
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "tests/trainer/ops/gradient_problem.hpp"
+#include "tests/trainer/train/networks.hpp"
+
+// Every operator stands between two trainable ones, so that its own weights' gradients and the gradient that it passes
+// on are both judged, by central differences of the naive double-precision network. Eleven samples make two chunks of
+// different size.
+
+namespace cosearch {
+namespace {
+
+using test_networks::classifier;
+using test_networks::conv;
+
+constexpr std::int64_t kBatch = 11;
+/// Of the largest gradient of a weight tensor: single precision over some hundred summands.
+constexpr double kTolerance = 1e-4;
+
+void expect_gradients_match(const GradientProblem& problem) {
+  const TrainerStep step = trainer_step(problem);
+  EXPECT_NEAR(step.loss, problem.loss(problem.weights), 1e-4);
+  for (const auto& [name, gradient] : step.gradients) {
+    std::vector<double> expected;
+    double largest = 1e-2;
+    // Every element of small tensors, every seventh of large ones: the index walks through all axes.
+    const std::size_t stride = gradient.size() > 200 ? 7 : 1;
+    for (std::size_t i = 0; i < gradient.size(); i += stride) {
+      expected.push_back(problem.difference(name, i));
+      largest = std::max(largest, std::abs(expected.back()));
+    }
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_NEAR(static_cast<double>(gradient[i * stride]), expected[i], kTolerance * largest)
+          << name << " element " << i * stride;
+    }
+  }
+}
+
+struct Case {
+  const char* name;
+  std::function<void(graph::Builder&)> middle;
+};
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
+
+class ImageOperatorTest : public testing::TestWithParam<Case> {};
+
+TEST_P(ImageOperatorTest, GradientsMatchFiniteDifferences) {
+  graph::Builder b("image", {6, 5, 2});
+  b.then("first", conv(b, 6, 1, 1, 1, true));
+  GetParam().middle(b);
+  classifier(b, 4);
+  expect_gradients_match({std::move(b).finish(), kBatch, 3});
+}
+
+/// From 6 x 5 to 6 x 4, for patches of 2 x 2.
+void make_even(graph::Builder& b) {
+  b.then("even", graph::Conv2d{.out_channels = 6, .kernel_h = 1, .kernel_w = 2, .stride = 1});
+}
+
+const std::vector<Case> kImageCases = {
+    {"conv", [](auto& b) { b.then("op", conv(b, 5, 3, 1)); }},
+    {"conv_bias_stride", [](auto& b) { b.then("op", conv(b, 5, 3, 2, 1, true)); }},
+    {"conv_valid",
+     [](auto& b) { b.then("op", graph::Conv2d{.out_channels = 3, .kernel_h = 2, .kernel_w = 3, .stride = 1}); }},
+    {"conv_groups", [](auto& b) { b.then("op", conv(b, 9, 3, 1, 3)); }},
+    {"conv_depthwise", [](auto& b) { b.then("op", conv(b, 6, 3, 1, 6)); }},
+    {"conv_depthwise_5_stride", [](auto& b) { b.then("op", conv(b, 6, 5, 2, 6)); }},
+    {"conv_pointwise", [](auto& b) { b.then("op", conv(b, 7, 1, 1)); }},
+    {"linear_on_channels", [](auto& b) { b.then("op", graph::Linear{{3}, {}}); }},
+    {"linear_without_bias", [](auto& b) { b.then("op", graph::Linear{{3}, {}, false}); }},
+    {"batch_norm", [](auto& b) { b.then("op", graph::BatchNorm{}); }},
+    {"batch_norm_of_a_branch",  // its output has two readers, so that the activation is not fused
+     [](auto& b) {
+       const int norm = b.then("op", graph::BatchNorm{});
+       const int act = b.then("act", graph::Activation{graph::ActivationKind::gelu});
+       b.add("add", graph::Add{}, {norm, act});
+     }},
+    {"batch_norm_relu",
+     [](auto& b) {
+       b.then("op", graph::BatchNorm{});
+       b.then("act", graph::Activation{graph::ActivationKind::relu});
+     }},
+    {"batch_norm_relu6",
+     [](auto& b) {
+       b.then("op", graph::BatchNorm{});
+       b.then("act", graph::Activation{graph::ActivationKind::relu6});
+     }},
+    {"batch_norm_hard_swish",
+     [](auto& b) {
+       b.then("op", graph::BatchNorm{});
+       b.then("act", graph::Activation{graph::ActivationKind::hard_swish});
+     }},
+    {"two_batch_norms",
+     [](auto& b) {
+       b.then("op1", graph::BatchNorm{});
+       b.then("middle", conv(b, 4, 3, 1));
+       b.then("op2", graph::BatchNorm{});
+     }},
+    {"layer_norm", [](auto& b) { b.then("op", graph::LayerNorm{}); }},
+    {"relu", [](auto& b) { b.then("op", graph::Activation{graph::ActivationKind::relu}); }},
+    {"relu6", [](auto& b) { b.then("op", graph::Activation{graph::ActivationKind::relu6}); }},
+    {"hard_swish", [](auto& b) { b.then("op", graph::Activation{graph::ActivationKind::hard_swish}); }},
+    {"gelu", [](auto& b) { b.then("op", graph::Activation{graph::ActivationKind::gelu}); }},
+    {"max_pool", [](auto& b) { b.then("op", graph::Pool2d{}); }},
+    {"max_pool_overlapping",
+     [](auto& b) {
+       b.then("op", graph::Pool2d{.kind = graph::PoolKind::max, .kernel = 3, .stride = 2, .padding = {1, 1, 1, 1}});
+     }},
+    {"average_pool",
+     [](auto& b) {
+       b.then("op", graph::Pool2d{.kind = graph::PoolKind::average, .kernel = 3, .stride = 1, .padding = {1, 1, 1, 1}});
+     }},
+    {"add_of_branches",
+     [](auto& b) {
+       const int skip = b.last();
+       b.then("branch", conv(b, 6, 3, 1));
+       b.add("op", graph::Add{}, {b.last(), skip});
+     }},
+    {"add_of_a_node_to_itself", [](auto& b) { b.add("op", graph::Add{}, {b.last(), b.last()}); }},
+    {"three_readers",
+     [](auto& b) {
+       const int source = b.last();
+       const int left = b.add("left", conv(b, 6, 3, 1), {source});
+       const int right = b.add("right", graph::Activation{graph::ActivationKind::gelu}, {source});
+       const int sum = b.add("sum", graph::Add{}, {left, right});
+       b.add("op", graph::Add{}, {source, sum});
+     }},
+    {"patch_embed",
+     [](auto& b) {
+       make_even(b);
+       b.then("op", graph::PatchEmbed{.patch = 2, .embed_dim = 5, .padding = 1});
+     }},
+    {"position_embed",
+     [](auto& b) {
+       make_even(b);
+       b.then("patches", graph::PatchEmbed{.patch = 2, .embed_dim = 5});
+       b.then("op", graph::PositionEmbed{.grid_h = 3, .grid_w = 2});
+     }},
+    {"attention",
+     [](auto& b) {
+       make_even(b);
+       b.then("patches", graph::PatchEmbed{.patch = 2, .embed_dim = 5});
+       b.then("qkv", graph::Linear{{3, 2, 3}, {}});
+       b.then("op", graph::MultiHeadAttention{.heads = 2});
+     }},
+};
+
+INSTANTIATE_TEST_SUITE_P(Operators, ImageOperatorTest, testing::ValuesIn(kImageCases),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+TEST(OperatorGradients, EveryOperatorHasACase) {
+  std::set<std::string> kinds;
+  for (const Case& c : kImageCases) {
+    graph::Builder b("image", {6, 5, 2});
+    b.then("first", conv(b, 6, 1, 1, 1, true));
+    c.middle(b);
+    classifier(b, 4);
+    const graph::NetworkGraph network = std::move(b).finish();
+    for (const graph::Node& node : network.nodes) {
+      kinds.insert(graph::kind_name(node.op));
+    }
+  }
+  EXPECT_EQ(kinds.size(), std::variant_size_v<graph::Op>);
+}
+
+TEST(OperatorGradients, FirstOperatorsNeedNoGradientOfTheInput) {
+  const std::vector<std::function<void(graph::Builder&)>> firsts = {
+      [](auto& b) { b.then("op", conv(b, 3, 3, 1, 1, true)); },
+      [](auto& b) { b.then("op", graph::BatchNorm{}); },
+      [](auto& b) { b.then("op", graph::LayerNorm{}); },
+      [](auto& b) { b.then("op", graph::Linear{{3}, {}}); },
+      [](auto& b) { b.then("op", graph::Pool2d{}); },
+      [](auto& b) { b.then("op", graph::Activation{graph::ActivationKind::gelu}); },
+      [](auto& b) { b.then("op", graph::PatchEmbed{.patch = 2, .embed_dim = 5}); },
+      [](auto& b) { b.add("op", graph::Add{}, {0, 0}); },
+  };
+  for (const auto& first : firsts) {
+    graph::Builder b("first", {4, 6, 3});
+    first(b);
+    classifier(b, 4);
+    expect_gradients_match({std::move(b).finish(), kBatch, 5});
+  }
+}
+
+TEST(OperatorGradients, WholeNetworksMatchFiniteDifferences) {
+  expect_gradients_match({test_networks::cnn({7, 6, 2}, 5, 4), kBatch, 1});
+  expect_gradients_match({test_networks::vit({8, 8, 1}, 5, 4, 6, 2, 2), kBatch, 2});
+}
+
+TEST(OperatorGradients, RunningStatisticsMoveAsTheNaiveNetworkSays) {
+  const GradientProblem problem(test_networks::cnn({7, 6, 2}, 5, 4), kBatch, 1);
+  const TrainerStep step = trainer_step(problem);
+  const oracle::Forward naive =
+      oracle::forward(problem.graph, problem.weights, problem.input, problem.batch, /*training=*/true);
+  ASSERT_EQ(step.states.size(), naive.states.size());
+  for (const auto& [name, values] : naive.states) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      EXPECT_NEAR(static_cast<double>(step.states.at(name)[i]), values[i], 1e-5 * (1.0 + std::abs(values[i]))) << name;
+    }
+  }
+}
+
+TEST(OperatorForward, InferenceMatchesTheNaiveNetworkWithRunningStatistics) {
+  for (const graph::NetworkGraph& network :
+       {test_networks::cnn({9, 8, 2}, 6, 5), test_networks::vit({8, 8, 1}, 6)}) {
+    const std::int64_t count = 37;  // three chunks, the last one not full
+    const GradientProblem problem(network, count, 4);
+    const oracle::Forward naive = oracle::forward(network, problem.weights, problem.input, count, /*training=*/false);
+    Parameters parameters(network);
+    problem.load(parameters);
+    InferenceExecutor executor(network, parameters);
+    std::vector<float> outputs(static_cast<std::size_t>(count) * 6);
+    executor.run(problem.source(), count, outputs.data());
+    const std::vector<double>& expected = naive.nodes.at(network.nodes.back().name).values;
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      EXPECT_NEAR(static_cast<double>(outputs[i]), expected[i], 1e-4 * (1.0 + std::abs(expected[i])));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cosearch

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "spaces/graph/graph.hpp"
+#include "trainer/data/dataset.hpp"
+
+/// From bytes to a network's input: which samples, in which order, with which augmentation. Everything here is a pure
+/// function of its arguments, so chunks of a batch may be filled by any number of threads.
+namespace cosearch {
+
+struct BatchSpec {
+  graph::Shape input;  ///< (height, width, channels) of the network
+  double mean = 0.0;   ///< output = (pixel / 255 - mean) / std_dev
+  double std_dev = 1.0;
+  /// Each sample is moved by integers drawn evenly from [-shift, shift] down and to the right, in pixels of the data
+  /// set (before the resizing); black pixels (0) move in.
+  int shift = 0;
+  bool flip = false;  ///< mirrored left-right with probability 1/2, before the shift
+  /// Key of the augmentation: a sample's draws are a function of (seed, epoch, its index in the data set) alone.
+  std::uint64_t seed = 0;
+  std::int64_t epoch = 0;
+};
+
+/// What a data set's samples cannot become, in one line; nothing when they can: any height and width can be reached,
+/// the channels must be equal unless the sample has only one (it is then repeated).
+[[nodiscard]] std::optional<std::string> input_mismatch(const graph::Shape& sample, const graph::Shape& input);
+
+/// Writes the samples `indices` as (indices.size(), height, width, channels) floats. Equal sizes copy exactly; others
+/// are resized bilinearly with half-pixel centres: output x reads the source at (x + 0.5) * width / width' - 0.5,
+/// clamped to the image. Aborts when `input_mismatch` has something to say.
+void fill_batch(const Dataset& dataset, const BatchSpec& spec, std::span<const std::int64_t> indices, float* out);
+
+/// A permutation of `samples`, a function of (seed, epoch).
+[[nodiscard]] std::vector<std::int64_t> epoch_order(std::vector<std::int64_t> samples, std::uint64_t seed,
+                                                    std::int64_t epoch);
+/// The same of 0 .. count - 1.
+[[nodiscard]] std::vector<std::int64_t> epoch_order(std::int64_t count, std::uint64_t seed, std::int64_t epoch);
+
+/// The indices, ascending, of `count` samples with classes as equal in number as the labels allow (remainders go to
+/// the lower classes); 0 or more than there are: all. A function of (labels, count, seed); smaller subsets are
+/// contained in larger ones.
+[[nodiscard]] std::vector<std::int64_t> balanced_subset(std::span<const std::uint8_t> labels, std::int64_t classes,
+                                                        std::int64_t count, std::uint64_t seed);
+
+}  // namespace cosearch

@@ -1,0 +1,291 @@
+#include "trainer/net/executor.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "spaces/base/check.hpp"
+#include "trainer/kernels/kernels.hpp"
+#include "trainer/net/parallel.hpp"
+
+namespace cosearch {
+namespace {
+
+/// A chunk has 8 samples, or 4 where the largest tensor of 8 would not stay in the second-level cache beside another;
+/// more than 16 chunks would cost more memory for gradients than they give parallelism.
+constexpr std::int64_t kSamplesPerChunk = 8;
+constexpr std::int64_t kChunkTensor = 192 * 1024;
+constexpr std::int64_t kMaximumChunks = 16;
+constexpr std::int64_t kInferenceChunk = 16;
+constexpr std::int64_t kSumBlock = 16 * 1024;
+
+std::size_t index(int i) { return static_cast<std::size_t>(i); }
+
+/// A function of the network's and the batch's shape alone, because it decides the order of sums.
+std::int64_t samples_per_chunk(const graph::NetworkGraph& graph, std::int64_t batch) {
+  const auto shapes = graph::infer_shapes(graph);
+  COSEARCH_CHECK(shapes.has_value(), "a malformed network reached the trainer");
+  std::int64_t largest = 0;
+  for (const graph::Shape& shape : *shapes) {
+    largest = std::max(largest, graph::elements(shape));
+  }
+  const std::int64_t samples = kSamplesPerChunk * largest <= kChunkTensor ? kSamplesPerChunk : kSamplesPerChunk / 2;
+  return std::max(samples, (batch + kMaximumChunks - 1) / kMaximumChunks);
+}
+
+float* buffer(const Schedule& schedule, const ChunkMemory& memory, int which) {
+  if (which < 0) {
+    return nullptr;
+  }
+  const Place& place = schedule.places[index(which)];
+  return (place.kept ? memory.kept : memory.transient) + place.offset;
+}
+
+std::array<const float*, 4> weight_pointers(const Parameters& parameters, int node) {
+  std::array<const float*, 4> pointers{};
+  const std::span<const int> entries = parameters.of_node(node);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    pointers.at(i) = parameters.values().data() + parameters.entries()[index(entries[i])].offset;
+  }
+  return pointers;
+}
+
+/// Forward of one unit; fills the input's value from `input`.
+void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, const Parameters& parameters,
+                 const Action& action, std::int64_t first, std::int64_t samples, const ChunkMemory& memory,
+                 const float* shared, const InputSource& input) {
+  const Unit& unit = schedule.units[index(action.unit)];
+  const ops::Forward call{
+      .samples = samples,
+      .x = {buffer(schedule, memory, action.x[0]), buffer(schedule, memory, action.x[1])},
+      .weights = weight_pointers(parameters, unit.node),
+      .y = buffer(schedule, memory, action.y),
+      .saved = buffer(schedule, memory, unit.saved),
+      .scratch = memory.scratch,
+      .shared = shared,
+  };
+  if (unit.inputs[0] < 0) {
+    input(first, samples, call.y);
+  }
+  std::visit([&](const auto& op) { ops::forward(op, unit.geometry, call); }, graph.nodes[index(unit.node)].op);
+}
+
+std::vector<AlignedFloats> shared_buffers(const Schedule& schedule) {
+  std::vector<AlignedFloats> shared;
+  for (const Unit& unit : schedule.units) {
+    shared.emplace_back(unit.needs.shared);
+  }
+  return shared;
+}
+
+}  // namespace
+
+std::unique_ptr<AlignedFloats> BlockPool::take() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_.empty()) {
+      std::unique_ptr<AlignedFloats> block = std::move(free_.back());
+      free_.pop_back();
+      return block;
+    }
+  }
+  return std::make_unique<AlignedFloats>(floats_);
+}
+
+void BlockPool::give_back(std::unique_ptr<AlignedFloats> block) {
+  const std::lock_guard lock(mutex_);
+  free_.push_back(std::move(block));
+}
+
+TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch)
+    : graph_(graph),
+      parameters_(parameters),
+      batch_(batch),
+      schedule_(make_schedule(graph, samples_per_chunk(graph, batch), ScheduleMode::training)),
+      worker_blocks_(schedule_.transient_size + schedule_.scratch_size),
+      shared_(shared_buffers(schedule_)),
+      gradients_(parameters.trainable_size()) {
+  COSEARCH_CHECK(batch > 0, "a batch has samples");
+  for (std::int64_t first = 0; first < batch; first += schedule_.chunk) {
+    chunk_first_.push_back(first);
+    chunk_samples_.push_back(std::min(schedule_.chunk, batch - first));
+    chunk_gradients_.emplace_back(parameters.chunked_size());
+    kept_.emplace_back(schedule_.kept_size);
+  }
+  for (const AlignedFloats& gradients : chunk_gradients_) {
+    chunk_gradient_data_.push_back(gradients.data());
+  }
+  chunk_loss_.resize(chunk_first_.size());
+  for (const Unit& unit : schedule_.units) {
+    const bool batch_norm = unit.needs.shared > 0;
+    const std::int64_t partials = batch_norm ? ops::batch_norm_partials(unit.geometry) : 0;
+    partials_.emplace_back(static_cast<std::size_t>(partials) * chunk_first_.size());
+  }
+}
+
+double TrainingExecutor::step(const InputSource& input, std::span<const std::uint8_t> labels, double label_smoothing) {
+  COSEARCH_CHECK(static_cast<std::int64_t>(labels.size()) == batch_, "one label for each sample of the batch");
+  const Batch batch{input, labels, label_smoothing};
+  for (const Region& region : schedule_.regions) {
+    run_region(region, batch);
+    if (region.batch_norm >= 0) {
+      combine(region);
+    }
+  }
+  sum_gradients();
+  double loss = 0.0;
+  for (const double chunk : chunk_loss_) {
+    loss += chunk;
+  }
+  return loss / static_cast<double>(batch_);
+}
+
+void TrainingExecutor::run_region(const Region& region, const Batch& batch) {
+  for_each_parallel(static_cast<std::int64_t>(chunk_first_.size()), [&](std::int64_t c) {
+    const auto chunk = static_cast<std::size_t>(c);
+    std::unique_ptr<AlignedFloats> worker = worker_blocks_.take();
+    const ChunkMemory memory{kept_[chunk].data(), worker->data(), worker->data() + schedule_.transient_size};
+    for (const Action& action : region.actions) {
+      run_action(action, chunk, memory, batch);
+    }
+    worker_blocks_.give_back(std::move(worker));
+  });
+}
+
+void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const ChunkMemory& memory,
+                                  const Batch& batch) {
+  const std::size_t u = index(action.unit);
+  const Unit& unit = schedule_.units[u];
+  const std::int64_t samples = chunk_samples_[chunk];
+  const auto at = [&](int which) { return buffer(schedule_, memory, which); };
+  const auto partial = [&] {
+    return partials_[u].data() + static_cast<std::int64_t>(chunk) * ops::batch_norm_partials(unit.geometry);
+  };
+  switch (action.kind) {
+    case ActionKind::forward:
+      run_forward(graph_, schedule_, parameters_, action, chunk_first_[chunk], samples, memory, shared_[u].data(),
+                  batch.input);
+      break;
+    case ActionKind::statistics:
+      ops::batch_norm_statistics(unit.geometry, samples, at(action.x[0]), partial());
+      break;
+    case ActionKind::loss:
+      chunk_loss_[chunk] = kernels::softmax_cross_entropy(
+          samples, graph::elements(unit.geometry.output), static_cast<float>(batch.label_smoothing),
+          1.0F / static_cast<float>(batch_), at(action.y), batch.labels.data() + chunk_first_[chunk],
+          at(unit.gradient));
+      break;
+    case ActionKind::gradient_statistics:
+      ops::batch_norm_gradient_statistics(unit.geometry, samples, at(action.x[0]), at(unit.gradient),
+                                          shared_[u].data(), partial());
+      break;
+    case ActionKind::backward:
+      run_backward(action, chunk, memory);
+      break;
+  }
+}
+
+void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, const ChunkMemory& memory) {
+  const Unit& unit = schedule_.units[index(action.unit)];
+  const auto at = [&](int which) { return buffer(schedule_, memory, which); };
+  ops::Backward call{.samples = chunk_samples_[chunk],
+                     .x = {at(action.x[0]), at(action.x[1])},
+                     .weights = weight_pointers(parameters_, unit.node),
+                     .dy = at(unit.gradient),
+                     .saved = at(unit.saved),
+                     .shared = shared_[index(action.unit)].data(),
+                     .scratch = memory.scratch};
+  std::array<float*, 2> target{};
+  float* spare = memory.scratch + AlignedFloats::rounded_up(unit.needs.scratch);
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (unit.inputs.at(i) < 0) {
+      continue;
+    }
+    target.at(i) = at(schedule_.units[index(unit.inputs.at(i))].gradient);
+    call.dx.at(i) = target.at(i);
+    if (unit.accumulates.at(i) && target.at(i) != nullptr) {
+      call.dx.at(i) = spare;
+      spare += AlignedFloats::rounded_up(schedule_.chunk * graph::elements(unit.geometry.input));
+    }
+  }
+  const std::span<const int> entries = parameters_.of_node(unit.node);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const Parameters::Entry& entry = parameters_.entries()[index(entries[i])];
+    if (entry.offset < parameters_.chunked_size()) {
+      call.dweights.at(i) = chunk_gradients_[chunk].data() + entry.offset;
+    }
+  }
+  std::visit([&](const auto& op) { ops::backward(op, unit.geometry, call); }, graph_.nodes[index(unit.node)].op);
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (call.dx.at(i) != target.at(i)) {
+      kernels::add(call.samples * graph::elements(unit.geometry.input), target.at(i), call.dx.at(i), target.at(i));
+    }
+  }
+}
+
+float* TrainingExecutor::weight(int node, std::size_t i) {
+  return parameters_.values().data() + parameters_.entries()[index(parameters_.of_node(node)[i])].offset;
+}
+
+void TrainingExecutor::combine(const Region& region) {
+  const std::size_t u = index(region.batch_norm);
+  const Unit& unit = schedule_.units[u];
+  if (region.of_gradients) {
+    const std::span<const int> entries = parameters_.of_node(unit.node);
+    ops::batch_norm_combine_gradients(unit.geometry, chunk_samples_, partials_[u].data(), shared_[u].data(),
+                                      gradients_.data() + parameters_.entries()[index(entries[0])].offset,
+                                      gradients_.data() + parameters_.entries()[index(entries[1])].offset);
+    return;
+  }
+  const auto& op = std::get<graph::BatchNorm>(graph_.nodes[index(unit.node)].op);
+  ops::batch_norm_combine(op, unit.geometry, chunk_samples_, partials_[u].data(), weight(unit.node, 0),
+                          weight(unit.node, 1), weight(unit.node, 2), weight(unit.node, 3), shared_[u].data());
+}
+
+void TrainingExecutor::sum_gradients() {
+  const std::int64_t size = parameters_.chunked_size();
+  for_each_parallel((size + kSumBlock - 1) / kSumBlock, [&](std::int64_t block) {
+    const std::int64_t begin = block * kSumBlock;
+    kernels::accumulate_in_order(std::min(kSumBlock, size - begin),
+                                 static_cast<std::int64_t>(chunk_gradient_data_.size()), chunk_gradient_data_.data(),
+                                 begin, gradients_.data() + begin);
+  });
+}
+
+InferenceExecutor::InferenceExecutor(const graph::NetworkGraph& graph, const Parameters& parameters)
+    : graph_(graph),
+      parameters_(parameters),
+      schedule_(make_schedule(graph, kInferenceChunk, ScheduleMode::inference)),
+      worker_blocks_(schedule_.transient_size + schedule_.scratch_size),
+      shared_(shared_buffers(schedule_)) {}
+
+void InferenceExecutor::run(const InputSource& input, std::int64_t count, float* outputs) {
+  for (std::size_t u = 0; u < schedule_.units.size(); ++u) {
+    const Unit& unit = schedule_.units[u];
+    if (unit.batch_norm) {
+      const auto weights = weight_pointers(parameters_, unit.node);
+      ops::batch_norm_freeze(std::get<graph::BatchNorm>(graph_.nodes[index(unit.node)].op), unit.geometry, weights[0],
+                             weights[1], weights[2], weights[3], shared_[u].data());
+    }
+  }
+  const std::int64_t width = graph::elements(schedule_.units.back().geometry.output);
+  for_each_parallel((count + kInferenceChunk - 1) / kInferenceChunk, [&](std::int64_t chunk) {
+    const std::int64_t first = chunk * kInferenceChunk;
+    run_chunk(input, first, std::min(kInferenceChunk, count - first), outputs + first * width);
+  });
+}
+
+void InferenceExecutor::run_chunk(const InputSource& input, std::int64_t first, std::int64_t count, float* outputs) {
+  std::unique_ptr<AlignedFloats> worker = worker_blocks_.take();
+  const ChunkMemory memory{nullptr, worker->data(), worker->data() + schedule_.transient_size};
+  const std::vector<Action>& actions = schedule_.regions.front().actions;
+  for (const Action& action : actions) {
+    run_forward(graph_, schedule_, parameters_, action, first, count, memory, shared_[index(action.unit)].data(),
+                input);
+  }
+  const std::int64_t width = graph::elements(schedule_.units.back().geometry.output);
+  std::copy_n(buffer(schedule_, memory, actions.back().y), count * width, outputs);
+  worker_blocks_.give_back(std::move(worker));
+}
+
+}  // namespace cosearch

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "spaces/graph/graph.hpp"
+#include "trainer/net/aligned_floats.hpp"
+#include "trainer/store/weight_store.hpp"
+
+namespace cosearch {
+
+/// A network's weights and states in one aligned block, in three parts: trainable weights whose gradients are summed
+/// over chunks; trainable weights of batch norms, whose gradients are computed for the whole batch at once; states.
+/// Gradients and optimiser states use the same offsets. Gaps between weights are zero and stay zero.
+class Parameters {
+ public:
+  struct Entry {
+    graph::WeightSpec spec;
+    int node = 0;
+    std::int64_t offset = 0;
+    std::int64_t size = 0;
+  };
+
+  explicit Parameters(const graph::NetworkGraph& graph);
+
+  /// In the order of graph::weights.
+  [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
+  /// Indices of a node's entries, in the order of graph::weights.
+  [[nodiscard]] std::span<const int> of_node(int node) const { return by_node_.at(static_cast<std::size_t>(node)); }
+  /// Offsets below this are summed over chunks.
+  [[nodiscard]] std::int64_t chunked_size() const noexcept { return chunked_size_; }
+  /// Offsets below this are trainable.
+  [[nodiscard]] std::int64_t trainable_size() const noexcept { return trainable_size_; }
+
+  [[nodiscard]] std::span<float> values() noexcept { return values_.span(); }
+  [[nodiscard]] std::span<const float> values() const noexcept { return values_.span(); }
+
+  /// Copies from, and to, the slices of a store that holds every weight of the network.
+  void load(const WeightStore& store);
+  void save(WeightStore& store) const;
+
+ private:
+  std::vector<Entry> entries_;
+  std::vector<std::vector<int>> by_node_;
+  std::int64_t chunked_size_ = 0;
+  std::int64_t trainable_size_ = 0;
+  AlignedFloats values_;
+};
+
+}  // namespace cosearch

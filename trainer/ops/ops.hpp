@@ -1,0 +1,123 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "spaces/graph/graph.hpp"
+#include "trainer/kernels/kernels.hpp"
+
+/// Forward and backward of every operator on a chunk of samples, in terms of the kernels. One file per operator, three
+/// overloads each; `std::visit` over graph::Op refuses to compile when one is missing. All functions are serial and
+/// allocate nothing.
+namespace cosearch::ops {
+
+/// What is fixed about a node.
+struct Geometry {
+  graph::Shape input;  ///< of the first input; empty for Input
+  graph::Shape output;
+  /// Applied to the result in the same pass; only a batch norm may have one.
+  kernels::Activation activation = kernels::Activation::identity;
+};
+
+/// What a node needs beside its inputs, weights and output.
+struct Needs {
+  std::int64_t saved = 0;    ///< floats per sample that forward leaves for backward
+  std::int64_t scratch = 0;  ///< floats of a call's working memory
+  std::int64_t shared = 0;   ///< floats for the whole batch, filled between two parallel regions (batch norm)
+  bool inputs_in_backward = false;
+};
+
+/// Tensors are (samples, shape...). Weights are in the order of graph::weights(node).
+struct Forward {
+  std::int64_t samples = 0;
+  std::array<const float*, 2> x{};
+  std::array<const float*, 4> weights{};
+  float* y = nullptr;
+  float* saved = nullptr;
+  float* scratch = nullptr;
+  const float* shared = nullptr;
+};
+
+struct Backward {
+  std::int64_t samples = 0;
+  std::array<const float*, 2> x{};  ///< null unless Needs::inputs_in_backward
+  std::array<const float*, 4> weights{};
+  const float* dy = nullptr;
+  const float* saved = nullptr;
+  const float* shared = nullptr;
+  float* scratch = nullptr;
+  std::array<float*, 2> dx{};        ///< overwritten; null: not wanted
+  std::array<float*, 4> dweights{};  ///< overwritten; null for states
+};
+
+[[nodiscard]] Needs needs(const graph::Input& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::Conv2d& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::Linear& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::MultiHeadAttention& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::BatchNorm& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::LayerNorm& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::Activation& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::Pool2d& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::GlobalAveragePool& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::Add& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::PatchEmbed& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::PositionEmbed& op, const Geometry& geometry, std::int64_t samples);
+
+/// The input has no inputs: `y` is what the caller put there.
+void forward(const graph::Input& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::Conv2d& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::Linear& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::MultiHeadAttention& op, const Geometry& geometry, const Forward& call);
+/// Applies the statistics in `shared`.
+void forward(const graph::BatchNorm& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::LayerNorm& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::Activation& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::Pool2d& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::GlobalAveragePool& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::Add& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::PatchEmbed& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::PositionEmbed& op, const Geometry& geometry, const Forward& call);
+
+void backward(const graph::Input& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::Conv2d& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::Linear& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::MultiHeadAttention& op, const Geometry& geometry, const Backward& call);
+/// Applies the sums in `shared`; writes no dweights: `batch_norm_combine_gradients` has done it for the whole batch.
+void backward(const graph::BatchNorm& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::LayerNorm& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::Activation& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::Pool2d& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::GlobalAveragePool& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::Add& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::PatchEmbed& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::PositionEmbed& op, const Geometry& geometry, const Backward& call);
+
+[[nodiscard]] kernels::Activation activation_of(graph::ActivationKind kind);
+
+// --- batch norm over a batch in chunks -------------------------------------------------------------------------
+// Each chunk leaves partial sums, they are combined in chunk order, then each chunk applies the result: the statistics
+// are those of the whole batch, and do not depend on the number of threads.
+
+/// Doubles of partial sums that one chunk leaves.
+[[nodiscard]] std::int64_t batch_norm_partials(const Geometry& geometry);
+
+/// Forward partial sums of a chunk.
+void batch_norm_statistics(const Geometry& geometry, std::int64_t samples, const float* x, double* partial);
+/// Batch statistics from the chunks' partial sums (`samples[c]` samples in chunk c, `partials` one after the other)
+/// into `shared`; moves the running statistics. Variances are those of the batch, without Bessel's correction.
+void batch_norm_combine(const graph::BatchNorm& op, const Geometry& geometry, std::span<const std::int64_t> samples,
+                        const double* partials, const float* scale, const float* shift, float* running_mean,
+                        float* running_variance, float* shared);
+/// `shared` from the running statistics, for inference.
+void batch_norm_freeze(const graph::BatchNorm& op, const Geometry& geometry, const float* scale, const float* shift,
+                       const float* running_mean, const float* running_variance, float* shared);
+
+/// Backward partial sums of a chunk.
+void batch_norm_gradient_statistics(const Geometry& geometry, std::int64_t samples, const float* x, const float* dy,
+                                    const float* shared, double* partial);
+/// Gradients of scale and shift, and the sums that `backward` applies, from the chunks' partial sums.
+void batch_norm_combine_gradients(const Geometry& geometry, std::span<const std::int64_t> samples,
+                                  const double* partials, float* shared, float* dscale, float* dshift);
+
+}  // namespace cosearch::ops
