@@ -1,0 +1,171 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "experiments/cli/command_line.hpp"
+#include "experiments/cli/table.hpp"
+#include "hwmodels/model.hpp"
+#include "search/algorithm.hpp"
+#include "spaces/base/config_error.hpp"
+#include "spaces/base/metrics.hpp"
+#include "spaces/catalog/networks.hpp"
+#include "spaces/catalog/registry.hpp"
+#include "spaces/space/domain.hpp"
+
+namespace cosearch::cli {
+namespace {
+
+using nlohmann::json;
+
+template <class Registry>
+void list(CommandLine& line, const std::string& kind, const Registry& registry) {
+  Records records{kind, {"name", "summary"}, {}};
+  for (const auto& entry : registry) {
+    records.rows.push_back({entry.name, entry.summary});
+  }
+  print(line.out, line.options.format, records);
+}
+
+/// @throws ConfigError for an unknown name.
+template <class Registry>
+const auto& find(const std::string& kind, const Registry& registry, const std::string& name) {
+  std::vector<std::string> known;
+  for (const auto& entry : registry) {
+    if (entry.name == name) {
+      return entry;
+    }
+    known.emplace_back(entry.name);
+  }
+  throw ConfigError(kind + " describe", unknown_name(name, known));
+}
+
+std::string condition_text(const ParamSet& params, const Condition& condition) {
+  if (condition.param.empty()) {
+    return "";
+  }
+  const Domain& domain = params.params()[*params.find(condition.param)].domain;
+  std::string values;
+  for (const std::int64_t gene : condition.values) {
+    values += (values.empty() ? "" : ", ") + domain::describe(domain::value(domain, static_cast<double>(gene)));
+  }
+  return condition.param + " = " + values;
+}
+
+Records parameter_records(const ParamSet& params) {
+  Records records{"parameters", {"parameter", "values", "active when"}, {}};
+  for (const Param& param : params.params()) {
+    records.rows.push_back({param.name, domain::describe(param.domain), condition_text(params, param.active_when)});
+  }
+  return records;
+}
+
+void describe_head(CommandLine& line, std::string_view name, std::string_view summary) {
+  if (line.options.format == Format::table) {
+    line.out.write(fmt::format("{}: {}\n\n", name, summary));
+  }
+}
+
+void describe_space(CommandLine& line, const std::string& name) {
+  const SpaceEntry& entry = find("spaces", space_registry(), name);
+  describe_head(line, entry.name, entry.summary);
+  // Parameters may depend on the samples; shown for 28 x 28 grey images and 10 classes.
+  const TaskShape task{{28, 28, 1}, 10};
+  std::unique_ptr<SearchSpace> space;
+  try {
+    space = make_space(name, json::object(), task);
+  } catch (const ConfigError& error) {
+    // A space without built-in parameters: what it needs is the description.
+    line.out.write(fmt::format("its parameters come from the config: {}\n", error.what()));
+    return;
+  }
+  print(line.out, line.options.format, parameter_records(space->params()));
+  if (line.options.format == Format::table) {
+    const std::optional<std::int64_t> count = space->params().count();
+    line.out.write(
+        count ? fmt::format("\n{} networks for samples of 28x28x1\n", format_number(static_cast<double>(*count))) : "");
+  }
+}
+
+void describe_target(CommandLine& line, const std::string& name) {
+  const TargetEntry& entry = find("targets", target_registry(), name);
+  describe_head(line, entry.name, entry.summary);
+  const std::unique_ptr<Target> target = make_target(name, json::object(), line.options.data_directory);
+  print(line.out, line.options.format, parameter_records(target->params()));
+  if (line.options.format != Format::table) {
+    return;
+  }
+  Table table({"metric", "meaning"});
+  for (const std::string& metric : target->metric_names()) {
+    const std::optional<MetricInfo> info = find_metric(metric);
+    table.add_row({metric, info ? std::string(info->meaning) : ""});
+  }
+  line.out.write("\n" + table.text());
+}
+
+void describe_algorithm(CommandLine& line, const std::string& name) {
+  const AlgorithmEntry& entry = find("algorithms", algorithm_registry(), name);
+  print(line.out, line.options.format, Records{"algorithms", {"name", "summary"}, {{entry.name, entry.summary}}});
+}
+
+std::string shape_text(const graph::Shape& shape) { return fmt::format("{}", fmt::join(shape, "x")); }
+
+void describe_network(CommandLine& line, const std::string& name) {
+  const NetworkEntry& entry = find("networks", network_registry(), name);
+  describe_head(line, entry.name, entry.summary);
+  const graph::NetworkGraph network = entry.make();
+  const Expected<std::vector<graph::Shape>, std::string> shapes = graph::infer_shapes(network);
+  const std::vector<graph::NodeCounts> counts = graph::node_counts(network);
+  Records records{"nodes", {"node", "operator", "output", "macs", "params"}, {}};
+  for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+    const graph::Node& node = network.nodes[i];
+    records.rows.push_back(
+        {node.name, graph::kind_name(node.op), shape_text((*shapes)[i]), counts[i].macs, counts[i].parameters});
+  }
+  print(line.out, line.options.format, records);
+  if (line.options.format == Format::table) {
+    const graph::NodeCounts total = graph::total_counts(network);
+    line.out.write(fmt::format("\n{} MACs, {} parameters\n", total.macs, total.parameters));
+  }
+}
+
+void add_noun(CLI::App& app, CommandLine& line, const std::string& noun, const std::string& summary,
+              const std::function<void(CommandLine&)>& list_all,
+              const std::function<void(CommandLine&, const std::string&)>& describe) {
+  CLI::App* group = app.add_subcommand(noun, summary);
+  group->require_subcommand(1);
+  group->add_subcommand("list", "names and summaries")->callback([&line, list_all] {
+    line.command = [&line, list_all] {
+      list_all(line);
+      return 0;
+    };
+  });
+  CLI::App* command = group->add_subcommand("describe", "one of them in detail");
+  const auto name = std::make_shared<std::string>();
+  command->add_option("entry", *name, "one of the list")->required();
+  command->callback([&line, describe, name] {
+    line.command = [&line, describe, name] {
+      describe(line, *name);
+      return 0;
+    };
+  });
+}
+
+}  // namespace
+
+void add_catalogue_commands(CLI::App& app, CommandLine& line) {
+  add_noun(
+      app, line, "spaces", "network spaces: what can be searched",
+      [](CommandLine& to) { list(to, "spaces", space_registry()); }, describe_space);
+  add_noun(
+      app, line, "targets", "hardware families and their knobs",
+      [](CommandLine& to) { list(to, "targets", target_registry()); }, describe_target);
+  add_noun(
+      app, line, "algorithms", "search algorithms",
+      [](CommandLine& to) { list(to, "algorithms", algorithm_registry()); }, describe_algorithm);
+  add_noun(
+      app, line, "networks", "well-known networks for estimate",
+      [](CommandLine& to) { list(to, "networks", network_registry()); }, describe_network);
+}
+
+}  // namespace cosearch::cli

@@ -1,0 +1,196 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "experiments/cli/command_line.hpp"
+#include "experiments/cli/cost_report.hpp"
+#include "experiments/config/data_types.hpp"
+#include "experiments/config/json_file.hpp"
+#include "experiments/config/object_reader.hpp"
+#include "experiments/export/design.hpp"
+#include "spaces/base/config_error.hpp"
+#include "spaces/catalog/networks.hpp"
+
+namespace cosearch::cli {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+struct EstimateOptions {
+  std::string network;
+  std::string target;
+  std::vector<std::string> settings;
+  std::optional<std::int64_t> batch;
+  std::string types;
+};
+
+/// A name of the catalogue, or a file: whatever exists or looks like a path.
+DesignFile load_design(const std::string& network) {
+  const bool is_file = network.find('/') != std::string::npos || network.ends_with(".json");
+  if (!is_file) {
+    return {make_network(network), std::nullopt, std::nullopt};
+  }
+  const json value = read_json_file(network);
+  try {
+    return design_from_json(value);
+  } catch (const ConfigError& error) {
+    throw error.file().empty() ? error.in_file(network) : error;
+  }
+}
+
+struct Setting {
+  std::string name;
+  json value;
+};
+
+Setting parse_setting(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == 0 || equals == std::string::npos) {
+    throw ConfigError("--set", fmt::format("read \"{}\"; expected NAME=VALUE, e.g. board=l4r5", text));
+  }
+  const std::string value = text.substr(equals + 1);
+  const json parsed = json::parse(value, nullptr, false);
+  return {text.substr(0, equals), parsed.is_number() ? parsed : json(value)};
+}
+
+/// `clock_mhz` stands for the knob of that name that the other settings make active, e.g. `l4r5.clock_mhz`.
+std::string full_name(const ParamSet& params, const json& genes, const std::string& name) {
+  if (params.find(name)) {
+    return name;
+  }
+  const Genome genome = params.from_json(genes);
+  std::vector<std::string> active;
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    if (params.params()[i].name.ends_with("." + name) && params.active(i, genome)) {
+      active.push_back(params.params()[i].name);
+    }
+  }
+  return active.size() == 1 ? active.front() : name;
+}
+
+json with_settings(const ParamSet& params, json genes, const std::vector<std::string>& texts) {
+  std::vector<Setting> settings;
+  for (const std::string& text : texts) {
+    settings.push_back(parse_setting(text));
+  }
+  // Full names first, because they decide which knob a short one means.
+  std::stable_partition(settings.begin(), settings.end(),
+                        [&](const Setting& setting) { return params.find(setting.name).has_value(); });
+  for (const Setting& setting : settings) {
+    genes[full_name(params, genes, setting.name)] = setting.value;
+  }
+  return genes;
+}
+
+ordered_json document(const DesignFile& design, const Expected<Cost, Infeasible>& cost) {
+  ordered_json shown = versioned();
+  shown["network"] = design.network.name;
+  shown["hardware"] = {
+      {"target", design.hardware->target}, {"options", design.hardware->options}, {"genes", design.hardware->genes}};
+  shown["job"] = {{"batch", design.job->batch}, {"types", design.job->types}};
+  shown["feasible"] = cost.has_value();
+  if (cost) {
+    shown.update(to_json(*cost));
+  } else {
+    shown.update(to_json(cost.error()));
+  }
+  return shown;
+}
+
+void print_heading(Output& out, const DesignFile& design) {
+  std::string genes;
+  for (const auto& [name, value] : design.hardware->genes.items()) {
+    genes += fmt::format(" {}={}", name, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  out.write(fmt::format("{} on {}{}, batch {}, {}\n\n", design.network.name, design.hardware->target, genes,
+                        design.job->batch, design.job->types));
+}
+
+/// The file's hardware and job, with what the flags say instead.
+DesignFile chosen_design(const EstimateOptions& options) {
+  DesignFile design = load_design(options.network);
+  if (!options.target.empty() && (!design.hardware || design.hardware->target != options.target)) {
+    design.hardware = Hardware{options.target};
+  }
+  if (!design.hardware) {
+    throw ConfigError("--target", "is missing; expected a target's name, see cosearch targets list");
+  }
+  if (!design.job) {
+    design.job = JobSettings{};
+  }
+  design.job->batch = options.batch.value_or(design.job->batch);
+  design.job->types = options.types.empty() ? design.job->types : options.types;
+  return design;
+}
+
+Expected<Cost, Infeasible> price(const Target& target, const DesignFile& design) {
+  Expected<std::unique_ptr<const Model>, Infeasible> model =
+      target.build(target.params().from_json(design.hardware->genes));
+  if (!model) {
+    return Unexpected{std::move(model).error()};
+  }
+  Job job;
+  job.model = design.network;
+  job.batch = design.job->batch;
+  job.types = data_types(design.job->types, "--types");
+  return (*model)->evaluate(std::span<const Job>(&job, 1));
+}
+
+int estimate(CommandLine& line, const EstimateOptions& options) {
+  DesignFile design = chosen_design(options);
+  std::unique_ptr<Target> target;
+  try {
+    target = make_target(design.hardware->target, design.hardware->options, line.options.data_directory);
+  } catch (const ConfigError& error) {
+    // What the command line names has a flag for its place, not a config's pointer.
+    throw error.place() == "/target/name" ? ConfigError("--target", error.message()) : error;
+  }
+  in_section("--set", [&] {
+    design.hardware->genes = with_settings(target->params(), design.hardware->genes, options.settings);
+    // Written out in full: what was not set has its first value.
+    design.hardware->genes = target->params().to_json(target->params().from_json(design.hardware->genes));
+    return true;
+  });
+  const Expected<Cost, Infeasible> cost = price(*target, design);
+  switch (line.options.format) {
+    case Format::table:
+      print_heading(line.out, design);
+      if (cost) {
+        print_cost(line.out, *cost);
+      } else {
+        print_infeasible(line.out, cost.error());
+      }
+      break;
+    case Format::csv:
+      print(line.out, Format::csv, layer_records(cost ? *cost : Cost{}));
+      break;
+    case Format::json:
+    case Format::jsonl:
+      print(line.out, line.options.format, document(design, cost));
+      break;
+  }
+  return cost ? 0 : 3;
+}
+
+}  // namespace
+
+void add_estimate_command(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("estimate", "the cost of one network on one piece of hardware, no search");
+  const auto options = std::make_shared<EstimateOptions>();
+  command
+      ->add_option("--network", options->network,
+                   "a name of `networks list`, or a .json file: a network or an exported design")
+      ->required();
+  command->add_option("--target", options->target, "see `targets list`; an exported design has its own");
+  command->add_option("--set", options->settings, "a knob of the target, e.g. board=l4r5; several times")->take_all();
+  command->add_option("--batch", options->batch, "samples of one evaluation")->check(CLI::Range(1, 65536));
+  command->add_option("--types", options->types, "number format")->check(CLI::IsMember(data_type_names()));
+  command->callback([&line, options] { line.command = [&line, options] { return estimate(line, *options); }; });
+}
+
+}  // namespace cosearch::cli

@@ -1,0 +1,95 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include "experiments/cli/command_line.hpp"
+#include "experiments/cli/front.hpp"
+#include "experiments/cli/open_campaign.hpp"
+#include "experiments/config/json_file.hpp"
+#include "experiments/evaluate/evaluator.hpp"
+#include "experiments/export/registry.hpp"
+#include "experiments/run/runner.hpp"
+#include "spaces/base/config_error.hpp"
+
+namespace cosearch::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct ExportOptions {
+  std::vector<TrialId> ids;
+  bool pareto = false;
+  std::string to;
+  std::string format = "json";
+};
+
+std::vector<TrialRow> chosen_trials(const OpenCampaign& open, const ExportOptions& options) {
+  if (options.pareto) {
+    Front front = front_of(open.store.trials(open.row.id), open.campaign.objectives);
+    if (front.rows.empty()) {
+      throw NoFeasible(explain_infeasibility(open.store, open.row.id));
+    }
+    return std::move(front.rows);
+  }
+  std::vector<TrialRow> rows;
+  for (const TrialId id : options.ids) {
+    std::optional<TrialRow> row = open.store.trial(open.row.id, id);
+    if (!row) {
+      throw StoreError(4, fmt::format("campaign \"{}\" has no trial {}", open.row.name, id));
+    }
+    rows.push_back(*std::move(row));
+  }
+  return rows;
+}
+
+int export_designs(CommandLine& line, const ExportOptions& options) {
+  const ExportFormat& format = export_format(options.format);
+  if (options.pareto == !options.ids.empty()) {
+    throw ConfigError("export", "needs either --pareto or --id N");
+  }
+  OpenCampaign open(line.options);
+  const std::vector<TrialRow> rows = chosen_trials(open, options);
+  std::error_code error;
+  std::filesystem::create_directories(options.to, error);
+  if (error) {
+    throw ConfigError("--to", fmt::format("\"{}\" cannot be made: {}; expected a directory that can be written",
+                                          options.to, error.message()));
+  }
+  const Evaluator evaluator(open.campaign, open.space, nullptr, open.store);
+  const std::vector<FinalRow> finals = open.store.finals(open.row.id);
+  ordered_json index = versioned();
+  index["campaign"] = open.row.name;
+  index["config"] = open.campaign.resolved;
+  ordered_json& designs = index["designs"] = ordered_json::array();
+  for (const TrialRow& row : rows) {
+    const Design design = make_design(open.campaign, open.space, evaluator, row, finals);
+    const std::vector<std::string> files = format.write(design, options.to);
+    designs.push_back({{"trial", row.id},
+                       {"files", files},
+                       {"metrics", row.metrics},
+                       {"final_metrics", design.final_metrics ? ordered_json(*design.final_metrics) : nullptr}});
+    for (const std::string& file : files) {
+      line.out.write(options.to + "/" + file + "\n");
+    }
+  }
+  write_file_atomically(options.to + "/index.json", index.dump(1) + "\n");
+  line.out.write(options.to + "/index.json\n");
+  return 0;
+}
+
+}  // namespace
+
+void add_export_command(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("export", "write networks, weights, hardware and costs; prints the files");
+  const auto options = std::make_shared<ExportOptions>();
+  command->add_flag("--pareto", options->pareto, "all of the Pareto front");
+  command->add_option("--id", options->ids, "these trials")->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 53));
+  command->add_option("--to", options->to, "directory; made where it does not exist")->required();
+  command->add_option("-f,--format", options->format, "form of the designs: json");
+  command->callback([&line, options] { line.command = [&line, options] { return export_designs(line, *options); }; });
+}
+
+}  // namespace cosearch::cli

@@ -1,0 +1,116 @@
+#include "experiments/cli/open_campaign.hpp"
+
+#include <algorithm>
+#include <string_view>
+
+#include "spaces/base/config_error.hpp"
+
+namespace cosearch::cli {
+namespace {
+
+constexpr std::string_view kHardwarePrefix = "hw.";
+
+/// `board=f746 clock_mhz=108` from the genes `hw.board` and `hw.f746.clock_mhz`, in the order of the parameters.
+std::string hardware_text(const TrialRow& row, const std::vector<std::string>& gene_names) {
+  std::string text;
+  for (const std::string& name : gene_names) {
+    const auto gene = row.genes.find(name);
+    if (gene == row.genes.end() || !name.starts_with(kHardwarePrefix)) {
+      continue;
+    }
+    const std::string value = gene->is_string() ? gene->get<std::string>() : gene->dump();
+    text += (text.empty() ? "" : " ") + name.substr(name.find_last_of('.') + 1) + "=" + value;
+  }
+  return text;
+}
+
+}  // namespace
+
+OpenCampaign::OpenCampaign(const GlobalOptions& options)
+    : store(Store::open_reader(options.needed_database())),
+      row(store.campaign(options.campaign)),
+      campaign(stored_campaign(row, options.data_directory)),
+      space(campaign, options.data_directory) {}
+
+std::vector<std::string> OpenCampaign::gene_names() const {
+  std::vector<std::string> names;
+  for (const Param& param : space.params().params()) {
+    names.push_back(param.name);
+  }
+  return names;
+}
+
+std::vector<Field> OpenCampaign::main_metrics() const {
+  std::vector<Field> fields;
+  const auto add = [&fields](const std::string& metric) {
+    const Field field{FieldKind::metric, metric};
+    if (std::find(fields.begin(), fields.end(), field) == fields.end()) {
+      fields.push_back(field);
+    }
+  };
+  for (const Objective& objective : campaign.objectives) {
+    add(objective.metric);
+  }
+  for (const Constraint& constraint : campaign.constraints) {
+    add(constraint.metric);
+  }
+  return fields;
+}
+
+Campaign stored_campaign(const CampaignRow& row, const std::string& data_directory) {
+  try {
+    Campaign campaign = campaign_from_json(row.config, data_directory);
+    campaign.evaluations = row.evaluations;
+    return campaign;
+  } catch (const ConfigError& error) {
+    throw error.file().empty() ? error.in_file("campaign \"" + row.name + "\"") : error;
+  }
+}
+
+Records trial_records(const std::vector<TrialRow>& rows, const std::vector<Field>& fields) {
+  Records records;
+  records.kind = "trials";
+  for (const Field& field : fields) {
+    records.columns.push_back(field.name);
+  }
+  records.rows.reserve(rows.size());
+  for (const TrialRow& row : rows) {
+    std::vector<nlohmann::json>& cells = records.rows.emplace_back();
+    cells.reserve(fields.size());
+    for (const Field& field : fields) {
+      const FieldValue value = field_value(row, field);
+      if (const auto* const text = std::get_if<std::string>(&value)) {
+        cells.emplace_back(*text);
+      } else if (const auto* const number = std::get_if<double>(&value)) {
+        cells.push_back(json_number(*number));
+      } else {
+        cells.emplace_back(nullptr);
+      }
+    }
+  }
+  return records;
+}
+
+void add_hardware(Records& records, Format format, const std::vector<TrialRow>& rows,
+                  const std::vector<std::string>& gene_names) {
+  if (format == Format::table) {
+    records.columns.emplace_back("hardware");
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      records.rows[i].emplace_back(hardware_text(rows[i], gene_names));
+    }
+    return;
+  }
+  std::vector<Field> genes;
+  for (const std::string& name : gene_names) {
+    if (name.starts_with(kHardwarePrefix)) {
+      genes.push_back({FieldKind::gene, name});
+      records.columns.push_back(name);
+    }
+  }
+  const Records values = trial_records(rows, genes);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    records.rows[i].insert(records.rows[i].end(), values.rows[i].begin(), values.rows[i].end());
+  }
+}
+
+}  // namespace cosearch::cli

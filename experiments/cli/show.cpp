@@ -1,0 +1,172 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <optional>
+
+#include "experiments/cli/command_line.hpp"
+#include "experiments/cli/cost_report.hpp"
+#include "experiments/cli/open_campaign.hpp"
+#include "experiments/cli/table.hpp"
+#include "experiments/evaluate/evaluator.hpp"
+#include "experiments/export/design.hpp"
+#include "spaces/base/config_error.hpp"
+
+namespace cosearch::cli {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+struct ShowOptions {
+  std::optional<TrialId> id;
+  bool finals = false;
+};
+
+std::optional<FinalRow> final_of(const OpenCampaign& open, TrialId id) {
+  for (FinalRow& row : open.store.finals(open.row.id)) {
+    if (row.trial == id) {
+      return std::move(row);
+    }
+  }
+  return std::nullopt;
+}
+
+ordered_json document(const OpenCampaign& open, const TrialRow& row, const Expected<Cost, Infeasible>& cost) {
+  ordered_json shown = versioned();
+  shown["campaign"] = open.row.name;
+  shown["id"] = row.id;
+  shown["state"] = state_text(row);
+  shown["batch"] = row.batch;
+  shown["genes"] = row.genes;
+  shown["metrics"] = row.metrics;
+  shown["violation"] = json_number(row.violation);
+  shown["violated"] = row.violated;
+  shown["reason"] = row.reason;
+  shown["network_hash"] = row.network_hash;
+  shown["hardware_hash"] = row.hardware_hash;
+  if (const std::optional<FinalRow> trained = final_of(open, row.id)) {
+    shown["final"] = {{"metrics", trained->metrics}, {"weights_file", trained->weights_file}};
+  }
+  if (cost) {
+    shown["cost"] = to_json(*cost);
+  } else {
+    shown["infeasible"] = to_json(cost.error());
+  }
+  return shown;
+}
+
+void print_text(CommandLine& line, const OpenCampaign& open, const TrialRow& row,
+                const Expected<Cost, Infeasible>& cost) {
+  Output& out = line.out;
+  out.write(fmt::format("trial {} of {}: {}, generation {}\n", row.id, open.row.name, state_text(row), row.batch));
+  if (!row.reason.empty()) {
+    out.write("reason: " + row.reason + "\n");
+  }
+  Table genes({"gene", "value"});
+  for (const auto& [name, value] : row.genes.items()) {
+    genes.add_row({name, value.is_string() ? value.get<std::string>() : value.dump()});
+  }
+  out.write("\n" + genes.text() + "\n");
+  if (!row.metrics.empty()) {
+    print_metrics(out, row.metrics);
+    out.write("\n");
+  }
+  if (const std::optional<FinalRow> trained = final_of(open, row.id)) {
+    out.write("final training, weights in " + trained->weights_file + "\n");
+    print_metrics(out, trained->metrics);
+    out.write("\n");
+  }
+  if (cost) {
+    print_cost(out, *cost);
+  } else {
+    print_infeasible(out, cost.error());
+  }
+}
+
+int show_trial(CommandLine& line, TrialId id) {
+  OpenCampaign open(line.options);
+  const std::optional<TrialRow> row = open.store.trial(open.row.id, id);
+  if (!row) {
+    const std::int64_t count = open.store.count(open.row.id, {});
+    throw StoreError(
+        4, count == 0 ? fmt::format("campaign \"{}\" has no trials", open.row.name)
+                      : fmt::format("campaign \"{}\" has no trial {}; allowed: 0 to {}", open.row.name, id, count - 1));
+  }
+  const Evaluator evaluator(open.campaign, open.space, nullptr, open.store);
+  const Expected<Cost, Infeasible> cost = evaluator.explain(row->genome);
+  switch (line.options.format) {
+    case Format::table:
+      print_text(line, open, *row, cost);
+      break;
+    case Format::csv:
+      print(line.out, Format::csv, layer_records(cost ? *cost : Cost{}));
+      break;
+    case Format::json:
+    case Format::jsonl:
+      print(line.out, line.options.format, document(open, *row, cost));
+      break;
+  }
+  return 0;
+}
+
+int show_finals(CommandLine& line) {
+  const OpenCampaign open(line.options);
+  Records records{"finals", {"id", "test_accuracy", "accuracy", "train_loss"}, {}};
+  const std::vector<Field> metrics = open.main_metrics();
+  for (const Field& field : metrics) {
+    if (field.name != "accuracy" && field.name != "train_loss") {
+      records.columns.push_back(field.name);
+    }
+  }
+  records.columns.emplace_back("weights_file");
+  for (const FinalRow& trained : open.store.finals(open.row.id)) {
+    const std::optional<TrialRow> searched = open.store.trial(open.row.id, trained.trial);
+    std::vector<json>& cells = records.rows.emplace_back();
+    for (const std::string& column : records.columns) {
+      // Error and accuracy are those of the final training; costs do not depend on it.
+      const auto metric = trained.metrics.find(column);
+      if (column == "id") {
+        cells.emplace_back(trained.trial);
+      } else if (column == "weights_file") {
+        cells.emplace_back(trained.weights_file);
+      } else if (metric != trained.metrics.end()) {
+        cells.emplace_back(metric->second);
+      } else if (column == "error" && trained.metrics.contains("accuracy")) {
+        cells.emplace_back(1.0 - trained.metrics.at("accuracy"));
+      } else {
+        const auto stored = searched ? searched->metrics.find(column) : trained.metrics.end();
+        cells.push_back(searched && stored != searched->metrics.end() ? json_number(stored->second) : json());
+      }
+    }
+  }
+  print(line.out, line.options.format, records);
+  if (line.options.format == Format::table) {
+    for (const FinalRow& trained : open.store.finals(open.row.id)) {
+      line.out.write(
+          fmt::format("trial {}: test accuracy {:.3f}\n", trained.trial, trained.metrics.at("test_accuracy")));
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_show_command(CLI::App& app, CommandLine& line) {
+  CLI::App* command = app.add_subcommand("show", "one candidate: genes, metrics, cost by layer, why it was refused");
+  const auto options = std::make_shared<ShowOptions>();
+  CLI::Option* id = command->add_option("id", options->id, "number of the trial")
+                        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 53));
+  command->add_flag("--finals", options->finals, "the final trainings instead: test accuracy and weights")
+      ->excludes(id);
+  command->callback([&line, options] {
+    line.command = [&line, options] {
+      if (!options->finals && !options->id) {
+        throw ConfigError("show", "needs the number of a trial, or --finals");
+      }
+      return options->finals ? show_finals(line) : show_trial(line, *options->id);
+    };
+  });
+}
+
+}  // namespace cosearch::cli

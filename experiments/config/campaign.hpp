@@ -1,0 +1,127 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "hwmodels/model.hpp"
+#include "search/algorithm.hpp"
+#include "spaces/base/metrics.hpp"
+#include "spaces/space/search_space.hpp"
+#include "trainer/train/train.hpp"
+
+namespace cosearch {
+
+struct Objective {
+  std::string metric;
+  Direction direction = Direction::minimize;
+};
+
+/// min <= metric <= max; at least one of the two.
+struct Constraint {
+  std::string metric;
+  std::optional<double> min, max;
+};
+
+enum class AccuracyKind { none, train };
+
+/// Which feasible candidates of a batch are worth training.
+struct Screen {
+  std::string predictor;     ///< empty: train all within the budget
+  nlohmann::json options;    ///< of the predictor
+  double share = 0.25;       ///< of a batch's new feasible networks that are trained (rounded up)
+  std::int64_t warmup = 16;  ///< trainings before the predictor is used
+};
+
+/// The front's best, trained longer and tested once.
+struct Final {
+  std::int64_t top = 0;  ///< 0: no final stage
+  TrainOptions train;
+};
+
+/// A campaign as its config says, checked. `resolved` is the config with every default written out: it is what is
+/// stored, hashed and read again by `resume`.
+struct Campaign {
+  std::string name;
+  std::uint64_t seed = 0;
+  nlohmann::json dataset;  ///< {} for cost-only campaigns with `task`
+  TaskShape task;
+  std::string space_name;
+  nlohmann::json space_options;
+  nlohmann::json space_genes;  ///< fixed or restricted genes
+  std::vector<nlohmann::json> initial;
+  std::string target_name;
+  nlohmann::json target_options;
+  nlohmann::json target_genes;
+  std::vector<Objective> objectives;
+  std::vector<Constraint> constraints;
+  AccuracyKind accuracy = AccuracyKind::none;
+  TrainOptions train;
+  Screen screen;
+  Final final_stage;
+  std::string algorithm;
+  nlohmann::json algorithm_options;
+  std::int64_t evaluations = 0;  ///< budget: candidates costed
+  std::int64_t trainings = 0;    ///< budget: candidates trained; 0 = no limit of its own
+  std::int64_t batch = 1;        ///< of the job
+  graph::DataTypes types;
+  nlohmann::json resolved;
+};
+
+/// Checks everything that can be checked without running: keys, types, ranges, names, that objectives are metrics
+/// which the target or the trainer reports, that constraints can be met by some value.
+/// Where the config names a data set without stating the task's shape, the data set is read once to learn it; a
+/// `resolved` config states both. `data_directory` as in make_target.
+/// @throws ConfigError with JSON pointers.
+[[nodiscard]] Campaign campaign_from_json(const nlohmann::json& config, const std::string& data_directory = {});
+
+/// What the command line may put in place of a config's values.
+struct CampaignOverrides {
+  std::optional<std::string> name;
+  std::optional<std::uint64_t> seed;
+  std::string data_directory;
+};
+/// Reads a file (JSON with // and /* */ comments). @throws ConfigError with file, line and column of a syntax error.
+[[nodiscard]] Campaign load_campaign(const std::string& path, const CampaignOverrides& overrides = {});
+
+/// Reads the campaign's data set and checks it against the campaign's task; nothing for campaigns without one.
+/// @throws ConfigError: missing or broken files, another shape than the task's.
+[[nodiscard]] std::optional<TaskData> load_campaign_data(const Campaign& campaign);
+
+/// Hash of `resolved`: names the config in the store and in exports.
+[[nodiscard]] std::string config_hash(const Campaign& campaign);
+
+/// Metrics that trials of this campaign can have and that its objectives and constraints may name, sorted.
+[[nodiscard]] std::vector<std::string> reported_metrics(AccuracyKind accuracy, const Target& target);
+
+/// The published JSON Schema (draft 2020-12) of the config; names come from the registries.
+[[nodiscard]] nlohmann::json campaign_schema();
+
+/// The network space and the target of a campaign joined: one parameter set, network genes first, hardware genes
+/// prefixed `hw.`, both restricted as the config says.
+class JointSpace {
+ public:
+  /// @throws ConfigError. `data_directory` as in make_target.
+  JointSpace(const Campaign& campaign, const std::string& data_directory);
+
+  [[nodiscard]] const ParamSet& params() const noexcept { return params_; }
+  [[nodiscard]] const SearchSpace& space() const noexcept { return *space_; }
+  [[nodiscard]] const Target& target() const noexcept { return *target_; }
+  /// The network's part and the hardware's part of a joint genome, as genomes of their own unrestricted sets.
+  [[nodiscard]] Genome network_part(const Genome& joint) const;
+  [[nodiscard]] Genome hardware_part(const Genome& joint) const;
+  /// The user's initial designs as joint genomes.
+  [[nodiscard]] const std::vector<Genome>& initial() const noexcept { return initial_; }
+
+ private:
+  std::unique_ptr<SearchSpace> space_;
+  std::unique_ptr<Target> target_;
+  ParamSet params_;
+  std::vector<Genome> initial_;
+};
+
+}  // namespace cosearch

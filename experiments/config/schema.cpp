@@ -1,0 +1,219 @@
+#include <array>
+#include <string_view>
+
+#include "experiments/config/campaign.hpp"
+#include "experiments/config/data_types.hpp"
+#include "predictors/predictor.hpp"
+#include "spaces/catalog/registry.hpp"
+
+namespace cosearch {
+namespace {
+
+using nlohmann::json;
+
+template <class Registry>
+json names(const Registry& registry) {
+  json list = json::array();
+  for (const auto& entry : registry) {
+    list.push_back(entry.name);
+  }
+  return list;
+}
+
+json one_of(json values, const char* description) {
+  return {{"type", "string"}, {"enum", std::move(values)}, {"description", description}};
+}
+
+json integer(std::int64_t minimum, const char* description) {
+  return {{"type", "integer"}, {"minimum", minimum}, {"description", description}};
+}
+
+json genes(const char* description) {
+  const json value = {{"type", json::array({"number", "string"})}};
+  json range = {{"type", "object"},
+                {"properties", {{"min", {{"type", "number"}}}, {"max", {{"type", "number"}}}}},
+                {"minProperties", 1},
+                {"additionalProperties", false}};
+  json list = {{"type", "array"}, {"items", value}, {"minItems", 1}};
+  return {{"type", "object"},
+          {"additionalProperties", {{"anyOf", json::array({value, std::move(list), std::move(range)})}}},
+          {"default", json::object()},
+          {"description", description}};
+}
+
+/// One key of a training recipe: its limits and meaning. Types and defaults come from TrainOptions.
+struct RecipeKey {
+  std::string_view name;
+  std::string_view meaning;
+};
+constexpr std::array kRecipeKeys{
+    RecipeKey{"epochs", "passes over the training samples; may be fractional"},
+    RecipeKey{"batch", "samples of one step"},
+    RecipeKey{"train_samples", "size of a fixed, class-balanced subset of the training split; 0: all"},
+    RecipeKey{"evaluate_samples", "samples of the split that is scored; 0: all"},
+    RecipeKey{"optimizer", "sgd (momentum, L2 in the gradient) or adamw (decoupled decay)"},
+    RecipeKey{"learning_rate", "peak learning rate"},
+    RecipeKey{"momentum", "of sgd"},
+    RecipeKey{"beta1", "of adamw"},
+    RecipeKey{"beta2", "of adamw"},
+    RecipeKey{"epsilon", "of adamw"},
+    RecipeKey{"weight_decay", "not applied to biases, norms and embeddings"},
+    RecipeKey{"warmup", "share of all steps with a linearly rising rate; cosine to 0 after it"},
+    RecipeKey{"label_smoothing", "share of the label spread over all classes"},
+    RecipeKey{"shift", "random shifts by up to this many pixels"},
+    RecipeKey{"flip", "random horizontal flips"},
+    RecipeKey{"clip_norm", "limit of the global gradient norm; 0: off"},
+};
+
+json recipe() {
+  const json defaults = to_json(TrainOptions{});
+  json properties = json::object();
+  for (const RecipeKey& key : kRecipeKeys) {
+    const json& value = defaults.at(std::string(key.name));
+    json property = {{"description", key.meaning}, {"default", value}};
+    if (value.is_boolean()) {
+      property["type"] = "boolean";
+    } else if (value.is_string()) {
+      property["enum"] = {"adamw", "sgd"};
+    } else {
+      property["type"] = value.is_number_integer() ? "integer" : "number";
+      property["minimum"] = 0;
+    }
+    properties[std::string(key.name)] = std::move(property);
+  }
+  return properties;
+}
+
+json with(json properties, const char* key, json property) {
+  properties[key] = std::move(property);
+  return properties;
+}
+
+json closed(json properties, json required, const char* description) {
+  return {{"type", "object"},
+          {"properties", std::move(properties)},
+          {"required", std::move(required)},
+          {"additionalProperties", false},
+          {"description", description}};
+}
+
+/// Further keys belong to whoever the name stands for, and are checked there.
+json open(json properties, json required, const char* description) {
+  return {{"type", "object"},
+          {"properties", std::move(properties)},
+          {"required", std::move(required)},
+          {"description", description}};
+}
+
+json task_sections() {
+  json properties;
+  properties["dataset"] = open({{"name", one_of(names(dataset_registry()), "data set")}}, json::array({"name"}),
+                               "What networks learn; further keys are options of the data set (fashion_mnist: "
+                               "\"directory\"). Needed wherever accuracy or error is asked for.");
+  properties["task"] =
+      closed({{"sample",
+               {{"type", "array"},
+                {"items", {{"type", "integer"}, {"minimum", 1}}},
+                {"minItems", 3},
+                {"maxItems", 3},
+                {"description", "[height, width, channels]"}}},
+              {"classes", integer(2, "number of classes")}},
+             json::array({"sample", "classes"}),
+             "Shape of the task for campaigns that cost networks without a data set; learnt from the data set "
+             "otherwise.");
+  properties["space"] =
+      open({{"name", one_of(names(space_registry()), "network space; see `cosearch spaces list`")},
+            {"genes", genes("network genes fixed to a value, restricted to a list or to {min, max}")},
+            {"initial",
+             {{"type", "array"},
+              {"items", {{"type", "object"}}},
+              {"default", json::array()},
+              {"description",
+               "designs that are evaluated first: {gene: value}, hardware genes with the prefix `hw.`; missing genes "
+               "take their first value"}}}},
+           json::array({"name"}), "Which networks; further keys are options of the space.");
+  properties["target"] =
+      open({{"name", one_of(names(target_registry()), "hardware family; see `cosearch targets list`")},
+            {"genes", genes("hardware genes (without the prefix `hw.`) fixed or restricted")}},
+           json::array({"name"}), "Which hardware; further keys are options of the target.");
+  properties["job"] = closed(
+      {{"batch", with(integer(1, "samples of one evaluation"), "default", 1)},
+       {"types", with(one_of(data_type_names(), "number format of weights and activations"), "default", "int8")}},
+      json::array(), "What the hardware runs.");
+  return properties;
+}
+
+json goal_sections() {
+  json properties;
+  const json metric = one_of(names(metric_registry()),
+                             "metric; which ones a target reports: `cosearch targets "
+                             "describe NAME`");
+  json objective =
+      closed({{"metric", metric}, {"direction", one_of({"maximize", "minimize"}, "the metric's own unless given")}},
+             json::array({"metric"}), "a metric with its direction");
+  properties["objectives"] = {
+      {"type", "array"},
+      {"items", {{"anyOf", json::array({metric, std::move(objective)})}}},
+      {"minItems", 1},
+      {"description", "What the Pareto front trades off; accuracy and error exclude each other."}};
+  properties["constraints"] = {
+      {"type", "array"},
+      {"items", closed({{"metric", metric}, {"min", {{"type", "number"}}}, {"max", {{"type", "number"}}}},
+                       json::array({"metric"}), "min <= metric <= max; at least one of the two")},
+      {"default", json::array()},
+      {"description", "Limits beside the capacities that the hardware itself has."}};
+  properties["accuracy"] =
+      closed(with(recipe(), "kind",
+                  with(one_of({"none", "train"}, "train: the recipe below; none: candidates are only costed"),
+                       "default", "train")),
+             json::array(), "How accuracy is found.");
+  properties["screen"] =
+      open({{"predictor", one_of(names(predictor_registry()), "learns error from the networks trained so far")},
+            {"share",
+             {{"type", "number"},
+              {"exclusiveMinimum", 0},
+              {"maximum", 1},
+              {"default", Screen{}.share},
+              {"description", "of a batch's new feasible networks that are trained, rounded up"}}},
+            {"warmup", with(integer(1, "trainings before the predictor is used"), "default", Screen{}.warmup)}},
+           json::array({"predictor"}),
+           "Which feasible candidates are worth training; without it all are, within the budget. Further keys are "
+           "options of the predictor.");
+  return properties;
+}
+
+json run_sections() {
+  json properties;
+  properties["search"] = open(
+      {{"algorithm", with(one_of(names(algorithm_registry()), "see `cosearch algorithms list`"), "default", "nsga2")}},
+      json::array({"algorithm"}), "How candidates are chosen; further keys are options of the algorithm.");
+  properties["budget"] =
+      closed({{"evaluations", integer(1, "candidates costed")},
+              {"trainings", with(integer(0, "candidates trained; 0: no limit of its own"), "default", 0)}},
+             json::array({"evaluations"}), "When the search ends.");
+  properties["final"] =
+      closed(with(recipe(), "top", integer(1, "how many of the front, best first in the first objective")),
+             json::array({"top"}),
+             "The front's best, trained again with this recipe (missing keys as in `accuracy`) and tested once.");
+  return properties;
+}
+
+}  // namespace
+
+json campaign_schema() {
+  json properties = task_sections();
+  properties.update(goal_sections());
+  properties.update(run_sections());
+  properties["name"] = {{"type", "string"},
+                        {"pattern", "^[A-Za-z0-9_.-]{1,100}$"},
+                        {"description", "name of the campaign in the database"}};
+  properties["seed"] = with(integer(0, "of all random numbers"), "default", 1);
+  json schema = closed(std::move(properties), {"name", "space", "target", "objectives", "budget"},
+                       "A co-search campaign: which networks, which hardware, what counts, how long. Comments (// and "
+                       "/* */) are allowed.");
+  schema["$schema"] = "https://json-schema.org/draft/2020-12/schema";
+  schema["title"] = "cosearch campaign";
+  return schema;
+}
+
+}  // namespace cosearch

@@ -1,0 +1,100 @@
+#include "experiments/evaluate/evaluator.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "experiments/evaluate/batch_evaluation.hpp"
+#include "experiments/evaluate/objectives.hpp"
+#include "spaces/base/check.hpp"
+#include "spaces/base/hash.hpp"
+
+namespace cosearch {
+
+Evaluator::Evaluator(const Campaign& campaign, const JointSpace& space, const TaskData* data, Store& store)
+    : campaign_(campaign), space_(space), data_(data), store_(store) {}
+
+bool Evaluator::evaluate(std::int64_t campaign_id, const std::vector<TrialRow>& history, std::vector<TrialRow>& batch,
+                         const Events& events, std::stop_token stop) {
+  COSEARCH_CHECK(data_ != nullptr || campaign_.accuracy == AccuracyKind::none, "training needs data");
+  return BatchEvaluation(*this, campaign_id, history, batch, events, std::move(stop)).run();
+}
+
+Trial Evaluator::to_trial(const TrialRow& row) const {
+  COSEARCH_CHECK(!row.pending, "a pending trial has nothing to tell");
+  Trial trial;
+  trial.id = row.id;
+  trial.proposal = {row.genome, row.fidelity, std::nullopt};
+  trial.state = row.state;
+  trial.violation = row.violation;
+  if (row.state == TrialState::failed) {
+    trial.violation = std::numeric_limits<double>::infinity();
+    return trial;
+  }
+  const auto predicted = row.metrics.find("predicted_error");
+  trial.objectives = row.state == TrialState::screened && predicted != row.metrics.end()
+                         ? objectives_of(campaign_, with_error(row.metrics, predicted->second))
+                         : objectives_of(campaign_, row.metrics);
+  if (trial.objectives.empty() && trial.violation == 0.0) {
+    trial.violation = std::numeric_limits<double>::infinity();  // screened without a prediction
+  }
+  return trial;
+}
+
+Expected<Cost, Infeasible> Evaluator::explain(const Genome& joint) const { return cost(network(joint), joint); }
+
+graph::NetworkGraph Evaluator::network(const Genome& joint) const {
+  return std::get<graph::NetworkGraph>(space_.space().decode(space_.network_part(joint)));
+}
+
+std::uint64_t Evaluator::training_seed(const graph::NetworkGraph& network) const {
+  return Hasher().add(campaign_.seed).add(graph::hash(network)).value();
+}
+
+std::string Evaluator::accuracy_key(const graph::NetworkGraph& network, const TrainOptions& recipe) const {
+  COSEARCH_CHECK(data_ != nullptr, "an accuracy needs data");
+  Hasher hasher;
+  hasher.add(to_json(recipe).dump()).add(data_->content_hash).add(trainer_fingerprint()).add(training_seed(network));
+  return fmt::format("{}-{}", hex(graph::hash(network)), hex(hasher.value()));
+}
+
+Job Evaluator::job(const graph::NetworkGraph& network) const {
+  return {network, graph::Phase::inference, campaign_.batch, campaign_.types, {}, std::nullopt};
+}
+
+Expected<Cost, Infeasible> Evaluator::cost(const graph::NetworkGraph& network, const Genome& joint) const {
+  Expected<std::unique_ptr<const Model>, Infeasible> model = space_.target().build(space_.hardware_part(joint));
+  if (!model) {
+    return Unexpected{model.error()};
+  }
+  const Job single = job(network);
+  return model.value()->evaluate({&single, 1});
+}
+
+bool Evaluator::trains(const Fidelity& fidelity) const {
+  return campaign_.accuracy == AccuracyKind::train && fidelity.kind != FidelityKind::cost;
+}
+
+TrainOptions Evaluator::recipe(const Fidelity& fidelity) const {
+  TrainOptions options = campaign_.train;
+  if (fidelity.kind == FidelityKind::epochs) {
+    options.epochs = fidelity.epochs;
+  } else {
+    COSEARCH_CHECK(fidelity.kind == FidelityKind::full, "a training is full or of some epochs");
+  }
+  return options;
+}
+
+std::int64_t count_trainings(const std::vector<TrialRow>& rows) {
+  std::set<std::string> trained;
+  for (const TrialRow& row : rows) {
+    if (outcome_of(row)) {
+      trained.insert(training_identity(row));
+    }
+  }
+  return static_cast<std::int64_t>(trained.size());
+}
+
+}  // namespace cosearch

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "experiments/config/campaign.hpp"
+#include "experiments/store/store.hpp"
+
+namespace cosearch {
+
+/// What the two caches saved since the evaluator was made.
+struct CacheUse {
+  std::int64_t lookups = 0;
+  std::int64_t hits = 0;
+};
+
+/// Where cost meets accuracy. Costs all candidates of a batch first; trains only feasible ones that can still matter
+/// (screen, budget).
+///
+/// What is trained is a function of the campaign, the trials before the batch and the genomes of the batch; it does not
+/// depend on what the caches hold, on threads, or on where an earlier run was interrupted:
+///  1. A network that was trained before in this campaign has its accuracy already.
+///  2. The first `screen.warmup` trainings of a campaign are not screened.
+///  3. Of the other new networks of the batch, the predictor, fitted on all networks trained before and in step 2,
+///  ranks
+///     which could add most to the measured front if their error is as low as mean - std_dev; the best `screen.share`
+///     of them (rounded up) are trained.
+/// No step exceeds the campaign's `trainings`. Candidates that are not trained become `screened` with the metric
+/// `predicted_error` (where there is a predictor) and the reason.
+class Evaluator {
+ public:
+  /// `data` may be null for cost-only campaigns. All references outlive the evaluator.
+  Evaluator(const Campaign& campaign, const JointSpace& space, const TaskData* data, Store& store);
+
+  /// What happens to a batch, as it happens; calls are serialised.
+  struct Events {
+    std::function<void(const TrialRow&)> finished;                ///< after the row was committed
+    std::function<void(TrialId, const TrainProgress&)> training;  ///< first trial of the batch with that network
+    std::function<void(TrialId)> trained;                         ///< the training of `training` has ended
+  };
+  /// Evaluates pending rows of one batch and stores each when it is done. Rows that are not pending are kept as they
+  /// are but count for every decision, so a batch that was interrupted goes on as if it had not been.
+  /// `history`: all trials before the batch. False: stopped before the end.
+  [[nodiscard]] bool evaluate(std::int64_t campaign_id, const std::vector<TrialRow>& history,
+                              std::vector<TrialRow>& batch, const Events& events, std::stop_token stop);
+
+  /// Objectives in minimising form. The trial as the algorithm sees it.
+  [[nodiscard]] Trial to_trial(const TrialRow& row) const;
+
+  /// Full cost of one genome with layers, for `show`, `export` and reports.
+  [[nodiscard]] Expected<Cost, Infeasible> explain(const Genome& joint) const;
+  [[nodiscard]] graph::NetworkGraph network(const Genome& joint) const;
+
+  /// Training seed of a network: a function of the campaign's seed and the network's hash only.
+  [[nodiscard]] std::uint64_t training_seed(const graph::NetworkGraph& network) const;
+  /// Key of the accuracy cache: network, recipe, data, trainer and seed. Needs data.
+  [[nodiscard]] std::string accuracy_key(const graph::NetworkGraph& network, const TrainOptions& recipe) const;
+
+  [[nodiscard]] CacheUse cache_use() const noexcept { return cache_use_; }
+
+ private:
+  friend class BatchEvaluation;
+  [[nodiscard]] Job job(const graph::NetworkGraph& network) const;
+  [[nodiscard]] Expected<Cost, Infeasible> cost(const graph::NetworkGraph& network, const Genome& joint) const;
+  /// Whether a proposal of this fidelity is trained, and how.
+  [[nodiscard]] bool trains(const Fidelity& fidelity) const;
+  [[nodiscard]] TrainOptions recipe(const Fidelity& fidelity) const;
+
+  const Campaign& campaign_;
+  const JointSpace& space_;
+  const TaskData* data_;
+  Store& store_;
+  CacheUse cache_use_;
+};
+
+/// Number of different networks that the rows' evaluation trained (or took from the cache), diverged ones included.
+[[nodiscard]] std::int64_t count_trainings(const std::vector<TrialRow>& rows);
+
+}  // namespace cosearch

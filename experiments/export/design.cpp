@@ -1,0 +1,127 @@
+#include "experiments/export/design.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "experiments/config/object_reader.hpp"
+#include "experiments/store/query.hpp"
+
+namespace cosearch {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+constexpr const char* kFormatName = "cosearch.design";
+constexpr int kFormatVersion = 1;
+
+}  // namespace
+
+Design make_design(const Campaign& campaign, const JointSpace& space, const Evaluator& evaluator, const TrialRow& row,
+                   const std::vector<FinalRow>& finals) {
+  const Expected<Cost, Infeasible> cost =
+      row.pending ? Expected<Cost, Infeasible>(Unexpected{Infeasible{{}, "it was not evaluated yet"}})
+                  : evaluator.explain(row.genome);
+  if (!cost) {
+    throw StoreError(4, fmt::format("trial {} cannot be exported: {}", row.id, cost.error().reason));
+  }
+  Design design;
+  design.trial = row.id;
+  design.genes = row.genes;
+  design.network = evaluator.network(row.genome);
+  design.hardware = {campaign.target_name, campaign.target_options,
+                     space.target().params().to_json(space.hardware_part(row.genome))};
+  design.job = {campaign.batch, campaign.resolved.at("job").at("types").get<std::string>()};
+  design.metrics = row.metrics;
+  design.cost = *cost;
+  const auto trained =
+      std::find_if(finals.begin(), finals.end(), [&](const FinalRow& entry) { return entry.trial == row.id; });
+  if (trained != finals.end()) {
+    design.final_metrics = trained->metrics;
+    design.weights_path = trained->weights_file;
+  }
+  design.provenance = {{"campaign", campaign.name},
+                       {"seed", campaign.seed},
+                       {"trial", row.id},
+                       {"state", state_text(row)},
+                       {"config_hash", config_hash(campaign)},
+                       {"network_hash", row.network_hash},
+                       {"hardware_hash", row.hardware_hash},
+                       {"cosearch", COSEARCH_VERSION},
+                       {"target_fingerprint", space.target().fingerprint()},
+                       {"trainer_fingerprint", trainer_fingerprint()}};
+  return design;
+}
+
+ordered_json to_json(const Cost& cost) {
+  ordered_json layers = ordered_json::array();
+  for (const LayerCost& layer : cost.layers) {
+    layers.push_back({{"name", layer.name},
+                      {"kind", layer.kind},
+                      {"macs", layer.macs},
+                      {"cycles", layer.cycles},
+                      {"latency_ms", layer.latency_ms},
+                      {"energy_uj", layer.energy_uj},
+                      {"traffic_bytes", layer.traffic_bytes},
+                      {"utilization", layer.utilization},
+                      {"bound", layer.bound},
+                      {"parts", layer.parts}});
+  }
+  ordered_json memory = ordered_json::array();
+  for (const MemoryStep& step : cost.memory) {
+    ordered_json buffers = ordered_json::array();
+    for (const auto& [name, bytes] : step.buffers) {
+      buffers.push_back({{"name", name}, {"bytes", bytes}});
+    }
+    memory.push_back({{"name", step.name}, {"live_bytes", step.live_bytes}, {"buffers", std::move(buffers)}});
+  }
+  return {{"metrics", cost.metrics},
+          {"layers", std::move(layers)},
+          {"memory", std::move(memory)},
+          {"bound", cost.bound},
+          {"notes", cost.notes}};
+}
+
+ordered_json to_json(const Design& design, const std::string& weights_file) {
+  ordered_json weights = {{"file", nullptr}};
+  if (weights_file.empty()) {
+    weights["note"] = "no weights: the design was not trained in the campaign's final stage";
+  } else {
+    weights = {{"file", weights_file}, {"format", "safetensors"}};
+  }
+  ordered_json document = {{"format", kFormatName}, {"schema_version", kFormatVersion}};
+  document["metrics"] = design.metrics;
+  document["final_metrics"] = design.final_metrics ? ordered_json(*design.final_metrics) : ordered_json(nullptr);
+  document["genes"] = design.genes;
+  document["hardware"] = {
+      {"target", design.hardware.target}, {"options", design.hardware.options}, {"genes", design.hardware.genes}};
+  document["job"] = {{"batch", design.job.batch}, {"types", design.job.types}};
+  document["network"] = graph::to_json(design.network);
+  document["weights"] = std::move(weights);
+  document["cost"] = to_json(design.cost);
+  document["provenance"] = design.provenance;
+  return document;
+}
+
+DesignFile design_from_json(const json& value) {
+  const ObjectReader root(value, "");
+  DesignFile file;
+  if (!root.has("network")) {
+    file.network = graph::graph_from_json(value);
+    return file;
+  }
+  static_cast<void>(root.required("schema_version", fmt::format("{}", kFormatVersion)));
+  static_cast<void>(root.integer("schema_version", kFormatVersion, 1, kFormatVersion));
+  file.network = in_section("/network", [&] { return graph::graph_from_json(value.at("network")); });
+  const ObjectReader hardware(root.required("hardware", "{\"target\", \"options\", \"genes\"}"), "/hardware");
+  hardware.only({"target", "options", "genes"});
+  file.hardware = {hardware.text("target"), hardware.optional("options", json::object()),
+                   hardware.optional("genes", json::object())};
+  const ObjectReader job(root.required("job", "{\"batch\", \"types\"}"), "/job");
+  job.only({"batch", "types"});
+  file.job = {job.integer("batch", 1, 1, 65536), job.text("types")};
+  return file;
+}
+
+}  // namespace cosearch

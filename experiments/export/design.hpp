@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "experiments/evaluate/evaluator.hpp"
+#include "hwmodels/model.hpp"
+#include "spaces/graph/graph.hpp"
+
+namespace cosearch {
+
+/// Hardware by its target's name, options and genes (without the prefix `hw.`).
+struct Hardware {
+  std::string target;
+  nlohmann::json options = nlohmann::json::object();
+  nlohmann::json genes = nlohmann::json::object();
+};
+
+/// What a network runs as: the job of a campaign or of `estimate`.
+struct JobSettings {
+  std::int64_t batch = 1;
+  std::string types = "int8";
+};
+
+/// A chosen candidate with all that leaves the store with it.
+struct Design {
+  TrialId trial = 0;
+  nlohmann::json genes;  ///< joint, readable
+  graph::NetworkGraph network;
+  Hardware hardware;
+  JobSettings job;
+  Metrics metrics;  ///< as stored
+  Cost cost;        ///< priced again, with layers
+  std::optional<Metrics> final_metrics;
+  std::string weights_path;  ///< safetensors of the final training; empty: none
+  nlohmann::json provenance;
+};
+
+/// @throws StoreError 4 when `row` is pending or infeasible (it has no cost), with its reason.
+/// `finals`: of the campaign.
+[[nodiscard]] Design make_design(const Campaign& campaign, const JointSpace& space, const Evaluator& evaluator,
+                                 const TrialRow& row, const std::vector<FinalRow>& finals);
+
+/// `weights_file`: name beside the JSON file, empty when there are none.
+[[nodiscard]] nlohmann::ordered_json to_json(const Design& design, const std::string& weights_file);
+
+/// {"metrics", "layers", "memory", "bound", "notes"}.
+[[nodiscard]] nlohmann::ordered_json to_json(const Cost& cost);
+
+/// What `estimate` takes from a file: an exported design, or a network alone (then without hardware and job).
+struct DesignFile {
+  graph::NetworkGraph network;
+  std::optional<Hardware> hardware;
+  std::optional<JobSettings> job;
+};
+/// @throws ConfigError with a JSON pointer.
+[[nodiscard]] DesignFile design_from_json(const nlohmann::json& json);
+
+}  // namespace cosearch

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# From a bare Debian 12 to a Pareto front of networks and boards: installs, builds, runs the quickstart campaign
+# (resumes it where it was interrupted), prints and exports the front. Safe to run again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. experiments/setup.sh
+
+results=results/quickstart
+database=$results/quickstart.db
+cosearch=build/release/cosearch
+
+# shellcheck disable=SC2086  # the lists are words
+install_packages $build_packages
+build release cosearch
+
+mkdir -p "$results"
+if [ -f "$database" ] && "$cosearch" list --db "$database" --format csv | grep -q '^quickstart,'; then
+  say "the campaign is in $database already: going on with it"
+  "$cosearch" resume --db "$database" --name quickstart
+else
+  say "running experiments/configs/quickstart.json"
+  "$cosearch" run experiments/configs/quickstart.json --db "$database"
+fi
+
+say "Pareto front (measured candidates)"
+"$cosearch" pareto --db "$database" --name quickstart
+"$cosearch" export --db "$database" --name quickstart --pareto --to "$results/front" >/dev/null
+
+say "final networks, trained longer and tested once"
+"$cosearch" show --db "$database" --name quickstart --finals
+
+cat <<TEXT
+
+The database is $database, the exported front (networks, weights, hardware, per-layer costs) $results/front.
+Try next:
+  $cosearch query --db $database --where "latency_ms < 20 and accuracy > 0.8" --sort -accuracy --limit 10
+  $cosearch show --db $database 0                 # one candidate: genes, per-layer cost
+  $cosearch pareto --db $database --knee          # one good compromise
+  $cosearch resume --db $database --add-evals 100 # search on
+  $cosearch estimate --network resnet8 --target cortex_m --set board=l4r5
+  $cosearch run experiments/configs/asic_vit.json --db results/asic_vit.db
+TEXT

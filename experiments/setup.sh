@@ -1,0 +1,39 @@
+# Sourced by experiments/quickstart.sh and tests/run.sh: packages and builds, from the repository's root.
+# Debian 12 as root or with sudo; does nothing where everything is there already.
+
+build_packages="cmake g++ git ca-certificates ninja-build libcli11-dev libeigen3-dev libfmt-dev libspdlog-dev libsqlite3-dev
+  libsqlitecpp-dev librandom123-dev libtbb-dev nlohmann-json3-dev zlib1g-dev dataset-fashion-mnist"
+test_packages="libgtest-dev libgmock-dev"
+check_packages="clang-format clang-tidy"
+bench_packages="libbenchmark-dev"
+
+say() { printf '\n== %s\n' "$*" >&2; }
+
+install_packages() {
+  local missing=()
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f '${Status}\n' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
+  done
+  [ "${#missing[@]}" -eq 0 ] && return 0
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || {
+      echo "cosearch: missing packages (${missing[*]}) and neither root nor sudo to install them" >&2
+      return 1
+    }
+    as_root=(sudo)
+  fi
+  say "installing ${missing[*]}"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# build PRESET [TARGET...]
+build() {
+  local preset=$1
+  shift
+  say "building (preset $preset)"
+  cmake --preset "$preset" -Wno-dev >/dev/null
+  cmake --build --preset "$preset" ${1:+--target "$@"}
+}

@@ -1,0 +1,142 @@
+// Runs the command line itself, kills it, and compares what it left behind.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "experiments/store/store.hpp"
+#include "spaces/base/rng.hpp"
+#include "tests/experiments/tiny_campaign.hpp"
+
+namespace cosearch {
+namespace {
+
+using nlohmann::json;
+using namespace testing_support;  // NOLINT(google-build-using-namespace)
+using Seconds = std::chrono::duration<double>;
+
+/// Starts the program; standard output and error go to `log`.
+pid_t start(const std::vector<std::string>& arguments, const std::string& log) {
+  std::vector<char*> words;
+  std::vector<std::string> copies{COSEARCH_BINARY};
+  copies.insert(copies.end(), arguments.begin(), arguments.end());
+  for (std::string& word : copies) {
+    words.push_back(word.data());
+  }
+  words.push_back(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    const int file = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    dup2(file, STDOUT_FILENO);
+    dup2(file, STDERR_FILENO);
+    execv(words[0], words.data());
+    _exit(127);
+  }
+  return child;
+}
+
+std::string content(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// A campaign that lasts some seconds, run by the program into a database of its own.
+class ProgramRun {
+ public:
+  ProgramRun() {
+    json config = train_config();
+    config["accuracy"]["epochs"] = 6;
+    config["dataset"]["train"] = 256;
+    config["budget"] = {{"evaluations", 48}, {"trainings", 30}};
+    config["final"]["epochs"] = 12;
+    std::ofstream(config_) << config.dump(2);
+  }
+
+  /// Begins the campaign or goes on with it, whichever the database asks for.
+  pid_t start_process(const std::string& threads = "2") {
+    bool begun = false;
+    try {
+      begun = !Store::open_reader(database_).campaigns().empty();
+    } catch (const StoreError&) {
+      begun = false;
+    }
+    return begun ? start({"resume", "--db", database_, "--threads", threads}, log_)
+                 : start({"run", config_, "--db", database_, "--threads", threads}, log_);
+  }
+  void finish(const std::string& threads = "2") {
+    int status = 0;
+    ASSERT_GT(waitpid(start_process(threads), &status, 0), 0);
+    ASSERT_TRUE(WIFEXITED(status)) << content(log_);
+    ASSERT_EQ(WEXITSTATUS(status), 0) << content(log_);
+  }
+  /// False when the process ended before.
+  bool kill_after(Seconds delay) {
+    const pid_t child = start_process();
+    std::this_thread::sleep_for(delay);
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status);
+  }
+
+  /// Trials, finals, and the front as the program prints it.
+  [[nodiscard]] json result() const {
+    const Store store = Store::open_reader(database_);
+    const CampaignRow campaign = store.campaign("");
+    json finals = json::array();
+    for (const FinalRow& row : store.finals(campaign.id)) {
+      finals.push_back({{"trial", row.trial}, {"metrics", row.metrics}, {"weights", content(row.weights_file).size()}});
+    }
+    int status = 0;
+    waitpid(start({"pareto", "--db", database_, "--format", "json", "--quiet"}, log_), &status, 0);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    return {{"state", static_cast<int>(campaign.state)},
+            {"trials", results_of(store.trials(campaign.id))},
+            {"finals", finals},
+            {"front", json::parse(content(log_))}};
+  }
+
+ private:
+  TemporaryFolder folder_;
+  std::string config_ = folder_.file("campaign.json");
+  std::string database_ = folder_.file("runs.db");
+  std::string log_ = folder_.file("log");
+};
+
+TEST(KilledProgram, ResumedAfterFiveKillsEqualsAnUninterruptedRun) {
+  ProgramRun whole;
+  const auto begin = std::chrono::steady_clock::now();
+  whole.finish();
+  const Seconds duration = std::chrono::steady_clock::now() - begin;
+  ProgramRun killed;
+  int kills = 0;
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    RngStream rng(20, Purpose::test, i);
+    kills += killed.kill_after(duration * (0.02 + 0.12 * rng.uniform())) ? 1 : 0;
+  }
+  EXPECT_GE(kills, 4) << "the moments are short against the " << duration.count() << " s of the whole run";
+  killed.finish();
+  const json expected = whole.result();
+  ASSERT_EQ(expected.at("trials").size(), 48U);
+  ASSERT_EQ(expected.at("finals").size(), 2U);
+  EXPECT_EQ(killed.result(), expected);
+}
+
+TEST(KilledProgram, OneThreadGivesWhatTwoGive) {
+  ProgramRun one;
+  ProgramRun two;
+  one.finish("1");
+  two.finish("2");
+  EXPECT_EQ(one.result(), two.result());
+}
+
+}  // namespace
+}  // namespace cosearch

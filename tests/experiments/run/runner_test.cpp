@@ -1,0 +1,298 @@
+#include "experiments/run/runner.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <set>
+
+#include "experiments/evaluate/evaluator.hpp"
+#include "experiments/run/final_stage.hpp"
+#include "tests/experiments/tiny_campaign.hpp"
+#include "trainer/store/weight_store.hpp"
+
+namespace cosearch {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using namespace testing_support;  // NOLINT(google-build-using-namespace)
+
+/// A database in a folder of its own with one campaign.
+class Session {
+ public:
+  explicit Session(const json& config) : campaign_(campaign_from_json(config)) {
+    Store store = Store::open_writer(path());
+    id_ = store.create_campaign(campaign_.name, campaign_.resolved, "0", campaign_.evaluations).id;
+  }
+  [[nodiscard]] std::string path() const { return folder_.file("runs.db"); }
+
+  /// Opens the store as a new process would.
+  RunOutcome go(RunOptions options = {}, std::stop_token stop = {}) {
+    options.quiet = true;
+    Store store = Store::open_writer(path());
+    return run_campaign(campaign_, store, id_, options, stop);
+  }
+  /// Stops when so many trials were finished by this run.
+  RunOutcome go_until(std::size_t trials) {
+    std::stop_source stop;
+    RunOptions options;
+    std::size_t finished = 0;
+    options.finished = [&](const TrialRow&) {
+      if (++finished == trials) {
+        stop.request_stop();
+      }
+    };
+    return go(options, stop.get_token());
+  }
+  [[nodiscard]] Store reader() const { return Store::open_reader(path()); }
+  [[nodiscard]] std::vector<TrialRow> trials() const { return reader().trials(id_); }
+  [[nodiscard]] json finals() const {
+    json list = json::array();
+    for (const FinalRow& row : reader().finals(id_)) {
+      list.push_back({{"trial", row.trial}, {"metrics", row.metrics}});
+    }
+    return list;
+  }
+  void execute(const std::string& sql) const {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(path().c_str(), &database), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
+    ASSERT_EQ(sqlite3_close(database), SQLITE_OK);
+  }
+
+  TemporaryFolder folder_;
+  Campaign campaign_;
+  std::int64_t id_ = 0;
+};
+
+StoreError replay_error(Session& run) {
+  try {
+    static_cast<void>(run.go());
+  } catch (const StoreError& error) {
+    return error;
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return {0, ""};
+}
+
+TEST(Runner, CampaignEndsWithItsBudgetAFrontAndTestedWeights) {
+  Session run(train_config());
+  EXPECT_EQ(run.go(), RunOutcome::finished);
+  const Store store = run.reader();
+  EXPECT_EQ(store.campaign("tiny").state, CampaignState::finished);
+  const std::vector<TrialRow> rows = store.trials(run.id_);
+  ASSERT_EQ(rows.size(), 32U);
+  std::set<std::vector<double>> genomes;
+  for (const TrialRow& row : rows) {
+    EXPECT_FALSE(row.pending);
+    EXPECT_EQ(row.batch, row.id / 8);
+    genomes.insert(row.genome.genes);
+  }
+  EXPECT_EQ(genomes.size(), rows.size());
+  EXPECT_LE(count_trainings(rows), 14);
+  const std::vector<FinalRow> finals = store.finals(run.id_);
+  std::vector<TrialId> chosen;
+  for (const TrialRow& row : select_finals(run.campaign_, rows)) {
+    chosen.push_back(row.id);
+  }
+  std::sort(chosen.begin(), chosen.end());
+  ASSERT_EQ(finals.size(), chosen.size());
+  const JointSpace space(run.campaign_, "");
+  const TaskData data = load_campaign_data(run.campaign_).value();
+  for (std::size_t i = 0; i < finals.size(); ++i) {
+    EXPECT_EQ(finals[i].trial, chosen[i]);
+    const Genome& genome = rows[static_cast<std::size_t>(chosen[i])].genome;
+    const auto network = std::get<graph::NetworkGraph>(space.space().decode(space.network_part(genome)));
+    std::map<std::string, std::string> metadata;
+    const WeightStore weights = load_safetensors(finals[i].weights_file, network, &metadata);
+    EXPECT_EQ(metadata.at("trial"), std::to_string(chosen[i]));
+    EXPECT_EQ(evaluate_accuracy(network, data, data.test, weights), finals[i].metrics.at("test_accuracy"));
+    EXPECT_EQ(evaluate_accuracy(network, data, data.search, weights), finals[i].metrics.at("accuracy"));
+  }
+  for (const auto& file : std::filesystem::directory_iterator(store.files_directory())) {
+    EXPECT_EQ(file.path().extension(), ".safetensors") << "only weights stay behind";
+  }
+}
+
+TEST(Runner, CampaignStoppedAnywhereAndResumedEqualsAnUninterruptedOne) {
+  Session whole(train_config());
+  ASSERT_EQ(whole.go(), RunOutcome::finished);
+  const json expected = results_of(whole.trials());
+  for (std::size_t after = 1; after <= 31; ++after) {
+    Session run(train_config());
+    const RunOutcome first = run.go_until(after);
+    if (first == RunOutcome::stopped) {
+      EXPECT_EQ(run.reader().campaign("tiny").state, CampaignState::stopped);
+    }
+    EXPECT_EQ(run.go(), RunOutcome::finished);
+    ASSERT_EQ(results_of(run.trials()), expected) << "stopped after " << after;
+    EXPECT_EQ(run.finals(), whole.finals());
+  }
+}
+
+TEST(Runner, CampaignStoppedAfterEveryFewTrialsStillArrives) {
+  Session whole(train_config());
+  ASSERT_EQ(whole.go(), RunOutcome::finished);
+  Session run(train_config());
+  int runs = 1;
+  while (run.go_until(3) == RunOutcome::stopped) {
+    ASSERT_LT(++runs, 40);
+  }
+  EXPECT_GT(runs, 3);
+  EXPECT_EQ(results_of(run.trials()), results_of(whole.trials()));
+  EXPECT_EQ(run.finals(), whole.finals());
+}
+
+TEST(Runner, ResumedCampaignPaysNothingTwiceAndAFinishedOneNothingAtAll) {
+  Session run(train_config());
+  ASSERT_EQ(run.go(), RunOutcome::finished);
+  std::size_t finished = 0;
+  RunOptions options;
+  options.finished = [&](const TrialRow&) { ++finished; };
+  const json finals = run.finals();
+  EXPECT_EQ(run.go(options), RunOutcome::finished);
+  EXPECT_EQ(finished, 0U);
+  EXPECT_EQ(run.finals(), finals);
+}
+
+TEST(Runner, ThreadsDoNotChangeResults) {
+  std::vector<json> results;
+  for (const int threads : {1, 2, 4}) {
+    Session run(train_config());
+    RunOptions options;
+    options.threads = threads;
+    ASSERT_EQ(run.go(options), RunOutcome::finished);
+    results.push_back({results_of(run.trials()), run.finals()});
+  }
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+}
+
+TEST(Runner, LargerBudgetContinuesWhereTheCampaignEnded) {
+  json config = train_config();
+  config["budget"]["evaluations"] = 20;  // ends within a generation
+  Session run(config);
+  ASSERT_EQ(run.go(), RunOutcome::finished);
+  const json before = results_of(run.trials());
+  ASSERT_EQ(before.size(), 20U);
+  Store::open_writer(run.path()).set_evaluations(run.id_, 29);
+  ASSERT_EQ(run.go(), RunOutcome::finished);
+  const json after = results_of(run.trials());
+  ASSERT_EQ(after.size(), 29U);
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), after.begin()));
+  EXPECT_EQ(run.go(), RunOutcome::finished);  // and replays
+}
+
+TEST(Runner, OtherSeedsGenesAndIdsAreReplayMismatches) {
+  {
+    Session run(cost_config());
+    ASSERT_EQ(run.go_until(20), RunOutcome::stopped);
+    json config = cost_config();
+    config["seed"] = 4;
+    run.campaign_ = campaign_from_json(config);
+    const StoreError error = replay_error(run);
+    EXPECT_EQ(error.exit_code(), 6);
+    EXPECT_THAT(error.what(), HasSubstr("trial 0 was stored as"));
+    EXPECT_THAT(error.what(), HasSubstr("another name"));
+  }
+  {
+    Session run(cost_config());
+    ASSERT_EQ(run.go_until(20), RunOutcome::stopped);
+    run.execute("UPDATE trial_detail SET genome = (SELECT genome FROM trial_detail WHERE id = 3) WHERE id = 9");
+    EXPECT_THAT(replay_error(run).what(), HasSubstr("trial 9 was stored as"));
+  }
+  {
+    Session run(cost_config());
+    ASSERT_EQ(run.go_until(20), RunOutcome::stopped);
+    // A result that this program did not compute changes what it would propose next.
+    run.execute("UPDATE trial SET latency_ms = 1000 - latency_ms, energy_uj = 1e6 - energy_uj WHERE batch = 0");
+    EXPECT_EQ(replay_error(run).exit_code(), 6);
+  }
+}
+
+TEST(Runner, ExhaustedSpaceEndsTheCampaign) {
+  json config = cost_config();
+  config["space"]["genes"] = {{"resolution", 8},        {"stages.0.depth", {0}}, {"stages.1.depth", {1}},
+                              {"stages.1.kernel", 3},   {"stages.1.width", 16},  {"stages.2.depth", {0}},
+                              {"stages.1.expansion", 1}};
+  config["target"]["genes"] = {{"hw.board", "f746"}};
+  Session run(config);
+  const JointSpace space(run.campaign_, "");
+  const std::int64_t size = space.params().count().value();
+  ASSERT_LT(size, 32);
+  EXPECT_EQ(run.go(), RunOutcome::finished);
+  EXPECT_EQ(static_cast<std::int64_t>(run.trials().size()), size);
+}
+
+TEST(Runner, WithoutAPredictorTheSearchEndsWithItsTrainings) {
+  json config = train_config();
+  config.erase("screen");
+  config["budget"]["trainings"] = 6;
+  Session run(config);
+  EXPECT_EQ(run.go(), RunOutcome::finished);
+  EXPECT_EQ(count_trainings(run.trials()), 6);
+  EXPECT_EQ(run.trials().size(), 8U);
+  EXPECT_EQ(run.go(), RunOutcome::finished);
+}
+
+TEST(Runner, UnsatisfiableCampaignSaysWhichConstraintStoppedMostAndByHowMuch) {
+  json config = cost_config();
+  config["constraints"] = {{{"metric", "macs"}, {"max", 1000}}};
+  Session run(config);
+  EXPECT_EQ(run.go(), RunOutcome::no_feasible);
+  const std::vector<TrialRow> rows = run.trials();
+  const auto nearest = std::min_element(rows.begin(), rows.end(),
+                                        [](const TrialRow& a, const TrialRow& b) { return a.violation < b.violation; });
+  const std::string text = explain_infeasibility(run.reader(), run.id_);
+  EXPECT_THAT(text, HasSubstr("none of 32 candidates is feasible: macs stopped 32 of them"));
+  EXPECT_THAT(text, HasSubstr("(trial " + std::to_string(nearest->id) + ")"));
+  EXPECT_THAT(text, HasSubstr("at most 1000 is allowed"));
+  EXPECT_EQ(text.find('\n'), std::string::npos);
+}
+
+TEST(Runner, CampaignWhoseTrainingsAllFailHasNoFeasibleCandidate) {
+  json config = train_config();
+  config["accuracy"]["learning_rate"] = 1e30;
+  config["final"]["learning_rate"] = 0.05;
+  config["budget"]["trainings"] = 4;
+  Session run(config);
+  EXPECT_EQ(run.go(), RunOutcome::no_feasible);
+  EXPECT_THAT(explain_infeasibility(run.reader(), run.id_), HasSubstr("4 trainings failed"));
+}
+
+TEST(Runner, DivergingFinalTrainingIsLeftOut) {
+  json config = train_config();
+  config["final"]["learning_rate"] = 1e30;
+  Session run(config);
+  EXPECT_EQ(run.go(), RunOutcome::finished);
+  EXPECT_TRUE(run.finals().empty());
+  EXPECT_EQ(run.go(), RunOutcome::finished);
+}
+
+TEST(SelectFinals, TakesDifferentNetworksOfTheFrontByError) {
+  Campaign campaign;
+  campaign.objectives = {{"error", Direction::minimize}, {"latency_ms", Direction::minimize}};
+  campaign.final_stage.top = 2;
+  const auto row = [](TrialId id, double error, double latency, const char* network) {
+    TrialRow result;
+    result.id = id;
+    result.pending = false;
+    result.metrics = {{"error", error}, {"latency_ms", latency}};
+    result.network_hash = network;
+    return result;
+  };
+  std::vector<TrialRow> rows{row(0, 0.3, 1.0, "a"), row(1, 0.1, 9.0, "b"),   row(2, 0.1, 9.5, "c"),  // 2 is dominated
+                             row(3, 0.2, 5.0, "a"), row(4, 0.05, 20.0, "d"), row(5, 0.2, 5.0, "e")};
+  rows[4].state = TrialState::infeasible;
+  std::vector<TrialRow> chosen = select_finals(campaign, rows);
+  ASSERT_EQ(chosen.size(), 2U);
+  EXPECT_EQ(chosen[0].id, 1);
+  EXPECT_EQ(chosen[1].id, 3);
+  campaign.final_stage.top = 9;
+  EXPECT_EQ(select_finals(campaign, rows).size(), 2U);  // trial 0 has the network of trial 3, trial 5 equals it
+}
+
+}  // namespace
+}  // namespace cosearch

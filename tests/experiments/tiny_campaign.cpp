@@ -1,0 +1,86 @@
+#include "tests/experiments/tiny_campaign.hpp"
+
+#include <unistd.h>
+
+#include <stdexcept>
+
+namespace cosearch::testing_support {
+
+using nlohmann::json;
+
+json cost_config() {
+  return {
+      {"name", "tiny"},
+      {"seed", 3},
+      {"task", {{"sample", {8, 8, 1}}, {"classes", 3}}},
+      {"space",
+       {{"name", "mobile_cnn"},
+        {"genes",
+         {{"resolution", 8},
+          {"stages.0.depth", {0, 1}},
+          {"stages.0.kernel", 3},
+          {"stages.1.depth", {1}},
+          {"stages.1.kernel", {3, 5}},
+          {"stages.1.expansion", {1, 2}},
+          {"stages.2.depth", {0, 1}},
+          {"stages.2.expansion", {1, 2}},
+          {"stages.2.width", {32, 48}},
+          {"stages.2.kernel", 3}}}}},
+      {"target", {{"name", "cortex_m"}}},
+      {"objectives", {"latency_ms", "energy_uj"}},
+      {"search", {{"algorithm", "nsga2"}, {"population", 8}}},
+      {"budget", {{"evaluations", 32}}},
+  };
+}
+
+json train_config() {
+  json config = cost_config();
+  config.erase("task");
+  config["dataset"] = {{"name", "synthetic"}, {"height", 8},  {"width", 8}, {"classes", 3},
+                       {"train", 96},         {"search", 48}, {"test", 48}, {"seed", 1}};
+  config["objectives"] = {"error", "latency_ms"};
+  config["accuracy"] = {{"epochs", 2}, {"batch", 16}, {"learning_rate", 0.05}};
+  config["screen"] = {{"predictor", "ridge"}, {"share", 0.4}, {"warmup", 5}};
+  config["final"] = {{"top", 2}, {"epochs", 3}};
+  config["budget"]["trainings"] = 14;
+  return config;
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (std::filesystem::temp_directory_path() / "cosearch_test_XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) {
+    throw std::runtime_error("no temporary folder can be made");
+  }
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() { std::filesystem::remove_all(path_); }
+
+json result_of(const TrialRow& row) {
+  return {
+      {"id", row.id},
+      {"batch", row.batch},
+      {"genome", row.genome.genes},
+      {"genes", row.genes},
+      {"fidelity", {static_cast<int>(row.fidelity.kind), row.fidelity.epochs}},
+      {"pending", row.pending},
+      {"state", static_cast<int>(row.state)},
+      {"metrics", row.metrics},
+      {"violation", std::to_string(row.violation)},
+      {"violated", row.violated},
+      {"violated_by", std::to_string(row.violated_by)},
+      {"reason", row.reason},
+      {"network_hash", row.network_hash},
+      {"hardware_hash", row.hardware_hash},
+  };
+}
+
+json results_of(const std::vector<TrialRow>& rows) {
+  json list = json::array();
+  for (const TrialRow& row : rows) {
+    list.push_back(result_of(row));
+  }
+  return list;
+}
+
+}  // namespace cosearch::testing_support

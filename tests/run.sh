@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, and runs them; from a bare Debian 12, as root or with sudo.
+#   bash tests/run.sh           format, build, all tests: what CI runs (two cores: see README for times)
+#   bash tests/run.sh --quick   build and the tests that take seconds, for the inner loop
+#   bash tests/run.sh --all     also lint, address/undefined-behaviour and thread sanitizers, benchmarks
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. experiments/setup.sh
+
+mode=${1:-}
+case "$mode" in
+  "" | --quick | --all) ;;
+  *)
+    echo "tests/run.sh: unknown option \"$mode\"; known: --quick, --all" >&2
+    exit 2
+    ;;
+esac
+
+# shellcheck disable=SC2086  # the lists are words
+case "$mode" in
+  --all) install_packages $build_packages $test_packages $check_packages $bench_packages ;;
+  *) install_packages $build_packages $test_packages $check_packages ;;
+esac
+
+jobs=$(nproc)
+run_tests() { # PRESET [ctest arguments]
+  say "tests (preset $1)"
+  ctest --preset "$1" -j "$jobs" "${@:2}"
+}
+
+build release
+if [ "$mode" = --quick ]; then
+  run_tests release -LE slow
+  exit
+fi
+
+cmake --build --preset release --target check-format
+run_tests release
+
+if [ "$mode" = --all ]; then
+  cmake --build --preset release --target lint
+  build asan
+  run_tests asan -LE slow
+  build tsan
+  run_tests tsan -L threads
+  build bench
+  for bench in build/bench/tests/bench/*_bench; do
+    say "benchmark $(basename "$bench")"
+    "$bench"
+  done
+fi
