@@ -29,7 +29,7 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
-# build PRESET [TARGET...]
+# build PRESET [TARGET]
 build() {
   local preset=$1
   shift

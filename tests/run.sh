@@ -23,6 +23,10 @@ case "$mode" in
 esac
 
 jobs=$(nproc)
+# Campaigns that are run, killed and resumed, and whole data sets: seconds each.
+slow='^(FashionMnist|KilledProgram|Runner|SelfcheckCommand)\.'
+# Where our own code shares data between threads.
+threaded='^(Evaluator|Runner|StoreTest|Train)\.'
 run_tests() { # PRESET [ctest arguments]
   say "tests (preset $1)"
   ctest --preset "$1" -j "$jobs" "${@:2}"
@@ -30,7 +34,7 @@ run_tests() { # PRESET [ctest arguments]
 
 build release
 if [ "$mode" = --quick ]; then
-  run_tests release -LE slow
+  run_tests release -E "$slow"
   exit
 fi
 
@@ -38,11 +42,11 @@ cmake --build --preset release --target check-format
 run_tests release
 
 if [ "$mode" = --all ]; then
-  cmake --build --preset release --target lint
+  build lint
   build asan
-  run_tests asan -LE slow
+  run_tests asan -E "$slow"
   build tsan
-  run_tests tsan -L threads
+  run_tests tsan -R "$threaded"
   build bench
   for bench in build/bench/tests/bench/*_bench; do
     say "benchmark $(basename "$bench")"

@@ -73,18 +73,32 @@ std::string full_name(const ParamSet& params, const json& genes, const std::stri
   return active.size() == 1 ? active.front() : name;
 }
 
-json with_settings(const ParamSet& params, json genes, const std::vector<std::string>& texts) {
-  std::vector<Setting> settings;
+/// `genes` with the settings in place of its values. Genes that the settings make inactive fall away: a file's clock
+/// belongs to the file's board.
+json with_settings(const ParamSet& params, const json& genes, const std::vector<std::string>& texts) {
+  json full = json::object();
+  std::vector<Setting> others;
   for (const std::string& text : texts) {
-    settings.push_back(parse_setting(text));
+    Setting setting = parse_setting(text);
+    if (params.find(setting.name)) {
+      full[setting.name] = std::move(setting.value);
+    } else {
+      others.push_back(std::move(setting));
+    }
   }
-  // Full names first, because they decide which knob a short one means.
-  std::stable_partition(settings.begin(), settings.end(),
-                        [&](const Setting& setting) { return params.find(setting.name).has_value(); });
-  for (const Setting& setting : settings) {
-    genes[full_name(params, genes, setting.name)] = setting.value;
+  json merged = json::object();
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    const std::string& name = params.params()[i].name;
+    if (full.contains(name)) {
+      merged[name] = full.at(name);
+    } else if (genes.contains(name) && params.active(i, params.from_json(merged))) {
+      merged[name] = genes.at(name);
+    }
   }
-  return genes;
+  for (Setting& setting : others) {
+    merged[full_name(params, merged, setting.name)] = std::move(setting.value);
+  }
+  return merged;
 }
 
 ordered_json document(const DesignFile& design, const Expected<Cost, Infeasible>& cost) {
@@ -150,6 +164,7 @@ int estimate(CommandLine& line, const EstimateOptions& options) {
     // What the command line names has a flag for its place, not a config's pointer.
     throw error.place() == "/target/name" ? ConfigError("--target", error.message()) : error;
   }
+  static_cast<void>(in_section("/hardware/genes", [&] { return target->params().from_json(design.hardware->genes); }));
   in_section("--set", [&] {
     design.hardware->genes = with_settings(target->params(), design.hardware->genes, options.settings);
     // Written out in full: what was not set has its first value.

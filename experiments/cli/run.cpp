@@ -132,7 +132,7 @@ void add_run_command(CLI::App& app, CommandLine& line) {
   const auto arguments = std::make_shared<RunArguments>();
   command->add_option("config", arguments->config, "campaign file, JSON with comments")->required();
   command->add_option("--seed", arguments->seed, "in place of the config's")
-      ->check(CLI::Range(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max()));
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   command->callback([&line, arguments] { line.command = [&line, arguments] { return run(line, *arguments); }; });
 }
 

@@ -31,8 +31,16 @@ std::string duration_text(double seconds) {
 }
 
 std::string status_line(const SearchStatus& status) {
-  std::string line = fmt::format("gen {}  {}/{} evaluated  {:.0f}% feasible", status.batch, status.evaluated,
-                                 status.evaluations, 100.0 * status.feasible_share);
+  std::string line = fmt::format("gen {}  {}/{} evaluated", status.batch, status.evaluated, status.evaluations);
+  if (status.evaluated_now > 0 && status.seconds > 0.0) {
+    const double rate = static_cast<double>(status.evaluated_now) / status.seconds;
+    line += fmt::format("  {:.3g}/s", rate);
+    if (status.evaluated < status.evaluations) {
+      const auto left = static_cast<double>(status.evaluations - status.evaluated);
+      line += fmt::format("  ETA {}", duration_text(left / rate));
+    }
+  }
+  line += fmt::format("  {:.0f}% feasible", 100.0 * status.feasible_share);
   if (status.trained) {
     line += status.trainings > 0 ? fmt::format("  trained {}/{}", *status.trained, status.trainings)
                                  : fmt::format("  trained {}", *status.trained);
@@ -44,14 +52,6 @@ std::string status_line(const SearchStatus& status) {
   if (status.cache_use.lookups > 0) {
     line += fmt::format("  cache {:.0f}%", 100.0 * static_cast<double>(status.cache_use.hits) /
                                                static_cast<double>(status.cache_use.lookups));
-  }
-  if (status.evaluated_now > 0 && status.seconds > 0.0) {
-    const double rate = static_cast<double>(status.evaluated_now) / status.seconds;
-    line += fmt::format("  {:.3g}/s", rate);
-    if (status.evaluated < status.evaluations) {
-      const auto left = static_cast<double>(status.evaluations - status.evaluated);
-      line += fmt::format("  ETA {}", duration_text(left / rate));
-    }
   }
   return line;
 }
@@ -78,16 +78,14 @@ void Progress::refresh() {
     return;
   }
   next_ = Clock::now() + kLiveInterval;
-  std::string line = whole_line();
-  line.resize(std::min(line.size(), columns(stream_) - 1));
-  fmt::print(stream_, "\r\x1b[K{}", line);
+  fmt::print(stream_, "\r\x1b[K{}", line_of(columns(stream_) - 1));
   std::fflush(stream_);
   live_ = true;
 }
 
 void Progress::print() {
   if (!quiet_) {
-    note(whole_line());
+    note(line_of(std::string::npos));
   }
 }
 
@@ -108,15 +106,21 @@ void Progress::training(TrialId trial, const TrainProgress& progress) {
 
 void Progress::trained(TrialId trial) { trainings_.erase(trial); }
 
-std::string Progress::whole_line() const {
+std::string Progress::line_of(std::size_t width) const {
   std::string line = line_();
+  std::string trainings;
   std::size_t shown = 0;
   for (const auto& [trial, progress] : trainings_) {
     if (++shown > kTrainingsShown) {
       break;
     }
-    line += fmt::format("  | #{} step {}/{} loss {:.3f}", trial, progress.step, progress.steps, progress.loss);
+    trainings += fmt::format("  #{} step {}/{} loss {:.3f}", trial, progress.step, progress.steps, progress.loss);
   }
+  // Trainings keep their place; what the line says last gives way.
+  const std::size_t room = width - std::min(width, trainings.size());
+  line.resize(std::min(line.size(), std::max(room, width / 2)));
+  line += trainings;
+  line.resize(std::min(line.size(), width));
   return line;
 }
 

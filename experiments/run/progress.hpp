@@ -26,7 +26,7 @@ struct SearchStatus {
   std::optional<double> hypervolume;
   CacheUse cache_use;
 };
-/// `gen 12  1200/4000 evaluated  71% feasible  trained 34/60  front 38  HV 0.8731  cache 9%  12.3/s  ETA 3m50s`
+/// `gen 12  1200/4000 evaluated  12.3/s  ETA 3m48s  71% feasible  trained 34/60  front 38  HV 0.8731  cache 9%`
 [[nodiscard]] std::string status_line(const SearchStatus& status);
 
 /// `45s`, `3m50s`, `2h05m`
@@ -53,7 +53,7 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
-  [[nodiscard]] std::string whole_line() const;
+  [[nodiscard]] std::string line_of(std::size_t width) const;
   void clear_live();
 
   std::FILE* stream_;

@@ -271,7 +271,7 @@ std::string explain_infeasibility(const Store& store, std::int64_t campaign_id) 
   const auto most = std::max_element(stopped_by.begin(), stopped_by.end(),
                                      [](const auto& a, const auto& b) { return a.second.count < b.second.count; });
   if (most == stopped_by.end()) {
-    return fmt::format("none of {} candidates was measured: {} trainings failed", evaluated, failed);
+    return fmt::format("none of {} candidates was measured: the training of {} failed", evaluated, failed);
   }
   std::string text = fmt::format("none of {} candidates is feasible: {} stopped {} of them", evaluated, most->first,
                                  most->second.count);
@@ -285,7 +285,7 @@ std::string explain_infeasibility(const Store& store, std::int64_t campaign_id) 
       text += fmt::format("; {} stopped {}", name, tally.count);
     }
   }
-  return failed == 0 ? text : text + fmt::format("; {} trainings failed", failed);
+  return failed == 0 ? text : text + fmt::format("; the training of {} failed", failed);
 }
 
 }  // namespace cosearch

@@ -11,9 +11,9 @@
 namespace cosearch {
 
 struct RunOptions {
-  int threads = 0;                                ///< 0: all cores. Never changes a result
-  std::string data_directory;                     ///< overrides embedded hardware data
-  bool quiet = false;                             ///< no progress
+  int threads = 0;                                     ///< 0: all cores. Never changes a result
+  std::string data_directory;                          ///< overrides embedded hardware data
+  bool quiet = false;                                  ///< no progress
   std::function<void(const TrialRow&)> finished = {};  ///< told of every trial that this run finished, after the commit
 };
 

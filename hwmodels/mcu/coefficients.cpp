@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "hwmodels/data_files.hpp"
@@ -27,7 +28,7 @@ KernelKind kind_of(const JsonReader& place, const std::string& name) {
       return kind;
     }
   }
-  place.fail("kernel kind " + std::string("\"") + name + "\" is not known");
+  place.fail(fmt::format("kernel kind \"{}\" is not known", name));
 }
 
 void add_feature(const JsonReader& place, const std::string& feature, double amount,
@@ -157,11 +158,12 @@ CycleTable load_cycle_table(const std::string& data_directory,
     }
     table.models.push_back(std::move(model));
   }
-  for (const auto& [board, core] : core_of_board) {
+  for (const auto& entry : core_of_board) {
     for (const std::string& engine : names) {
-      if (std::none_of(table.models.begin(), table.models.end(),
-                       [&](const CycleModel& m) { return m.board == board && m.engine == engine; })) {
-        root.at("models").fail("has no model for the board \"" + board + "\" with the engine \"" + engine + "\"");
+      const auto matches = [&](const CycleModel& m) { return m.board == entry.first && m.engine == engine; };
+      if (std::none_of(table.models.begin(), table.models.end(), matches)) {
+        root.at("models").fail(
+            fmt::format("has no model for the board \"{}\" with the engine \"{}\"", entry.first, engine));
       }
     }
   }

@@ -416,6 +416,7 @@ std::string_view kind_name(KernelKind kind) {
 const std::vector<KernelKind>& all_kernel_kinds() {
   static const std::vector<KernelKind> kinds = [] {
     std::vector<KernelKind> list;
+    list.reserve(kKinds.size());
     for (const NamedKind& named : kKinds) {
       list.push_back(named.kind);
     }

@@ -161,9 +161,9 @@ void train_steps(benchmark::State& state, const graph::NetworkGraph& network, st
   }
   state.SetItemsProcessed(state.iterations() * batch);
   state.counters["MMAC"] = static_cast<double>(graph::total_counts(network).macs) * 1e-6;
-  state.counters["GFLOP/s"] = benchmark::Counter(
-      6e-9 * static_cast<double>(graph::total_counts(network).macs * batch * state.iterations()),
-      benchmark::Counter::kIsRate);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(6e-9 * static_cast<double>(graph::total_counts(network).macs * batch * state.iterations()),
+                         benchmark::Counter::kIsRate);
 }
 
 void bm_resnet8(benchmark::State& state) { train_steps(state, resnet8(), 64); }

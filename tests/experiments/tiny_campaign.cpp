@@ -36,7 +36,7 @@ json cost_config() {
 json train_config() {
   json config = cost_config();
   config.erase("task");
-  config["dataset"] = {{"name", "synthetic"}, {"height", 8},  {"width", 8}, {"classes", 3},
+  config["dataset"] = {{"name", "synthetic"}, {"height", 8},  {"width", 8}, {"classes", 10},
                        {"train", 96},         {"search", 48}, {"test", 48}, {"seed", 1}};
   config["objectives"] = {"error", "latency_ms"};
   config["accuracy"] = {{"epochs", 2}, {"batch", 16}, {"learning_rate", 0.05}};

@@ -18,7 +18,7 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
 // --- convolution -----------------------------------------------------------------------------------------------
 
 struct ConvShape {
-  std::int64_t batch = 1, height = 1, width = 1, channels = 1;  // x: (batch, height, width, channels)
+  std::int64_t batch = 1, height = 1, width = 1, channels = 1;   // x: (batch, height, width, channels)
   std::int64_t out_height = 1, out_width = 1, out_channels = 1;  // y: (batch, out_height, out_width, out_channels)
   std::int64_t kernel_h = 1, kernel_w = 1, stride = 1, pad_top = 0, pad_left = 0;
   std::int64_t groups = 1;  // w: (kernel_h, kernel_w, channels / groups, out_channels)

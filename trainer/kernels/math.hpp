@@ -44,8 +44,7 @@ inline float exponential(float x) {
   p = multiply_add(p, r, 0.5F);
   p = multiply_add(p, r, 1.0F);
   p = multiply_add(p, r, 1.0F);
-  const std::uint32_t exponent =
-      std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(kRounder) + 127U;
+  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(kRounder) + 127U;
   return p * std::bit_cast<float>(exponent << 23U);
 }
 

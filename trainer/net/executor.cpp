@@ -170,14 +170,14 @@ void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const
       ops::batch_norm_statistics(unit.geometry, samples, at(action.x[0]), partial());
       break;
     case ActionKind::loss:
-      chunk_loss_[chunk] = kernels::softmax_cross_entropy(
-          samples, graph::elements(unit.geometry.output), static_cast<float>(batch.label_smoothing),
-          1.0F / static_cast<float>(batch_), at(action.y), batch.labels.data() + chunk_first_[chunk],
-          at(unit.gradient));
+      chunk_loss_[chunk] =
+          kernels::softmax_cross_entropy(samples, graph::elements(unit.geometry.output),
+                                         static_cast<float>(batch.label_smoothing), 1.0F / static_cast<float>(batch_),
+                                         at(action.y), batch.labels.data() + chunk_first_[chunk], at(unit.gradient));
       break;
     case ActionKind::gradient_statistics:
-      ops::batch_norm_gradient_statistics(unit.geometry, samples, at(action.x[0]), at(unit.gradient),
-                                          shared_[u].data(), partial());
+      ops::batch_norm_gradient_statistics(unit.geometry, samples, at(action.x[0]), at(unit.gradient), shared_[u].data(),
+                                          partial());
       break;
     case ActionKind::backward:
       run_backward(action, chunk, memory);

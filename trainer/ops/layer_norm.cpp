@@ -23,8 +23,8 @@ void forward(const graph::LayerNorm& op, const Geometry& geometry, const Forward
 
 void backward(const graph::LayerNorm& /*op*/, const Geometry& geometry, const Backward& call) {
   kernels::layer_norm_backward(rows(geometry, call.samples), geometry.output.back(), call.x[0], call.weights[0],
-                               call.saved, call.dy, call.dx[0] != nullptr ? call.dx[0] : call.scratch,
-                               call.dweights[0], call.dweights[1]);
+                               call.saved, call.dy, call.dx[0] != nullptr ? call.dx[0] : call.scratch, call.dweights[0],
+                               call.dweights[1]);
 }
 
 }  // namespace cosearch::ops

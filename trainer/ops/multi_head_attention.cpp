@@ -20,8 +20,8 @@ void forward(const graph::MultiHeadAttention& op, const Geometry& geometry, cons
 
 void backward(const graph::MultiHeadAttention& op, const Geometry& geometry, const Backward& call) {
   if (call.dx[0] != nullptr) {
-    kernels::attention_backward(attention_shape(op, geometry, call.samples), call.x[0], call.saved, call.dy,
-                                call.dx[0], call.scratch);
+    kernels::attention_backward(attention_shape(op, geometry, call.samples), call.x[0], call.saved, call.dy, call.dx[0],
+                                call.scratch);
   }
 }
 

@@ -12,8 +12,8 @@ namespace cosearch {
 
 /// Where a training stands, beside its weights, states and optimiser state.
 struct TrainPosition {
-  std::int64_t step = 0;       ///< steps done
-  double epoch_loss = 0.0;     ///< sum of the losses of the current epoch's steps so far
+  std::int64_t step = 0;    ///< steps done
+  double epoch_loss = 0.0;  ///< sum of the losses of the current epoch's steps so far
   std::int64_t epoch_steps = 0;
 };
 

@@ -15,8 +15,7 @@ constexpr std::int64_t kBlock = 16 * 1024;
 }  // namespace
 
 Optimizer::Optimizer(const TrainOptions& options, const Parameters& parameters)
-    : options_(options),
-      state_(parameters.trainable_size() * (options.optimizer == OptimizerKind::adamw ? 2 : 1)) {
+    : options_(options), state_(parameters.trainable_size() * (options.optimizer == OptimizerKind::adamw ? 2 : 1)) {
   for (const Parameters::Entry& entry : parameters.entries()) {
     if (!entry.spec.trainable) {
       continue;
@@ -45,7 +44,8 @@ double Optimizer::gradient_scale(std::span<const float> gradients) {
 }
 
 void Optimizer::update(std::int64_t step, double rate, std::span<const float> gradients, Parameters& parameters) {
-  COSEARCH_CHECK(static_cast<std::int64_t>(gradients.size()) == parameters.trainable_size(), "gradients of all weights");
+  COSEARCH_CHECK(static_cast<std::int64_t>(gradients.size()) == parameters.trainable_size(),
+                 "gradients of all weights");
   const auto scale = static_cast<float>(gradient_scale(gradients));
   const auto power = static_cast<double>(step + 1);
   const kernels::SgdStep sgd{static_cast<float>(rate), static_cast<float>(options_.momentum), 0.0F, scale};

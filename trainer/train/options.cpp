@@ -23,7 +23,8 @@ struct Range {
   bool open_high = false;
 
   [[nodiscard]] bool contains(double value) const {
-    return std::isfinite(value) && (open_low ? value > low : value >= low) && (open_high ? value < high : value <= high);
+    return std::isfinite(value) && (open_low ? value > low : value >= low) &&
+           (open_high ? value < high : value <= high);
   }
   [[nodiscard]] std::string text() const {
     const std::string lower = fmt::format("{} {}", open_low ? "greater than" : "at least", low);
@@ -41,7 +42,8 @@ void read(const nlohmann::json& json, const char* key, const Range& range, doubl
     return;
   }
   if (!found->is_number() || !range.contains(found->get<double>())) {
-    throw ConfigError(fmt::format("/{}", key), fmt::format("read {}, expected a number {}", found->dump(), range.text()));
+    throw ConfigError(fmt::format("/{}", key),
+                      fmt::format("read {}, expected a number {}", found->dump(), range.text()));
   }
   value = found->get<double>();
 }

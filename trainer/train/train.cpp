@@ -129,8 +129,8 @@ class Training {
     batch_spec_.flip = options.flip;
     batch_spec_.seed = seed;
     input_ = [this](std::int64_t first, std::int64_t count, float* out) {
-      fill_batch(data_.train, batch_spec_, batch_indices().subspan(static_cast<std::size_t>(first),
-                                                                  static_cast<std::size_t>(count)), out);
+      fill_batch(data_.train, batch_spec_,
+                 batch_indices().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)), out);
     };
   }
 
@@ -218,9 +218,9 @@ class Training {
 
 }  // namespace
 
-Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const TaskData& data,
-                                        const Dataset& evaluate, const TrainOptions& options, std::uint64_t seed,
-                                        WeightStore& store, const ProgressSink& progress, std::stop_token stop,
+Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& evaluate,
+                                        const TrainOptions& options, std::uint64_t seed, WeightStore& store,
+                                        const ProgressSink& progress, std::stop_token stop,
                                         const Checkpoint& checkpoint) {
   check_fit(graph, data.train);
   check_fit(graph, evaluate);
@@ -229,8 +229,7 @@ Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const 
   }
   Parameters parameters(graph);
   parameters.load(store);
-  const std::uint64_t key =
-      checkpoint.path.empty() ? 0 : training_key(graph, data, options, seed, parameters);
+  const std::uint64_t key = checkpoint.path.empty() ? 0 : training_key(graph, data, options, seed, parameters);
   Training training(graph, data, options, seed, parameters);
   auto result = training.run(progress, stop, checkpoint.path, key);
   if (result && !result->stopped) {

@@ -39,7 +39,7 @@ struct TrainOptions {
 [[nodiscard]] TrainOptions train_options_from_json(const nlohmann::json& json, const TrainOptions& defaults = {});
 [[nodiscard]] nlohmann::json to_json(const TrainOptions& options);
 
-/// Called now and then during long work, from any thread, never concurrently for one training.
+/// Called now and then during long work, never concurrently for one training.
 struct TrainProgress {
   std::int64_t step = 0, steps = 0;
   double loss = 0.0;  ///< running mean
@@ -53,7 +53,10 @@ struct TrainResult {
   bool stopped = false;  ///< a stop was requested: the figures are not a result
 };
 
-/// Where a training saves its state (weights, optimiser, step) each epoch and continues from after a crash.
+/// Where a training saves its state (weights, optimiser, step) after each epoch and when it is stopped, and continues
+/// from, to the same bits as without the interruption. A file of another training (network, recipe, data, seed, initial
+/// weights or code) or a damaged one is ignored and overwritten. train() throws std::runtime_error, naming the path,
+/// where it cannot write.
 struct Checkpoint {
   std::string path;  ///< empty: none
 };
@@ -61,7 +64,8 @@ struct Checkpoint {
 /// Trains `store`'s weights for `graph` and measures the accuracy on `evaluate`. Images are resized (bilinear) to the
 /// graph's input. The seed of all random streams is a function of `seed` alone, so callers pass one derived from
 /// (evaluator seed, network hash). Same bits for any number of threads.
-/// Infeasible: the loss became NaN or infinite (says at which step).
+/// `store` receives the weights unless the training was stopped or diverged. Infeasible: the loss became NaN or
+/// infinite (says at which step). @throws ConfigError: the network's input or output does not fit the data set.
 [[nodiscard]] Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const TaskData& data,
                                                       const Dataset& evaluate, const TrainOptions& options,
                                                       std::uint64_t seed, WeightStore& store,

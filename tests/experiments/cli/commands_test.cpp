@@ -120,7 +120,8 @@ TEST_F(CommandsTest, QueryAgreesWithTheStore) {
   ASSERT_FALSE(expected.empty());
   const std::string where = "latency_ms < 2 and hw.board != 'l4r5'";
   std::set<TrialId> found;
-  for (const json& row : document({"query", "--where", where}).at("trials")) {
+  const json matching = document({"query", "--where", where}).at("trials");
+  for (const json& row : matching) {
     found.insert(row.at("id").get<TrialId>());
   }
   EXPECT_EQ(found, expected);
@@ -308,7 +309,7 @@ TEST_F(CommandsTest, ResumeAddsEvaluations) {
   EXPECT_EQ(results_of(first), results_of(trials()));
 }
 
-TEST_F(CommandsTest, SignalsStopCleanlyAndResumeGoesOn) {
+TEST_F(CommandsTest, SignalsStopCleanlyWithTheirExitCode) {
   json config = train_config();
   config["budget"] = {{"evaluations", 400}, {"trainings", 300}};
   config["accuracy"]["epochs"] = 20;

@@ -54,7 +54,8 @@ class ProgramRun {
   ProgramRun() {
     json config = train_config();
     config["accuracy"]["epochs"] = 6;
-    config["dataset"]["train"] = 256;
+    config["dataset"]["train"] = 768;
+    config["dataset"]["classes"] = 60;  // hard enough that large networks pay
     config["budget"] = {{"evaluations", 48}, {"trainings", 30}};
     config["final"]["epochs"] = 12;
     std::ofstream(config_) << config.dump(2);

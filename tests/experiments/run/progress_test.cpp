@@ -32,7 +32,7 @@ TEST(Progress, LineTellsBudgetsSharesRateAndTimeLeft) {
   status.evaluated_now = 246;
   status.seconds = 20.0;
   EXPECT_EQ(status_line(status),
-            "gen 12  1200/4000 evaluated  71% feasible  trained 34  front 38  HV 0.8731  cache 9%  12.3/s  ETA 3m48s");
+            "gen 12  1200/4000 evaluated  12.3/s  ETA 3m48s  71% feasible  trained 34  front 38  HV 0.8731  cache 9%");
   status.evaluated = 4000;
   EXPECT_EQ(status_line(status).find("ETA"), std::string::npos) << "nothing is left";
   status.trainings = 60;
@@ -60,8 +60,8 @@ TEST(Progress, PlainLinesCarryNoControlCharactersAndShowRunningTrainings) {
     progress.note("done");
   }
   EXPECT_EQ(text_of(file),
-            "gen 1  | #7 step 20/40 loss 0.500  | #9 step 1/40 loss 2.250\n"
-            "gen 1  | #9 step 1/40 loss 2.250\n"
+            "gen 1  #7 step 20/40 loss 0.500  #9 step 1/40 loss 2.250\n"
+            "gen 1  #9 step 1/40 loss 2.250\n"
             "done\n");
 }
 

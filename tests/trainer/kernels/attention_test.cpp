@@ -67,8 +67,7 @@ double naive_cross_entropy(std::int64_t rows, std::int64_t columns, double smoot
   const naive::Values p = naive_softmax(rows, columns, 1.0, x);
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t c = 0; c < columns; ++c) {
-      const double target =
-          (labels[at(r)] == c ? 1.0 - smoothing : 0.0) + smoothing / static_cast<double>(columns);
+      const double target = (labels[at(r)] == c ? 1.0 - smoothing : 0.0) + smoothing / static_cast<double>(columns);
       loss -= target * std::log(p[at(r * columns + c)]);
     }
   }

@@ -57,7 +57,7 @@ ConvShape make_shape(std::int64_t batch, std::int64_t height, std::int64_t width
 TEST(Conv2d, DenseConvolutionsMatchTheDefinition) {
   expect_all_three_match(make_shape(2, 8, 8, 3, 16, 3, 3, 1, 1, 1, 0, 1));
   expect_all_three_match(make_shape(1, 9, 7, 16, 32, 3, 3, 2, 1, 1, 0, 1));
-  expect_all_three_match(make_shape(3, 8, 8, 4, 5, 3, 3, 2, 0, 0, 1, 1));   // TensorFlow's SAME at stride 2
+  expect_all_three_match(make_shape(3, 8, 8, 4, 5, 3, 3, 2, 0, 0, 1, 1));     // TensorFlow's SAME at stride 2
   expect_all_three_match(make_shape(2, 13, 10, 1, 8, 10, 4, 2, 4, 1, 1, 1));  // keyword-spotting stem
   expect_all_three_match(make_shape(2, 6, 6, 20, 17, 5, 5, 1, 2, 2, 0, 1));
 }

@@ -74,15 +74,15 @@ TEST_P(LayerNormTest, ForwardAndGradientsMatchTheDefinition) {
   AlignedFloats dshift = naive::unwritten(columns);
   layer_norm_backward(rows, columns, x_floats.data(), scale_floats.data(), saved.data(), naive::floats(dy).data(),
                       dx.data(), dscale.data(), dshift.data());
-  naive::expect_near(dx, gradient(x, dy, [&](const auto& v) {
-                       return naive_layer_norm(rows, columns, epsilon, v, scale, shift);
-                     }), 2e-5);
-  naive::expect_near(dscale, gradient(scale, dy, [&](const auto& v) {
-                       return naive_layer_norm(rows, columns, epsilon, x, v, shift);
-                     }), 2e-5);
-  naive::expect_near(dshift, gradient(shift, dy, [&](const auto& v) {
-                       return naive_layer_norm(rows, columns, epsilon, x, scale, v);
-                     }), 2e-5);
+  naive::expect_near(
+      dx, gradient(x, dy, [&](const auto& v) { return naive_layer_norm(rows, columns, epsilon, v, scale, shift); }),
+      2e-5);
+  naive::expect_near(
+      dscale, gradient(scale, dy, [&](const auto& v) { return naive_layer_norm(rows, columns, epsilon, x, v, shift); }),
+      2e-5);
+  naive::expect_near(
+      dshift, gradient(shift, dy, [&](const auto& v) { return naive_layer_norm(rows, columns, epsilon, x, scale, v); }),
+      2e-5);
 }
 INSTANTIATE_TEST_SUITE_P(Widths, LayerNormTest, testing::Values(3, 16, 50));
 
@@ -127,8 +127,8 @@ TEST(BatchNormKernels, FusedActivationsMatchTheDefinition) {
   }
   const auto& [a, b, centre, p, q, r] = by_channel;
   const auto& [a_f, b_f, centre_f, p_f, q_f, r_f] = by_channel_floats;
-  for (const Activation kind : {Activation::identity, Activation::relu, Activation::relu6, Activation::hard_swish,
-                                Activation::gelu}) {
+  for (const Activation kind :
+       {Activation::identity, Activation::relu, Activation::relu6, Activation::hard_swish, Activation::gelu}) {
     naive::Values y(x.size()), dx(x.size()), sum(at(channels)), weighted(at(channels));
     for (std::size_t i = 0; i < x.size(); ++i) {
       const std::size_t c = i % at(channels);

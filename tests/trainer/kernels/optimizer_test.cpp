@@ -63,9 +63,9 @@ TEST(UpdateKernels, AdamwFollowsTheScalarRecurrence) {
       v[i] = 0.999 * v[i] + 0.001 * 4.0 * gradient[i] * gradient[i];
       w[i] -= rate * m[i] * m_correction / (std::sqrt(v[i] * v_correction) + 1e-8);
     }
-    adamw_update({0.01F, 0.9F, 0.999F, 1e-8F, 0.1F, 2.0F, static_cast<float>(m_correction),
-                  static_cast<float>(v_correction)},
-                 count, naive::floats(gradient).data(), w_floats.data(), m_floats.data(), v_floats.data());
+    adamw_update(
+        {0.01F, 0.9F, 0.999F, 1e-8F, 0.1F, 2.0F, static_cast<float>(m_correction), static_cast<float>(v_correction)},
+        count, naive::floats(gradient).data(), w_floats.data(), m_floats.data(), v_floats.data());
   }
   // 1 - beta2 is rounded to single precision: 0.001 has then a relative error of 1e-5.
   naive::expect_near(w_floats, w, 1e-5);

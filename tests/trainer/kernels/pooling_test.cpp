@@ -8,14 +8,30 @@ namespace {
 using naive::at;
 
 constexpr std::array kShapes = {
-    PoolShape{.batch = 2, .height = 8, .width = 6, .channels = 5, .out_height = 4, .out_width = 3, .kernel = 2,
-              .stride = 2},
-    PoolShape{.batch = 2, .height = 9, .width = 7, .channels = 17, .out_height = 5, .out_width = 4, .kernel = 3,
-              .stride = 2, .pad_top = 1, .pad_left = 1},
-    PoolShape{.batch = 1, .height = 5, .width = 5, .channels = 16, .out_height = 5, .out_width = 5, .kernel = 3,
-              .stride = 1, .pad_top = 1, .pad_left = 1},
-    PoolShape{.batch = 1, .height = 8, .width = 8, .channels = 3, .out_height = 3, .out_width = 3, .kernel = 2,
-              .stride = 3},
+    PoolShape{
+        .batch = 2, .height = 8, .width = 6, .channels = 5, .out_height = 4, .out_width = 3, .kernel = 2, .stride = 2},
+    PoolShape{.batch = 2,
+              .height = 9,
+              .width = 7,
+              .channels = 17,
+              .out_height = 5,
+              .out_width = 4,
+              .kernel = 3,
+              .stride = 2,
+              .pad_top = 1,
+              .pad_left = 1},
+    PoolShape{.batch = 1,
+              .height = 5,
+              .width = 5,
+              .channels = 16,
+              .out_height = 5,
+              .out_width = 5,
+              .kernel = 3,
+              .stride = 1,
+              .pad_top = 1,
+              .pad_left = 1},
+    PoolShape{
+        .batch = 1, .height = 8, .width = 8, .channels = 3, .out_height = 3, .out_width = 3, .kernel = 2, .stride = 3},
 };
 
 /// body(output index, input index) for every element of every window that lies inside.
@@ -79,8 +95,8 @@ TEST(Pooling, AverageAndItsGradientMatchTheDefinition) {
 }
 
 TEST(Pooling, TiesGoToTheFirstElement) {
-  const PoolShape s{.batch = 1, .height = 2, .width = 2, .channels = 1, .out_height = 1, .out_width = 1, .kernel = 2,
-                    .stride = 2};
+  const PoolShape s{
+      .batch = 1, .height = 2, .width = 2, .channels = 1, .out_height = 1, .out_width = 1, .kernel = 2, .stride = 2};
   const AlignedFloats x = naive::floats({0.0, 3.0, 3.0, 1.0});
   AlignedFloats dx = naive::unwritten(4);
   const float dy = 2.0F;

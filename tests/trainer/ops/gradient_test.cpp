@@ -70,8 +70,14 @@ const std::vector<Case> kImageCases = {
     {"conv_depthwise", [](auto& b) { b.then("op", conv(b, 6, 3, 1, 6)); }},
     {"conv_depthwise_5_stride", [](auto& b) { b.then("op", conv(b, 6, 5, 2, 6)); }},
     {"conv_pointwise", [](auto& b) { b.then("op", conv(b, 7, 1, 1)); }},
-    {"linear_on_channels", [](auto& b) { b.then("op", graph::Linear{{3}, {}}); }},
-    {"linear_without_bias", [](auto& b) { b.then("op", graph::Linear{{3}, {}, false}); }},
+    {"linear_on_channels",
+     [](auto& b) {
+       b.then("op", graph::Linear{{3}, {}});
+     }},
+    {"linear_without_bias",
+     [](auto& b) {
+       b.then("op", graph::Linear{{3}, {}, false});
+     }},
     {"batch_norm", [](auto& b) { b.then("op", graph::BatchNorm{}); }},
     {"batch_norm_of_a_branch",  // its output has two readers, so that the activation is not fused
      [](auto& b) {
@@ -120,7 +126,10 @@ const std::vector<Case> kImageCases = {
        b.then("branch", conv(b, 6, 3, 1));
        b.add("op", graph::Add{}, {b.last(), skip});
      }},
-    {"add_of_a_node_to_itself", [](auto& b) { b.add("op", graph::Add{}, {b.last(), b.last()}); }},
+    {"add_of_a_node_to_itself",
+     [](auto& b) {
+       b.add("op", graph::Add{}, {b.last(), b.last()});
+     }},
     {"three_readers",
      [](auto& b) {
        const int source = b.last();
@@ -172,11 +181,15 @@ TEST(OperatorGradients, FirstOperatorsNeedNoGradientOfTheInput) {
       [](auto& b) { b.then("op", conv(b, 3, 3, 1, 1, true)); },
       [](auto& b) { b.then("op", graph::BatchNorm{}); },
       [](auto& b) { b.then("op", graph::LayerNorm{}); },
-      [](auto& b) { b.then("op", graph::Linear{{3}, {}}); },
+      [](auto& b) {
+        b.then("op", graph::Linear{{3}, {}});
+      },
       [](auto& b) { b.then("op", graph::Pool2d{}); },
       [](auto& b) { b.then("op", graph::Activation{graph::ActivationKind::gelu}); },
       [](auto& b) { b.then("op", graph::PatchEmbed{.patch = 2, .embed_dim = 5}); },
-      [](auto& b) { b.add("op", graph::Add{}, {0, 0}); },
+      [](auto& b) {
+        b.add("op", graph::Add{}, {0, 0});
+      },
   };
   for (const auto& first : firsts) {
     graph::Builder b("first", {4, 6, 3});
@@ -205,8 +218,7 @@ TEST(OperatorGradients, RunningStatisticsMoveAsTheNaiveNetworkSays) {
 }
 
 TEST(OperatorForward, InferenceMatchesTheNaiveNetworkWithRunningStatistics) {
-  for (const graph::NetworkGraph& network :
-       {test_networks::cnn({9, 8, 2}, 6, 5), test_networks::vit({8, 8, 1}, 6)}) {
+  for (const graph::NetworkGraph& network : {test_networks::cnn({9, 8, 2}, 6, 5), test_networks::vit({8, 8, 1}, 6)}) {
     const std::int64_t count = 37;  // three chunks, the last one not full
     const GradientProblem problem(network, count, 4);
     const oracle::Forward naive = oracle::forward(network, problem.weights, problem.input, count, /*training=*/false);

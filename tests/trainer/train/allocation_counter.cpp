@@ -7,7 +7,7 @@
 
 namespace {
 
-std::atomic<std::int64_t> allocations{0}; // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
+std::atomic<std::int64_t> allocations{0};  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
 void* allocate(std::size_t size, std::size_t alignment) {
   ++allocations;

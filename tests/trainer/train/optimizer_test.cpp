@@ -16,7 +16,7 @@ TEST(LearningRate, RisesLinearlyThenFallsAlongACosine) {
   EXPECT_DOUBLE_EQ(learning_rate_at(options, 1, 16), 1.0);
   EXPECT_DOUBLE_EQ(learning_rate_at(options, 3, 16), 2.0);
   EXPECT_DOUBLE_EQ(learning_rate_at(options, 4, 16), 2.0);
-  EXPECT_DOUBLE_EQ(learning_rate_at(options, 10, 16), 1.0);                                         // half of the way
+  EXPECT_DOUBLE_EQ(learning_rate_at(options, 10, 16), 1.0);                                          // half of the way
   EXPECT_DOUBLE_EQ(learning_rate_at(options, 7, 16), 1.0 + std::cos(std::acos(-1.0) * 3.0 / 12.0));  // a quarter
   EXPECT_GT(learning_rate_at(options, 15, 16), 0.0);
 }

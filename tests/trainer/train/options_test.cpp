@@ -9,11 +9,11 @@ namespace cosearch {
 namespace {
 
 TEST(TrainOptions, RoundTripThroughJsonKeepsEveryField) {
-  const nlohmann::json json = {{"epochs", 2.5},        {"batch", 32},           {"train_samples", 100},
+  const nlohmann::json json = {{"epochs", 2.5},          {"batch", 32},          {"train_samples", 100},
                                {"evaluate_samples", 50}, {"optimizer", "adamw"}, {"learning_rate", 0.25},
-                               {"momentum", 0.5},      {"beta1", 0.8},          {"beta2", 0.95},
-                               {"epsilon", 1e-6},      {"weight_decay", 0.05},  {"warmup", 0.2},
-                               {"label_smoothing", 0.1}, {"shift", 2},          {"flip", true},
+                               {"momentum", 0.5},        {"beta1", 0.8},         {"beta2", 0.95},
+                               {"epsilon", 1e-6},        {"weight_decay", 0.05}, {"warmup", 0.2},
+                               {"label_smoothing", 0.1}, {"shift", 2},           {"flip", true},
                                {"clip_norm", 1.5}};
   EXPECT_EQ(to_json(train_options_from_json(json)), json);
   EXPECT_EQ(to_json(TrainOptions{}).size(), json.size());

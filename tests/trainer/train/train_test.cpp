@@ -16,8 +16,13 @@ namespace cosearch {
 namespace {
 
 const TaskData& synthetic() {
-  static const TaskData data = make_synthetic_data(
-      {{"name", "synthetic"}, {"height", 8}, {"width", 8}, {"classes", 4}, {"train", 320}, {"search", 120}, {"test", 8}});
+  static const TaskData data = make_synthetic_data({{"name", "synthetic"},
+                                                    {"height", 8},
+                                                    {"width", 8},
+                                                    {"classes", 4},
+                                                    {"train", 320},
+                                                    {"search", 120},
+                                                    {"test", 8}});
   return data;
 }
 
@@ -34,7 +39,7 @@ struct Trained {
 };
 
 Trained run(const graph::NetworkGraph& network, const TrainOptions& options, const ProgressSink& progress = {},
-        std::stop_token stop = {}, const std::string& checkpoint = {}, std::uint64_t seed = 5) {
+            std::stop_token stop = {}, const std::string& checkpoint = {}, std::uint64_t seed = 5) {
   Trained trained{{}, WeightStore::for_network(network, seed)};
   auto result = train(network, synthetic(), synthetic().search, options, seed, trained.store, progress, std::move(stop),
                       {checkpoint});
@@ -83,9 +88,8 @@ TEST(Train, ManyTrainingsAtOnceGiveTheirOwnBits) {
   const Trained alone = run(cnn(), recipe());
   std::vector<Trained> runs(4);
   tbb::task_arena arena(4);
-  arena.execute([&] {
-    tbb::parallel_for(0, 4, [&](int i) { runs[static_cast<std::size_t>(i)] = run(cnn(), recipe()); });
-  });
+  arena.execute(
+      [&] { tbb::parallel_for(0, 4, [&](int i) { runs[static_cast<std::size_t>(i)] = run(cnn(), recipe()); }); });
   for (const Trained& other : runs) {
     expect_same_bits(alone, other);
   }
@@ -179,7 +183,8 @@ TEST(Train, FinishedTrainingsAreNotRepeated) {
   const std::string path = directory.file("checkpoint");
   const Trained first = run(cnn(), recipe(), {}, {}, path);
   int calls = 0;
-  const Trained second = run(cnn(), recipe(), [&](const TrainProgress&) { ++calls; }, {}, path);
+  const Trained second = run(
+      cnn(), recipe(), [&](const TrainProgress&) { ++calls; }, {}, path);
   EXPECT_EQ(calls, 0);
   expect_same_bits(first, second);
 }
