@@ -11,7 +11,7 @@ cosearch=build/release/cosearch
 
 # shellcheck disable=SC2086  # the lists are words
 install_packages $build_packages
-build release cosearch
+build app
 
 mkdir -p "$results"
 if [ -f "$database" ] && "$cosearch" list --db "$database" --format csv | grep -q '^quickstart,'; then

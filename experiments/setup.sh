@@ -29,11 +29,8 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
-# build PRESET [TARGET]
-build() {
-  local preset=$1
-  shift
-  say "building (preset $preset)"
-  cmake --preset "$preset" -Wno-dev >/dev/null
-  cmake --build --preset "$preset" ${1:+--target "$@"}
+build() { # PRESET
+  say "building (preset $1)"
+  cmake --preset "$1" -Wno-dev >/dev/null
+  cmake --build --preset "$1"
 }

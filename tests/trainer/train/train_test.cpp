@@ -87,6 +87,7 @@ TEST(Train, BitsDoNotDependOnTheNumberOfThreads) {
 TEST(Train, ManyTrainingsAtOnceGiveTheirOwnBits) {
   const Trained alone = run(cnn(), recipe());
   std::vector<Trained> runs(4);
+  const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, 4);  // also where there are fewer cores
   tbb::task_arena arena(4);
   arena.execute(
       [&] { tbb::parallel_for(0, 4, [&](int i) { runs[static_cast<std::size_t>(i)] = run(cnn(), recipe()); }); });
