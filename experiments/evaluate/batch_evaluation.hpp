@@ -21,7 +21,7 @@ struct TrainingOutcome {
 };
 
 /// Identity of a training within a campaign: network and fidelity.
-[[nodiscard]] std::string training_identity(const TrialRow& row);
+[[nodiscard]] std::string training_identity(const std::string& network_hash, const Fidelity& fidelity);
 /// The outcome that a finished row tells; nothing when its network was not trained.
 [[nodiscard]] std::optional<TrainingOutcome> outcome_of(const TrialRow& row);
 

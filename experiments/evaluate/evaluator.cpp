@@ -91,7 +91,7 @@ std::int64_t count_trainings(const std::vector<TrialRow>& rows) {
   std::set<std::string> trained;
   for (const TrialRow& row : rows) {
     if (outcome_of(row)) {
-      trained.insert(training_identity(row));
+      trained.insert(training_identity(row.network_hash, row.fidelity));
     }
   }
   return static_cast<std::int64_t>(trained.size());

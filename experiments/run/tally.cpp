@@ -11,7 +11,7 @@ namespace cosearch {
 void SearchTally::add(const TrialRow& row) {
   ++evaluated_;
   if (outcome_of(row)) {
-    trained_.insert(training_identity(row));
+    trained_.insert(training_identity(row.network_hash, row.fidelity));
   }
   feasible_ += row.state == TrialState::infeasible ? 0 : 1;
   if (row.state != TrialState::complete) {
