@@ -111,6 +111,7 @@ void BatchEvaluation::cost_candidates() {
     candidates_[missing[i]].seconds += seconds_since(start);
   });
   std::vector<std::pair<std::string, Store::CachedCost>> fresh;
+  fresh.reserve(missing.size());
   for (const std::size_t row : missing) {
     fresh.emplace_back(candidates_[row].cost_key, *costs[row]);
   }

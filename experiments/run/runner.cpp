@@ -197,6 +197,7 @@ bool CampaignRun::evaluate(std::vector<TrialRow> batch, const std::stop_token& s
   }
   tally_.end_batch();
   std::vector<Trial> trials;
+  trials.reserve(batch.size());
   for (const TrialRow& row : batch) {
     trials.push_back(evaluator_.to_trial(row));
   }

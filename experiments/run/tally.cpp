@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "experiments/evaluate/batch_evaluation.hpp"
 #include "experiments/evaluate/objectives.hpp"
@@ -20,7 +21,7 @@ void SearchTally::add(const TrialRow& row) {
   ++complete_;
   const Point point = objectives_of(campaign_, row.metrics);
   if (reference_.empty()) {
-    worst_.resize(point.size(), -INFINITY);
+    worst_.resize(point.size(), -std::numeric_limits<double>::infinity());
     std::transform(point.begin(), point.end(), worst_.begin(), worst_.begin(),
                    [](double a, double b) { return std::max(a, b); });
   }

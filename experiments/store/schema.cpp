@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <iterator>
+#include <span>
 
 #include "experiments/store/store.hpp"
 #include "spaces/base/metrics.hpp"
@@ -110,7 +110,7 @@ void add_metric_columns(SQLite::Database& database) {
 
 std::string listed(const std::vector<std::string>& names) {
   constexpr std::size_t kMost = 5;
-  std::string text = fmt::format("{}", fmt::join(names.begin(), names.begin() + std::min(names.size(), kMost), ", "));
+  const std::string text = fmt::format("{}", fmt::join(std::span(names).first(std::min(names.size(), kMost)), ", "));
   return names.size() > kMost ? text + ", ..." : text;
 }
 
