@@ -27,7 +27,7 @@ class StoreError : public std::runtime_error {
 
 enum class CampaignState { running, finished, stopped };
 
-struct CampaignRow {  // NOLINT(bugprone-exception-escape): JSON moves without throwing
+struct CampaignRow {
   std::int64_t id = 0;
   std::string name;
   CampaignState state = CampaignState::running;
@@ -38,7 +38,7 @@ struct CampaignRow {  // NOLINT(bugprone-exception-escape): JSON moves without t
 };
 
 /// A trial as stored. `pending` rows were proposed and not yet finished.
-struct TrialRow {          // NOLINT(bugprone-exception-escape): JSON moves without throwing
+struct TrialRow {
   TrialId id = 0;          ///< 0, 1, ... within the campaign, in order of proposal
   std::int64_t batch = 0;  ///< generation
   Genome genome;           ///< joint

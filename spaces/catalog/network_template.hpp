@@ -27,7 +27,7 @@ class NetworkTemplate {
   class Expansion;
   /// A node or a group.
   // clang-tidy 14 takes the assertions in nlohmann's noexcept move constructor for exceptions.
-  struct Item {  // NOLINT(bugprone-exception-escape)
+  struct Item {
     std::string place;
     nlohmann::json repeat;
     nlohmann::json when;
