@@ -3,35 +3,14 @@
 #include <cstdint>
 #include <string>
 
+#include "trainer/kernels/dense.hpp"
+
 /// The dense kernels of the trainer: one narrow door, so that a faster backend replaces them without touching an
 /// operator. All tensors are fp32, row-major, NHWC; every function is serial, allocates nothing beyond its
 /// `scratch` (Eigen's product blocking buffers excepted), and gives the same bits for the same arguments at the same
 /// alignment: callers pass tensors that start at multiples of 64 bytes. Parallel work happens outside, over chunks of
 /// the batch. Results named d* are overwritten, not accumulated; arguments must not overlap unless it says so.
 namespace cosearch::kernels {
-
-/// c (m, n) = alpha * op(a) * op(b) + beta * c; op(a) is (m, k), op(b) is (k, n); ld*: row strides as stored.
-/// With beta == 0, c need not be initialised.
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
-          const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc);
-
-// --- convolution -----------------------------------------------------------------------------------------------
-
-struct ConvShape {
-  std::int64_t batch = 1, height = 1, width = 1, channels = 1;   // x: (batch, height, width, channels)
-  std::int64_t out_height = 1, out_width = 1, out_channels = 1;  // y: (batch, out_height, out_width, out_channels)
-  std::int64_t kernel_h = 1, kernel_w = 1, stride = 1, pad_top = 0, pad_left = 0;
-  std::int64_t groups = 1;  // w: (kernel_h, kernel_w, channels / groups, out_channels)
-};
-
-/// Floats of scratch that the three convolution functions need.
-[[nodiscard]] std::int64_t conv2d_scratch(const ConvShape& shape);
-/// y = conv(x, w)
-void conv2d_forward(const ConvShape& shape, const float* x, const float* w, float* y, float* scratch);
-/// dx = gradient by x
-void conv2d_backward_data(const ConvShape& shape, const float* dy, const float* w, float* dx, float* scratch);
-/// dw = gradient by w
-void conv2d_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, float* scratch);
 
 // --- element-wise ----------------------------------------------------------------------------------------------
 
@@ -137,8 +116,5 @@ struct AdamwStep {
 };
 void adamw_update(const AdamwStep& step, std::int64_t count, const float* gradient, float* weight, float* mean,
                   float* square);
-
-/// What decides the kernels' bits beside their arguments: library, instruction set, compiler, blocking.
-[[nodiscard]] std::string backend_name();
 
 }  // namespace cosearch::kernels

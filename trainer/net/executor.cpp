@@ -53,7 +53,7 @@ std::array<const float*, 4> weight_pointers(const Parameters& parameters, int no
 /// Forward of one unit; fills the input's value from `input`.
 void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, const Parameters& parameters,
                  const Action& action, std::int64_t first, std::int64_t samples, const ChunkMemory& memory,
-                 const float* shared, const InputSource& input) {
+                 const float* shared, const float* packed, const InputSource& input) {
   const Unit& unit = schedule.units[index(action.unit)];
   const ops::Forward call{
       .samples = samples,
@@ -63,6 +63,7 @@ void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, con
       .saved = buffer(schedule, memory, unit.saved),
       .scratch = memory.scratch,
       .shared = shared,
+      .packed = packed,
   };
   if (unit.inputs[0] < 0) {
     input(first, samples, call.y);
@@ -70,12 +71,28 @@ void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, con
   std::visit([&](const auto& op) { ops::forward(op, unit.geometry, call); }, graph.nodes[index(unit.node)].op);
 }
 
-std::vector<AlignedFloats> shared_buffers(const Schedule& schedule) {
-  std::vector<AlignedFloats> shared;
+std::vector<AlignedFloats> buffers_of_units(const Schedule& schedule, std::int64_t ops::Needs::*size) {
+  std::vector<AlignedFloats> buffers;
+  buffers.reserve(schedule.units.size());
   for (const Unit& unit : schedule.units) {
-    shared.emplace_back(unit.needs.shared);
+    buffers.emplace_back(unit.needs.*size);
   }
-  return shared;
+  return buffers;
+}
+
+void pack_weights(const graph::NetworkGraph& graph, const Schedule& schedule, const Parameters& parameters,
+                  std::vector<AlignedFloats>& packed) {
+  for_each_parallel(static_cast<std::int64_t>(schedule.units.size()), [&](std::int64_t u) {
+    const Unit& unit = schedule.units[static_cast<std::size_t>(u)];
+    if (unit.needs.packed > 0) {
+      std::visit(
+          [&](const auto& op) {
+            ops::pack(op, unit.geometry, weight_pointers(parameters, unit.node)[0],
+                      packed[static_cast<std::size_t>(u)].data());
+          },
+          graph.nodes[index(unit.node)].op);
+    }
+  });
 }
 
 }  // namespace
@@ -101,9 +118,10 @@ TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters&
     : graph_(graph),
       parameters_(parameters),
       batch_(batch),
-      schedule_(make_schedule(graph, samples_per_chunk(graph, batch), ScheduleMode::training)),
+      schedule_(make_schedule(graph, samples_per_chunk(graph, batch), kernels::Use::training)),
       worker_blocks_(schedule_.transient_size + schedule_.scratch_size),
-      shared_(shared_buffers(schedule_)),
+      shared_(buffers_of_units(schedule_, &ops::Needs::shared)),
+      packed_(buffers_of_units(schedule_, &ops::Needs::packed)),
       gradients_(parameters.trainable_size()) {
   COSEARCH_CHECK(batch > 0, "a batch has samples");
   for (std::int64_t first = 0; first < batch; first += schedule_.chunk) {
@@ -126,6 +144,7 @@ TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters&
 double TrainingExecutor::step(const InputSource& input, std::span<const std::uint8_t> labels, double label_smoothing) {
   COSEARCH_CHECK(static_cast<std::int64_t>(labels.size()) == batch_, "one label for each sample of the batch");
   const Batch batch{input, labels, label_smoothing};
+  pack_weights(graph_, schedule_, parameters_, packed_);
   for (const Region& region : schedule_.regions) {
     run_region(region, batch);
     if (region.batch_norm >= 0) {
@@ -164,7 +183,7 @@ void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const
   switch (action.kind) {
     case ActionKind::forward:
       run_forward(graph_, schedule_, parameters_, action, chunk_first_[chunk], samples, memory, shared_[u].data(),
-                  batch.input);
+                  packed_[u].data(), batch.input);
       break;
     case ActionKind::statistics:
       ops::batch_norm_statistics(unit.geometry, samples, at(action.x[0]), partial());
@@ -194,6 +213,7 @@ void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, con
                      .dy = at(unit.gradient),
                      .saved = at(unit.saved),
                      .shared = shared_[index(action.unit)].data(),
+                     .packed = packed_[index(action.unit)].data(),
                      .scratch = memory.scratch};
   std::array<float*, 2> target{};
   float* spare = memory.scratch + AlignedFloats::rounded_up(unit.needs.scratch);
@@ -255,11 +275,13 @@ void TrainingExecutor::sum_gradients() {
 InferenceExecutor::InferenceExecutor(const graph::NetworkGraph& graph, const Parameters& parameters)
     : graph_(graph),
       parameters_(parameters),
-      schedule_(make_schedule(graph, kInferenceChunk, ScheduleMode::inference)),
+      schedule_(make_schedule(graph, kInferenceChunk, kernels::Use::inference)),
       worker_blocks_(schedule_.transient_size + schedule_.scratch_size),
-      shared_(shared_buffers(schedule_)) {}
+      shared_(buffers_of_units(schedule_, &ops::Needs::shared)),
+      packed_(buffers_of_units(schedule_, &ops::Needs::packed)) {}
 
 void InferenceExecutor::run(const InputSource& input, std::int64_t count, float* outputs) {
+  pack_weights(graph_, schedule_, parameters_, packed_);
   for (std::size_t u = 0; u < schedule_.units.size(); ++u) {
     const Unit& unit = schedule_.units[u];
     if (unit.batch_norm) {
@@ -281,7 +303,7 @@ void InferenceExecutor::run_chunk(const InputSource& input, std::int64_t first, 
   const std::vector<Action>& actions = schedule_.regions.front().actions;
   for (const Action& action : actions) {
     run_forward(graph_, schedule_, parameters_, action, first, count, memory, shared_[index(action.unit)].data(),
-                input);
+                packed_[index(action.unit)].data(), input);
   }
   const std::int64_t width = graph::elements(schedule_.units.back().geometry.output);
   std::copy_n(buffer(schedule_, memory, actions.back().y), count * width, outputs);

@@ -78,6 +78,7 @@ class TrainingExecutor {
   std::vector<const float*> chunk_gradient_data_;
   std::vector<double> chunk_loss_;
   std::vector<AlignedFloats> shared_;          ///< of each unit
+  std::vector<AlignedFloats> packed_;          ///< of each unit
   std::vector<std::vector<double>> partials_;  ///< of each unit, chunk after chunk
   AlignedFloats gradients_;
 };
@@ -97,6 +98,7 @@ class InferenceExecutor {
   Schedule schedule_;
   BlockPool worker_blocks_;
   std::vector<AlignedFloats> shared_;
+  std::vector<AlignedFloats> packed_;
 };
 
 }  // namespace cosearch

@@ -38,7 +38,7 @@ bool has_trainable_weights(const graph::NetworkGraph& graph, int node, const std
   return std::any_of(specs.begin(), specs.end(), [](const graph::WeightSpec& spec) { return spec.trainable; });
 }
 
-std::vector<Unit> make_units(const graph::NetworkGraph& graph, std::int64_t chunk) {
+std::vector<Unit> make_units(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use) {
   const auto shapes = graph::infer_shapes(graph);
   COSEARCH_CHECK(shapes.has_value(), "a malformed network reached the trainer");
   const std::vector<int> fused = fused_activations(graph);
@@ -53,6 +53,7 @@ std::vector<Unit> make_units(const graph::NetworkGraph& graph, std::int64_t chun
     unit.node = node;
     unit.batch_norm = std::holds_alternative<graph::BatchNorm>(source.op);
     unit.geometry.output = (*shapes)[index(node)];
+    unit.geometry.use = use;
     unit.needs_gradient = has_trainable_weights(graph, node, *shapes);
     for (std::size_t i = 0; i < source.inputs.size(); ++i) {
       unit.inputs.at(i) = unit_of[index(source.inputs[i])];
@@ -269,14 +270,14 @@ std::int64_t scratch_floats(const Schedule& schedule, const Unit& unit) {
 
 }  // namespace
 
-Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, ScheduleMode mode) {
+Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use) {
   COSEARCH_CHECK(graph.outputs.size() == 1, "the trainer executes networks with one output");
   Schedule schedule;
   schedule.chunk = chunk;
-  schedule.units = make_units(graph, chunk);
+  schedule.units = make_units(graph, chunk, use);
   Planner planner(schedule);
-  planner.plan_forward(mode == ScheduleMode::training);
-  if (mode == ScheduleMode::training) {
+  planner.plan_forward(use == kernels::Use::training);
+  if (use == kernels::Use::training) {
     planner.plan_backward();
   }
   planner.place_buffers();

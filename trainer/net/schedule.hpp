@@ -51,8 +51,6 @@ struct Region {
   bool of_gradients = false;  ///< which of its partial sums
 };
 
-enum class ScheduleMode { inference, training };
-
 /// The order of work and the memory of one chunk of `chunk` samples. Buffers whose lifetimes do not meet share memory.
 /// Outputs of batch norms are not kept for the backward pass but computed again from their inputs: a batch's
 /// activations exceed the caches, and reading one tensor from memory costs more than that arithmetic.
@@ -67,6 +65,6 @@ struct Schedule {
 };
 
 /// The graph must be well formed and have one output, its last node.
-[[nodiscard]] Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, ScheduleMode mode);
+[[nodiscard]] Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use);
 
 }  // namespace cosearch

@@ -3,36 +3,38 @@
 namespace cosearch::ops {
 namespace {
 
-std::int64_t rows(const Geometry& g, std::int64_t samples) {
-  return samples * graph::elements(g.output) / g.output.back();
+kernels::LinearShape linear_shape(const Geometry& g, std::int64_t samples) {
+  return {.rows = samples * graph::elements(g.output) / g.output.back(),
+          .inputs = g.input.back(),
+          .outputs = g.output.back()};
 }
 
 }  // namespace
 
-Needs needs(const graph::Linear& /*op*/, const Geometry& /*geometry*/, std::int64_t /*samples*/) {
-  return {.inputs_in_backward = true};
+Needs needs(const graph::Linear& /*op*/, const Geometry& geometry, std::int64_t samples) {
+  const kernels::LinearShape shape = linear_shape(geometry, samples);
+  return {.scratch = kernels::dense().linear_scratch(shape, geometry.use),
+          .packed = kernels::dense().linear_packed(shape, geometry.use),
+          .inputs_in_backward = true};
+}
+
+void pack(const graph::Linear& /*op*/, const Geometry& geometry, const float* weights, float* packed) {
+  kernels::dense().linear_pack(linear_shape(geometry, 1), geometry.use, weights, packed);
 }
 
 void forward(const graph::Linear& op, const Geometry& geometry, const Forward& call) {
-  const std::int64_t m = rows(geometry, call.samples);
-  const std::int64_t n = geometry.output.back();
-  const std::int64_t k = geometry.input.back();
-  kernels::gemm(false, false, m, n, k, 1.0F, call.x[0], k, call.weights[0], n, 0.0F, call.y, n);
-  if (op.bias) {
-    kernels::add_bias(m, n, call.weights[1], call.y);
-  }
+  kernels::dense().linear_forward(linear_shape(geometry, call.samples), call.x[0], call.weights[0], call.packed,
+                                  op.bias ? call.weights[1] : nullptr, call.y, call.scratch);
 }
 
 void backward(const graph::Linear& op, const Geometry& geometry, const Backward& call) {
-  const std::int64_t m = rows(geometry, call.samples);
-  const std::int64_t n = geometry.output.back();
-  const std::int64_t k = geometry.input.back();
-  kernels::gemm(true, false, k, n, m, 1.0F, call.x[0], k, call.dy, n, 0.0F, call.dweights[0], n);
+  const kernels::LinearShape shape = linear_shape(geometry, call.samples);
+  kernels::dense().linear_backward_weights(shape, call.x[0], call.dy, call.dweights[0], call.scratch);
   if (op.bias) {
-    kernels::bias_backward(m, n, call.dy, call.dweights[1]);
+    kernels::bias_backward(shape.rows, shape.outputs, call.dy, call.dweights[1]);
   }
   if (call.dx[0] != nullptr) {
-    kernels::gemm(false, true, m, k, n, 1.0F, call.dy, n, call.weights[0], n, 0.0F, call.dx[0], k);
+    kernels::dense().linear_backward_data(shape, call.dy, call.weights[0], call.packed, call.dx[0], call.scratch);
   }
 }
 

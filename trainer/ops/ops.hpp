@@ -18,6 +18,7 @@ struct Geometry {
   graph::Shape output;
   /// Applied to the result in the same pass; only a batch norm may have one.
   kernels::Activation activation = kernels::Activation::identity;
+  kernels::Use use = kernels::Use::training;
 };
 
 /// What a node needs beside its inputs, weights and output.
@@ -25,6 +26,7 @@ struct Needs {
   std::int64_t saved = 0;    ///< floats per sample that forward leaves for backward
   std::int64_t scratch = 0;  ///< floats of a call's working memory
   std::int64_t shared = 0;   ///< floats for the whole batch, filled between two parallel regions (batch norm)
+  std::int64_t packed = 0;   ///< floats for the weights as the kernels like them, filled by `pack` before each step
   bool inputs_in_backward = false;
 };
 
@@ -37,6 +39,7 @@ struct Forward {
   float* saved = nullptr;
   float* scratch = nullptr;
   const float* shared = nullptr;
+  const float* packed = nullptr;
 };
 
 struct Backward {
@@ -46,6 +49,7 @@ struct Backward {
   const float* dy = nullptr;
   const float* saved = nullptr;
   const float* shared = nullptr;
+  const float* packed = nullptr;
   float* scratch = nullptr;
   std::array<float*, 2> dx{};        ///< overwritten; null: not wanted
   std::array<float*, 4> dweights{};  ///< overwritten; null for states
@@ -92,6 +96,13 @@ void backward(const graph::GlobalAveragePool& op, const Geometry& geometry, cons
 void backward(const graph::Add& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::PatchEmbed& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::PositionEmbed& op, const Geometry& geometry, const Backward& call);
+
+/// Fills the packed weights of the operators that have them.
+template <class Op>
+void pack(const Op& /*op*/, const Geometry& /*geometry*/, const float* /*weights*/, float* /*packed*/) {}
+void pack(const graph::Conv2d& op, const Geometry& geometry, const float* weights, float* packed);
+void pack(const graph::Linear& op, const Geometry& geometry, const float* weights, float* packed);
+void pack(const graph::PatchEmbed& op, const Geometry& geometry, const float* weights, float* packed);
 
 [[nodiscard]] kernels::Activation activation_of(graph::ActivationKind kind);
 

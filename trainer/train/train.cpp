@@ -247,6 +247,6 @@ double evaluate_accuracy(const graph::NetworkGraph& graph, const TaskData& data,
   return accuracy(graph, data, split, parameters, samples);
 }
 
-std::string trainer_fingerprint() { return fmt::format("trainer {} {}", kCodeVersion, kernels::backend_name()); }
+std::string trainer_fingerprint() { return fmt::format("trainer {} {}", kCodeVersion, kernels::dense().name()); }
 
 }  // namespace cosearch

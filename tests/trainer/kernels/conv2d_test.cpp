@@ -7,7 +7,7 @@
 namespace cosearch::kernels {
 namespace {
 
-void expect_all_three_match(const ConvShape& s) {
+void expect_all_three_match(const Dense& dense, const ConvShape& s) {
   const std::int64_t x_size = s.batch * s.height * s.width * s.channels;
   const std::int64_t y_size = s.batch * s.out_height * s.out_width * s.out_channels;
   const std::int64_t w_size = s.kernel_h * s.kernel_w * (s.channels / s.groups) * s.out_channels;
@@ -23,16 +23,27 @@ void expect_all_three_match(const ConvShape& s) {
   const AlignedFloats x_floats = naive::floats(x);
   const AlignedFloats w_floats = naive::floats(w);
   const AlignedFloats dy_floats = naive::floats(dy);
-  AlignedFloats scratch = naive::unwritten(conv2d_scratch(s));
+  AlignedFloats scratch = naive::unwritten(dense.conv2d_scratch(s, Use::training));
+  AlignedFloats packed = naive::unwritten(dense.conv2d_packed(s, Use::training));
   AlignedFloats y_floats = naive::unwritten(y_size);
   AlignedFloats dx_floats = naive::unwritten(x_size);
   AlignedFloats dw_floats = naive::unwritten(w_size);
-  conv2d_forward(s, x_floats.data(), w_floats.data(), y_floats.data(), scratch.data());
-  conv2d_backward_data(s, dy_floats.data(), w_floats.data(), dx_floats.data(), scratch.data());
-  conv2d_backward_weights(s, x_floats.data(), dy_floats.data(), dw_floats.data(), scratch.data());
+  ConvShape one = s;
+  one.batch = 1;  // packed weights serve every batch
+  dense.conv2d_pack(one, Use::training, w_floats.data(), packed.data());
+  dense.conv2d_forward(s, x_floats.data(), w_floats.data(), packed.data(), y_floats.data(), scratch.data());
+  dense.conv2d_backward_data(s, dy_floats.data(), w_floats.data(), packed.data(), dx_floats.data(), scratch.data());
+  dense.conv2d_backward_weights(s, x_floats.data(), dy_floats.data(), dw_floats.data(), scratch.data());
   naive::expect_near(y_floats, y, 1e-5);
   naive::expect_near(dx_floats, dx, 1e-5);
   naive::expect_near(dw_floats, dw, 1e-5);
+}
+
+void expect_all_three_match(const ConvShape& s) {
+  expect_all_three_match(eigen_dense(), s);
+  if (onednn_dense() != nullptr) {
+    expect_all_three_match(*onednn_dense(), s);
+  }
 }
 
 /// The output size for padding that is the same on both sides plus `extra` at the bottom and right.

@@ -12,21 +12,21 @@ namespace cosearch {
 namespace {
 
 TEST(Schedule, NetworksWithoutBatchNormAreOneRegion) {
-  const Schedule schedule = make_schedule(test_networks::vit({8, 8, 1}, 4), 8, ScheduleMode::training);
+  const Schedule schedule = make_schedule(test_networks::vit({8, 8, 1}, 4), 8, kernels::Use::training);
   ASSERT_EQ(schedule.regions.size(), 1U);
   EXPECT_EQ(schedule.regions.front().batch_norm, -1);
 }
 
 TEST(Schedule, EveryBatchNormEndsARegionInEachDirection) {
   const graph::NetworkGraph network = test_networks::cnn({8, 8, 2}, 4);
-  const Schedule schedule = make_schedule(network, 8, ScheduleMode::training);
+  const Schedule schedule = make_schedule(network, 8, kernels::Use::training);
   EXPECT_EQ(schedule.regions.size(), 2U * 4U + 1U);
-  EXPECT_EQ(make_schedule(network, 8, ScheduleMode::inference).regions.size(), 1U);
+  EXPECT_EQ(make_schedule(network, 8, kernels::Use::inference).regions.size(), 1U);
 }
 
 TEST(Schedule, ActivationsAfterBatchNormsAreFused) {
   const graph::NetworkGraph network = test_networks::cnn({8, 8, 2}, 4);
-  const Schedule schedule = make_schedule(network, 8, ScheduleMode::training);
+  const Schedule schedule = make_schedule(network, 8, kernels::Use::training);
   EXPECT_EQ(schedule.units.size(), network.nodes.size() - 3);  // the batch norm before the addition keeps its own
 }
 
@@ -66,7 +66,7 @@ std::map<int, std::int64_t> buffer_sizes(const Schedule& schedule) {
 
 TEST(Schedule, BuffersInUseAtTheSameTimeDoNotOverlap) {
   for (const auto& network : {test_networks::cnn({8, 8, 2}, 4), test_networks::vit({8, 8, 1}, 4)}) {
-    const Schedule schedule = make_schedule(network, 8, ScheduleMode::training);
+    const Schedule schedule = make_schedule(network, 8, kernels::Use::training);
     const std::map<int, std::int64_t> sizes = buffer_sizes(schedule);
     std::map<int, std::pair<int, int>> lifetimes;  // by time of first and last use
     int time = 0;
@@ -96,7 +96,7 @@ TEST(Schedule, BuffersInUseAtTheSameTimeDoNotOverlap) {
 }
 
 TEST(Schedule, BuffersOutsideTheChunksBlockAreUsedInOneRegionOnly) {
-  const Schedule schedule = make_schedule(test_networks::cnn({8, 8, 2}, 4), 8, ScheduleMode::training);
+  const Schedule schedule = make_schedule(test_networks::cnn({8, 8, 2}, 4), 8, kernels::Use::training);
   std::map<int, std::set<const Region*>> regions;
   for (const Region& region : schedule.regions) {
     for (const Action& action : region.actions) {
@@ -111,12 +111,12 @@ TEST(Schedule, BuffersOutsideTheChunksBlockAreUsedInOneRegionOnly) {
 }
 
 TEST(Schedule, NetworksWithoutBatchNormKeepNothingPerChunk) {
-  const Schedule schedule = make_schedule(test_networks::vit({8, 8, 1}, 4), 8, ScheduleMode::training);
+  const Schedule schedule = make_schedule(test_networks::vit({8, 8, 1}, 4), 8, kernels::Use::training);
   EXPECT_EQ(schedule.kept_size, 0);
 }
 
 TEST(Schedule, MemoryIsSharedAlongTheBackwardPass) {
-  const Schedule schedule = make_schedule(test_networks::vit({16, 16, 1}, 4, 4, 24, 6), 8, ScheduleMode::training);
+  const Schedule schedule = make_schedule(test_networks::vit({16, 16, 1}, 4, 4, 24, 6), 8, kernels::Use::training);
   std::int64_t everything = 0;
   for (const auto& [buffer, size] : buffer_sizes(schedule)) {
     everything += buffer < 0 ? 0 : size;

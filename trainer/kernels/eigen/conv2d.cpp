@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "trainer/kernels/depthwise.hpp"
-#include "trainer/kernels/kernels.hpp"
+#include "trainer/kernels/eigen/eigen_dense.hpp"
 
 namespace cosearch::kernels {
 namespace {
@@ -144,8 +144,8 @@ void dense_forward(const ConvShape& s, const float* x, const float* w, float* y,
     const std::int64_t rows = std::min(tile, positions(s) - first);
     for (std::int64_t g = 0; g < s.groups; ++g) {
       image_to_patches(s, x, first, rows, g, scratch);
-      gemm(false, false, rows, outputs, k, 1.0F, scratch, k, w + g * outputs, s.out_channels, 0.0F,
-           y + first * s.out_channels + g * outputs, s.out_channels);
+      eigen_dense().gemm(false, false, rows, outputs, k, 1.0F, scratch, k, w + g * outputs, s.out_channels, 0.0F,
+                         y + first * s.out_channels + g * outputs, s.out_channels);
     }
   }
 }
@@ -156,8 +156,8 @@ void tiled_gemm(bool transpose_b, std::int64_t rows, std::int64_t n, std::int64_
                 std::int64_t ldb, float* c) {
   const std::int64_t tile = std::max<std::int64_t>(256, kTileFloats / (n + k) / 16 * 16);
   for (std::int64_t first = 0; first < rows; first += tile) {
-    gemm(false, transpose_b, std::min(tile, rows - first), n, k, 1.0F, a + first * k, k, b, ldb, 0.0F, c + first * n,
-         n);
+    eigen_dense().gemm(false, transpose_b, std::min(tile, rows - first), n, k, 1.0F, a + first * k, k, b, ldb, 0.0F,
+                       c + first * n, n);
   }
 }
 
@@ -175,27 +175,38 @@ void mirror_weights(const ConvShape& s, const float* w, float* mirror) {
   }
 }
 
-std::int64_t rounded_up(std::int64_t floats) { return (floats + 15) / 16 * 16; }
+/// Whether the gradient by x goes over mirrored weights, which are then what is packed.
+bool mirrors(const ConvShape& s) { return !is_depthwise(s) && !is_pointwise(s) && can_mirror(s); }
 
 }  // namespace
 
-std::int64_t conv2d_scratch(const ConvShape& shape) {
+std::int64_t EigenDense::conv2d_packed(const ConvShape& shape, Use use) const {
+  return use == Use::training && mirrors(shape) ? patch_length(shape) * shape.out_channels : 0;
+}
+
+void EigenDense::conv2d_pack(const ConvShape& shape, Use use, const float* w, float* packed) const {
+  if (conv2d_packed(shape, use) > 0) {
+    mirror_weights(shape, w, packed);
+  }
+}
+
+std::int64_t EigenDense::conv2d_scratch(const ConvShape& shape, Use use) const {
   if (is_depthwise(shape)) {
-    return depthwise_scratch(shape);
+    return use == Use::training ? depthwise_scratch(shape) : 0;
   }
   if (is_pointwise(shape)) {
     return 0;
   }
-  const std::int64_t patches = rounded_up(tile_rows(shape) * patch_length(shape));
-  if (!can_mirror(shape)) {
+  const std::int64_t patches = tile_rows(shape) * patch_length(shape);
+  if (use == Use::inference || !can_mirror(shape)) {
     return patches;
   }
   const ConvShape mirror = mirrored(shape);
-  const std::int64_t weights = rounded_up(patch_length(shape) * shape.out_channels);
-  return std::max(patches, weights + tile_rows(mirror) * patch_length(mirror));
+  return std::max(patches, tile_rows(mirror) * patch_length(mirror));
 }
 
-void conv2d_forward(const ConvShape& shape, const float* x, const float* w, float* y, float* scratch) {
+void EigenDense::conv2d_forward(const ConvShape& shape, const float* x, const float* w, const float* /*packed*/,
+                                float* y, float* scratch) const {
   if (is_depthwise(shape)) {
     depthwise_forward(shape, x, w, y);
   } else if (is_pointwise(shape)) {
@@ -205,7 +216,8 @@ void conv2d_forward(const ConvShape& shape, const float* x, const float* w, floa
   }
 }
 
-void conv2d_backward_data(const ConvShape& shape, const float* dy, const float* w, float* dx, float* scratch) {
+void EigenDense::conv2d_backward_data(const ConvShape& shape, const float* dy, const float* w, const float* packed,
+                                      float* dx, float* scratch) const {
   if (is_depthwise(shape)) {
     depthwise_backward_data(shape, dy, w, dx, scratch);
     return;
@@ -215,8 +227,7 @@ void conv2d_backward_data(const ConvShape& shape, const float* dy, const float* 
     return;
   }
   if (can_mirror(shape)) {
-    mirror_weights(shape, w, scratch);
-    dense_forward(mirrored(shape), dy, scratch, dx, scratch + rounded_up(patch_length(shape) * shape.out_channels));
+    dense_forward(mirrored(shape), dy, packed, dx, scratch);
     return;
   }
   const std::int64_t k = patch_length(shape);
@@ -226,21 +237,22 @@ void conv2d_backward_data(const ConvShape& shape, const float* dy, const float* 
   for (std::int64_t first = 0; first < positions(shape); first += tile) {
     const std::int64_t rows = std::min(tile, positions(shape) - first);
     for (std::int64_t g = 0; g < shape.groups; ++g) {
-      gemm(false, true, rows, k, outputs, 1.0F, dy + first * shape.out_channels + g * outputs, shape.out_channels,
-           w + g * outputs, shape.out_channels, 0.0F, scratch, k);
+      eigen_dense().gemm(false, true, rows, k, outputs, 1.0F, dy + first * shape.out_channels + g * outputs,
+                         shape.out_channels, w + g * outputs, shape.out_channels, 0.0F, scratch, k);
       patches_to_image(shape, scratch, first, rows, g, dx);
     }
   }
 }
 
-void conv2d_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw, float* scratch) {
+void EigenDense::conv2d_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw,
+                                         float* scratch) const {
   if (is_depthwise(shape)) {
     depthwise_backward_weights(shape, x, dy, dw);
     return;
   }
   if (is_pointwise(shape)) {
-    gemm(true, false, shape.channels, shape.out_channels, positions(shape), 1.0F, x, shape.channels, dy,
-         shape.out_channels, 0.0F, dw, shape.out_channels);
+    eigen_dense().gemm(true, false, shape.channels, shape.out_channels, positions(shape), 1.0F, x, shape.channels, dy,
+                       shape.out_channels, 0.0F, dw, shape.out_channels);
     return;
   }
   const std::int64_t k = patch_length(shape);
@@ -250,8 +262,8 @@ void conv2d_backward_weights(const ConvShape& shape, const float* x, const float
     const std::int64_t rows = std::min(tile, positions(shape) - first);
     for (std::int64_t g = 0; g < shape.groups; ++g) {
       image_to_patches(shape, x, first, rows, g, scratch);
-      gemm(true, false, k, outputs, rows, 1.0F, scratch, k, dy + first * shape.out_channels + g * outputs,
-           shape.out_channels, first == 0 ? 0.0F : 1.0F, dw + g * outputs, shape.out_channels);
+      eigen_dense().gemm(true, false, k, outputs, rows, 1.0F, scratch, k, dy + first * shape.out_channels + g * outputs,
+                         shape.out_channels, first == 0 ? 0.0F : 1.0F, dw + g * outputs, shape.out_channels);
     }
   }
 }

@@ -2,6 +2,8 @@
 
 #include <Eigen/Core>
 
+#include "spaces/base/check.hpp"
+#include "trainer/kernels/eigen/eigen_dense.hpp"
 #include "trainer/kernels/kernels.hpp"
 
 namespace cosearch::kernels {
@@ -13,8 +15,9 @@ using Map = Eigen::Map<RowMajor, Eigen::Unaligned, Eigen::OuterStride<>>;
 
 }  // namespace
 
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
-          const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
+void EigenDense::gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+                      const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
+                      std::int64_t ldc) const {
   const ConstMap a_map(a, transpose_a ? k : m, transpose_a ? m : k, Eigen::OuterStride<>(lda));
   const ConstMap b_map(b, transpose_b ? n : k, transpose_b ? k : n, Eigen::OuterStride<>(ldb));
   Map c_map(c, m, n, Eigen::OuterStride<>(ldc));
@@ -34,7 +37,31 @@ void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, st
   }
 }
 
-std::string backend_name() {
+void EigenDense::linear_forward(const LinearShape& s, const float* x, const float* w, const float* /*packed*/,
+                                const float* bias, float* y, float* /*scratch*/) const {
+  COSEARCH_CHECK(has(s.precision), "Eigen has no products in this precision");
+  gemm(false, false, s.rows, s.outputs, s.inputs, 1.0F, x, s.inputs, w, s.outputs, 0.0F, y, s.outputs);
+  if (bias != nullptr) {
+    add_bias(s.rows, s.outputs, bias, y);
+  }
+}
+
+void EigenDense::linear_backward_data(const LinearShape& s, const float* dy, const float* w, const float* /*packed*/,
+                                      float* dx, float* /*scratch*/) const {
+  gemm(false, true, s.rows, s.inputs, s.outputs, 1.0F, dy, s.outputs, w, s.outputs, 0.0F, dx, s.inputs);
+}
+
+void EigenDense::linear_backward_weights(const LinearShape& s, const float* x, const float* dy, float* dw,
+                                         float* /*scratch*/) const {
+  gemm(true, false, s.inputs, s.outputs, s.rows, 1.0F, x, s.inputs, dy, s.outputs, 0.0F, dw, s.outputs);
+}
+
+const Dense& eigen_dense() {
+  static const EigenDense backend;
+  return backend;
+}
+
+std::string EigenDense::name() const {
 #if defined(__AVX512F__)
   constexpr const char* kInstructionSet = "avx512f";
 #elif defined(__AVX2__) && defined(__FMA__)

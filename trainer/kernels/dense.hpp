@@ -1,0 +1,84 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace cosearch::kernels {
+
+struct ConvShape {
+  std::int64_t batch = 1, height = 1, width = 1, channels = 1;   // x: (batch, height, width, channels)
+  std::int64_t out_height = 1, out_width = 1, out_channels = 1;  // y: (batch, out_height, out_width, out_channels)
+  std::int64_t kernel_h = 1, kernel_w = 1, stride = 1, pad_top = 0, pad_left = 0;
+  std::int64_t groups = 1;  // w: (kernel_h, kernel_w, channels / groups, out_channels)
+
+  auto operator<=>(const ConvShape&) const = default;
+};
+
+/// What the operands of a product are rounded to; sums, and everything outside of the products, stay in fp32.
+enum class Precision { fp32, bf16 };
+
+struct LinearShape {
+  std::int64_t rows = 1, inputs = 1, outputs = 1;  // x: (rows, inputs), w: (inputs, outputs), y: (rows, outputs)
+  Precision precision = Precision::fp32;
+
+  auto operator<=>(const LinearShape&) const = default;
+};
+
+/// What a layer is for; inference needs less scratch and packing.
+enum class Use { inference, training };
+
+/// Matrix products and convolutions: the kernels that have two backends. Tensors are fp32, row-major, NHWC. Functions
+/// are serial and give the same bits for the same arguments. `packed` holds weights in the layouts that the backend
+/// likes: made by *_pack once for many calls, valid for every batch and every number of rows. `scratch` is working
+/// memory; sizes are in floats. Results named d* are overwritten; arguments do not overlap.
+class Dense {
+ public:
+  virtual ~Dense() = default;
+
+  /// c (m, n) = alpha * op(a) * op(b) + beta * c; op(a) is (m, k), op(b) is (k, n); ld*: row strides as stored.
+  /// With beta == 0, c need not be initialised.
+  virtual void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+                    const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
+                    std::int64_t ldc) const = 0;
+
+  [[nodiscard]] virtual std::int64_t conv2d_scratch(const ConvShape& shape, Use use) const = 0;
+  [[nodiscard]] virtual std::int64_t conv2d_packed(const ConvShape& shape, Use use) const = 0;
+  virtual void conv2d_pack(const ConvShape& shape, Use use, const float* w, float* packed) const = 0;
+  /// y = conv(x, w)
+  virtual void conv2d_forward(const ConvShape& shape, const float* x, const float* w, const float* packed, float* y,
+                              float* scratch) const = 0;
+  /// dx = gradient by x; needs weights packed for training.
+  virtual void conv2d_backward_data(const ConvShape& shape, const float* dy, const float* w, const float* packed,
+                                    float* dx, float* scratch) const = 0;
+  /// dw = gradient by w
+  virtual void conv2d_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw,
+                                       float* scratch) const = 0;
+
+  [[nodiscard]] virtual bool has(Precision precision) const = 0;
+  [[nodiscard]] virtual std::int64_t linear_scratch(const LinearShape& shape, Use use) const = 0;
+  [[nodiscard]] virtual std::int64_t linear_packed(const LinearShape& shape, Use use) const = 0;
+  virtual void linear_pack(const LinearShape& shape, Use use, const float* w, float* packed) const = 0;
+  /// y = x w + bias; bias (outputs) may be null.
+  virtual void linear_forward(const LinearShape& shape, const float* x, const float* w, const float* packed,
+                              const float* bias, float* y, float* scratch) const = 0;
+  /// dx = dy w'; needs weights packed for training.
+  virtual void linear_backward_data(const LinearShape& shape, const float* dy, const float* w, const float* packed,
+                                    float* dx, float* scratch) const = 0;
+  /// dw = x' dy
+  virtual void linear_backward_weights(const LinearShape& shape, const float* x, const float* dy, float* dw,
+                                       float* scratch) const = 0;
+
+  /// What decides the bits beside the arguments: library, instruction set, compiler, blocking.
+  [[nodiscard]] virtual std::string name() const = 0;
+};
+
+/// Eigen alone: always built, complete but for bf16.
+[[nodiscard]] const Dense& eigen_dense();
+/// oneDNN, with Eigen where it has only reference loops; null where the build has not found it.
+[[nodiscard]] const Dense* onednn_dense();
+/// The backend of the trainer: oneDNN where it is there.
+[[nodiscard]] const Dense& dense();
+
+}  // namespace cosearch::kernels

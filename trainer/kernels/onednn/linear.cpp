@@ -1,0 +1,178 @@
+#include <fmt/format.h>
+#include <dnnl.hpp>
+
+#include <algorithm>
+
+#include "spaces/base/check.hpp"
+#include "trainer/kernels/onednn/executable.hpp"
+#include "trainer/kernels/onednn/onednn_dense.hpp"
+#include "trainer/kernels/onednn/shape_cache.hpp"
+
+namespace cosearch::kernels {
+namespace {
+
+using dnnl::memory;
+using Tag = memory::format_tag;
+using Type = memory::data_type;
+
+/// Layouts of packed weights are those that oneDNN likes at this number of rows, so that they serve all.
+constexpr std::int64_t kPackingRows = 512;
+
+std::int64_t aligned(std::int64_t floats) { return (floats + 15) / 16 * 16; }
+
+Type type_of(Precision precision) { return precision == Precision::bf16 ? Type::bf16 : Type::f32; }
+
+/// y (rows, outputs) = x (rows, inputs) w, or with a bias; x, w in the shape's precision, y and the bias in fp32.
+dnnl::matmul::primitive_desc describe(const memory::desc& x, const memory::desc& w, const memory::desc& y,
+                                      bool biased) {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  if (biased) {
+    const memory::desc bias({1, y.dims()[1]}, Type::f32, Tag::ab);
+    return {{x, w, bias, y}, attributes, thread_engine()};
+  }
+  return {{x, w, y}, attributes, thread_engine()};
+}
+
+/// A product whose second operand is packed weights; `transposed`: by w' instead of w.
+struct ProductShape {
+  LinearShape linear;
+  bool transposed = false;
+  bool biased = false;
+
+  auto operator<=>(const ProductShape&) const = default;
+  [[nodiscard]] std::int64_t inner() const { return transposed ? linear.outputs : linear.inputs; }
+  [[nodiscard]] std::int64_t width() const { return transposed ? linear.inputs : linear.outputs; }
+};
+
+struct Packing {
+  memory::desc layout;
+  Executable pack;
+  std::int64_t floats;
+};
+
+const Packing& packing(LinearShape linear, bool transposed) {
+  thread_local ShapeCache<ProductShape, Packing> cache;
+  linear.rows = kPackingRows;
+  return cache.get({linear, transposed, false}, [](const ProductShape& s) -> Packing {
+    const Type type = type_of(s.linear.precision);
+    const memory::dims dims{s.inner(), s.width()};
+    const auto description = describe({{s.linear.rows, s.inner()}, type, Tag::ab}, {dims, type, Tag::any},
+                                      {{s.linear.rows, s.width()}, Type::f32, Tag::ab}, false);
+    const memory::desc packed = description.weights_desc();
+    return {packed, make_reorder({dims, Type::f32, s.transposed ? Tag::ba : Tag::ab}, packed), floats_of(packed)};
+  });
+}
+
+struct Layer {
+  Executable run;
+  std::int64_t scratch;
+};
+
+const Layer& product(const LinearShape& linear, bool transposed, bool biased) {
+  thread_local ShapeCache<ProductShape, Layer> cache;
+  return cache.get({linear, transposed, biased}, [](const ProductShape& s) -> Layer {
+    const memory::desc x({s.linear.rows, s.inner()}, type_of(s.linear.precision), Tag::ab);
+    const memory::desc w = packing(s.linear, s.transposed).layout;
+    const memory::desc y({s.linear.rows, s.width()}, Type::f32, Tag::ab);
+    const auto d = describe(x, w, y, s.biased);
+    const Executable::Argument source{DNNL_ARG_SRC, x};
+    const Executable::Argument weights{DNNL_ARG_WEIGHTS, w};
+    const Executable::Argument target{DNNL_ARG_DST, y};
+    const Executable::Argument scratch{DNNL_ARG_SCRATCHPAD, d.scratchpad_desc()};
+    if (s.biased) {
+      const memory::desc bias({1, s.width()}, Type::f32, Tag::ab);
+      return {Executable(dnnl::matmul(d), {source, weights, target, scratch, {DNNL_ARG_BIAS, bias}}),
+              floats_of(d.scratchpad_desc())};
+    }
+    return {Executable(dnnl::matmul(d), {source, weights, target, scratch}), floats_of(d.scratchpad_desc())};
+  });
+}
+
+/// dw (inputs, outputs) = x' dy: a product with a transposed source.
+const Layer& weights_product(const LinearShape& linear) {
+  thread_local ShapeCache<LinearShape, Layer> cache;
+  return cache.get(linear, [](const LinearShape& s) -> Layer {
+    const memory::desc x({s.inputs, s.rows}, type_of(s.precision), Tag::ba);
+    const memory::desc dy({s.rows, s.outputs}, type_of(s.precision), Tag::ab);
+    const memory::desc dw({s.inputs, s.outputs}, Type::f32, Tag::ab);
+    const auto d = describe(x, dy, dw, false);
+    return {Executable(dnnl::matmul(d), {{DNNL_ARG_SRC, x},
+                                         {DNNL_ARG_WEIGHTS, dy},
+                                         {DNNL_ARG_DST, dw},
+                                         {DNNL_ARG_SCRATCHPAD, d.scratchpad_desc()}}),
+            floats_of(d.scratchpad_desc())};
+  });
+}
+
+}  // namespace
+
+void OnednnDense::gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
+                       const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
+                       std::int64_t ldc) const {
+  static_cast<void>(thread_engine());
+  const dnnl_status_t status =
+      dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  COSEARCH_CHECK(status == dnnl_success, "the arguments of a matrix product are consistent");
+}
+
+bool OnednnDense::has(Precision precision) const {
+  // avx512_core_bf16 and everything above it in oneDNN's order of instruction sets.
+  constexpr auto kWanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return precision == Precision::fp32 || (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kWanted) == kWanted;
+}
+
+std::int64_t OnednnDense::linear_scratch(const LinearShape& shape, Use use) const {
+  std::int64_t scratch = std::max(product(shape, false, false).scratch, product(shape, false, true).scratch);
+  if (use == Use::training) {
+    scratch = std::max({scratch, product(shape, true, false).scratch, weights_product(shape).scratch});
+  }
+  return scratch;
+}
+
+std::int64_t OnednnDense::linear_packed(const LinearShape& shape, Use use) const {
+  const std::int64_t forward = packing(shape, false).floats;
+  return use == Use::training ? aligned(forward) + packing(shape, true).floats : forward;
+}
+
+void OnednnDense::linear_pack(const LinearShape& shape, Use use, const float* w, float* packed) const {
+  const Packing& forward = packing(shape, false);
+  forward.pack.run({w, packed});
+  if (use == Use::training) {
+    packed += aligned(forward.floats);
+    packing(shape, true).pack.run({w, packed});
+  }
+}
+
+void OnednnDense::linear_forward(const LinearShape& shape, const float* x, const float* /*w*/, const float* packed,
+                                 const float* bias, float* y, float* scratch) const {
+  if (bias == nullptr) {
+    product(shape, false, false).run.run({x, packed, y, scratch});
+  } else {
+    product(shape, false, true).run.run({x, packed, y, scratch, bias});
+  }
+}
+
+void OnednnDense::linear_backward_data(const LinearShape& shape, const float* dy, const float* /*w*/,
+                                       const float* packed, float* dx, float* scratch) const {
+  packed += aligned(packing(shape, false).floats);
+  product(shape, true, false).run.run({dy, packed, dx, scratch});
+}
+
+void OnednnDense::linear_backward_weights(const LinearShape& shape, const float* x, const float* dy, float* dw,
+                                          float* scratch) const {
+  weights_product(shape).run.run({x, dy, dw, scratch});
+}
+
+std::string OnednnDense::name() const {
+  const dnnl_version_t* version = dnnl_version();
+  return fmt::format("onednn {}.{}.{} isa {:x}, {}", version->major, version->minor, version->patch,
+                     static_cast<unsigned>(dnnl::get_effective_cpu_isa()), eigen_dense().name());
+}
+
+const Dense* onednn_dense() {
+  static const OnednnDense backend;
+  return &backend;
+}
+
+}  // namespace cosearch::kernels
