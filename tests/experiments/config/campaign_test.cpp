@@ -156,7 +156,7 @@ TEST(Campaign, AccuracyNeedsADataSet) {
 TEST(Campaign, StatedTaskMustBeThatOfTheDataSet) {
   json config = train_config();
   config["task"] = {{"sample", {8, 8, 1}}, {"classes", 4}};
-  EXPECT_EQ(error_of(config), "/task: says samples of [8,8,1] and 4 classes, the data set has [8,8,1] and 3");
+  EXPECT_EQ(error_of(config), "/task: says samples of [8,8,1] and 4 classes, the data set has [8,8,1] and 10");
 }
 
 TEST(Campaign, ItsDataSetIsReadOnDemand) {
