@@ -1,6 +1,5 @@
 #include <array>
 #include <string>
-#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -8,7 +7,7 @@
 #include "hwmodels/mcu/cortex_m.hpp"
 #include "hwmodels/model.hpp"
 #include "hwmodels/roofline/roofline.hpp"
-#include "spaces/base/config_error.hpp"
+#include "spaces/base/registry.hpp"
 
 namespace cosearch {
 namespace {
@@ -26,14 +25,7 @@ std::span<const TargetEntry> target_registry() { return kTargets; }
 
 std::unique_ptr<Target> make_target(const std::string& name, const nlohmann::json& options,
                                     const std::string& data_directory) {
-  std::vector<std::string> known;
-  for (const TargetEntry& entry : kTargets) {
-    if (entry.name == name) {
-      return entry.make(options, data_directory);
-    }
-    known.emplace_back(entry.name);
-  }
-  throw ConfigError("/target/name", unknown_name(name, known));
+  return entry_named(kTargets, name, "/target/name").make(options, data_directory);
 }
 
 }  // namespace cosearch

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "predictors/options.hpp"
 #include "predictors/registry.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch {
 namespace {
@@ -113,10 +113,11 @@ Prediction NearestNeighboursPredictor::predict(const Row& row) const {
 }
 
 std::unique_ptr<Predictor> make_knn(const nlohmann::json& options) {
-  predictor_options::check_keys(options, {"k"});
+  const JsonReader reader = JsonReader::of_options(options);
+  reader.only({"k"});
   constexpr std::int64_t kMostNeighbours = 1'000'000;
   return std::make_unique<NearestNeighboursPredictor>(
-      static_cast<std::size_t>(predictor_options::integer(options, "k", 5, 1, kMostNeighbours)));
+      static_cast<std::size_t>(reader.integer("k", 5, 1, kMostNeighbours)));
 }
 
 }  // namespace cosearch

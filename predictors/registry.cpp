@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "spaces/base/config_error.hpp"
+#include "spaces/base/registry.hpp"
 
 namespace cosearch {
 namespace {
@@ -18,14 +18,7 @@ constexpr std::array kPredictors{
 std::span<const PredictorEntry> predictor_registry() { return kPredictors; }
 
 std::unique_ptr<Predictor> make_predictor(const std::string& name, const nlohmann::json& options) {
-  std::vector<std::string> known;
-  for (const PredictorEntry& entry : kPredictors) {
-    if (entry.name == name) {
-      return entry.make(options);
-    }
-    known.emplace_back(entry.name);
-  }
-  throw ConfigError("/predictor", unknown_name(name, known));
+  return entry_named(kPredictors, name, "/predictor").make(options);
 }
 
 }  // namespace cosearch

@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "predictors/options.hpp"
 #include "predictors/registry.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch {
 namespace {
@@ -159,8 +159,11 @@ Prediction RidgePredictor::predict(const Row& row) const {
 }
 
 std::unique_ptr<Predictor> make_ridge(const nlohmann::json& options) {
-  predictor_options::check_keys(options, {"lambda"});
-  return std::make_unique<RidgePredictor>(predictor_options::number(options, "lambda", 1e-9, 1e9));
+  const JsonReader reader = JsonReader::of_options(options);
+  reader.only({"lambda"});
+  const auto lambda = reader.find("lambda");
+  return std::make_unique<RidgePredictor>(lambda ? std::optional(lambda->number({.lower = 1e-9, .upper = 1e9}))
+                                                 : std::nullopt);
 }
 
 }  // namespace cosearch

@@ -64,4 +64,18 @@ void FreshGenomes::update_remaining(std::size_t count) {
   std::erase_if(remaining_, [&](const Genome& genome) { return !is_fresh(genome); });
 }
 
+std::vector<Proposal> FreshGenomes::propose(std::size_t n, const Fidelity& fidelity,
+                                            const std::function<std::optional<Genome>()>& next) {
+  std::vector<Proposal> proposals;
+  while (proposals.size() < n) {
+    std::optional<Genome> genome = next();
+    if (!genome) {
+      break;  // the space is exhausted
+    }
+    add(*genome);
+    proposals.push_back({*std::move(genome), fidelity, std::nullopt});
+  }
+  return proposals;
+}
+
 }  // namespace cosearch

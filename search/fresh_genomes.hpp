@@ -2,10 +2,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <unordered_set>
 #include <vector>
 
+#include "search/algorithm.hpp"
 #include "spaces/space/genome.hpp"
 
 namespace cosearch {
@@ -27,6 +29,9 @@ class FreshGenomes {
   /// A fresh random genome: by sampling, and where that meets known ones again and again, one of those that an
   /// enumeration finds left. Nothing when the space is exhausted.
   [[nodiscard]] std::optional<Genome> sample(RngStream& rng);
+  /// Up to `n` proposals of what `next` gives, each added at once; fewer where it gives nothing more.
+  [[nodiscard]] std::vector<Proposal> propose(std::size_t n, const Fidelity& fidelity,
+                                              const std::function<std::optional<Genome>()>& next);
 
  private:
   struct GenomeHash {

@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "search/fresh_genomes.hpp"
-#include "search/options.hpp"
 #include "search/selection.hpp"
 #include "search/variation.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch {
 namespace {
@@ -27,14 +27,14 @@ struct Nsga2Options {
 
 Nsga2Options read_options(const nlohmann::json& json) {
   constexpr std::int64_t kLargestPopulation = 1'000'000;
-  OptionReader reader{json};
+  const JsonReader reader = JsonReader::of_options(json, "/search");
+  reader.only({"crossover", "mutation", "population"});
   Nsga2Options options;
   options.population = static_cast<std::size_t>(reader.integer("population", 40, 2, kLargestPopulation));
-  options.crossover = reader.real("crossover", options.crossover, 0.0, 1.0);
-  if (const double mutation = reader.real("mutation", 0.0, 0.0, 1.0); reader.has("mutation")) {
-    options.mutation = mutation;
+  options.crossover = reader.number("crossover", options.crossover, kUnitInterval);
+  if (const auto mutation = reader.find("mutation")) {
+    options.mutation = mutation->number(kUnitInterval);
   }
-  reader.finish();
   return options;
 }
 
@@ -49,17 +49,9 @@ class Nsga2 final : public SearchAlgorithm {
         fresh_(*context.params, context.initial) {}
 
   std::vector<Proposal> ask(std::size_t n) override {
-    std::vector<Proposal> proposals;
     const std::size_t generation_end = (generation_ + 1) * options_.population;
-    while (proposals.size() < n && fresh_.proposed() < generation_end) {
-      auto genome = next_genome();
-      if (!genome) {
-        break;  // the space is exhausted
-      }
-      fresh_.add(*genome);
-      proposals.push_back({std::move(*genome), fidelity_, std::nullopt});
-    }
-    return proposals;
+    const std::size_t left = generation_end - std::min(generation_end, fresh_.proposed());
+    return fresh_.propose(std::min(n, left), fidelity_, [this] { return next_genome(); });
   }
 
   void tell(std::span<const Trial> trials) override {

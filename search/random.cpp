@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "search/fresh_genomes.hpp"
-#include "search/options.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch {
 namespace {
@@ -15,20 +15,14 @@ class Random final : public SearchAlgorithm {
       : seed_(context.seed), fidelity_(context.fidelity), fresh_(*context.params, context.initial) {}
 
   std::vector<Proposal> ask(std::size_t n) override {
-    std::vector<Proposal> proposals;
-    while (proposals.size() < n) {
-      auto genome = fresh_.next_initial();
+    return fresh_.propose(n, fidelity_, [this] {
+      std::optional<Genome> genome = fresh_.next_initial();
       if (!genome) {
         RngStream rng{seed_, Purpose::sample, fresh_.proposed()};
         genome = fresh_.sample(rng);
       }
-      if (!genome) {
-        break;  // the space is exhausted
-      }
-      fresh_.add(*genome);
-      proposals.push_back({std::move(*genome), fidelity_, std::nullopt});
-    }
-    return proposals;
+      return genome;
+    });
   }
 
   void tell(std::span<const Trial> trials) override {
@@ -47,7 +41,7 @@ class Random final : public SearchAlgorithm {
 
 std::unique_ptr<SearchAlgorithm> make_random(const nlohmann::json& options, const AlgorithmContext& context) {
   COSEARCH_CHECK(context.params != nullptr, "an algorithm needs parameters");
-  OptionReader{options}.finish();
+  JsonReader::of_options(options, "/search").only({});
   return std::make_unique<Random>(context);
 }
 

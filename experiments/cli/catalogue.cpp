@@ -9,6 +9,7 @@
 #include "search/algorithm.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/metrics.hpp"
+#include "spaces/base/registry.hpp"
 #include "spaces/catalog/networks.hpp"
 #include "spaces/catalog/registry.hpp"
 #include "spaces/space/domain.hpp"
@@ -27,19 +28,6 @@ void list(CommandLine& line, const std::string& kind, const Registry& registry) 
   print(line.out, line.options.format, records);
 }
 
-/// @throws ConfigError for an unknown name.
-template <class Registry>
-const auto& find(const std::string& kind, const Registry& registry, const std::string& name) {
-  std::vector<std::string> known;
-  for (const auto& entry : registry) {
-    if (entry.name == name) {
-      return entry;
-    }
-    known.emplace_back(entry.name);
-  }
-  throw ConfigError(kind + " describe", unknown_name(name, known));
-}
-
 std::string condition_text(const ParamSet& params, const Condition& condition) {
   if (condition.param.empty()) {
     return "";
@@ -52,10 +40,26 @@ std::string condition_text(const ParamSet& params, const Condition& condition) {
   return condition.param + " = " + values;
 }
 
+/// What a gene is that nobody gives.
+std::string default_text(const ParamSet& params, std::size_t index) {
+  const Param& param = params.params()[index];
+  if (!param.preferred.param.empty()) {
+    std::string text;
+    for (const auto& [other, preferred] : param.preferred.values) {
+      text += fmt::format("{}{} on {}", text.empty() ? "" : ", ", domain::describe(preferred), domain::describe(other));
+    }
+    return text;
+  }
+  const auto* real = std::get_if<RealRange>(&param.domain);
+  return domain::describe(domain::value(param.domain, real == nullptr ? 0.0 : real->lower));
+}
+
 Records parameter_records(const ParamSet& params) {
-  Records records{"parameters", {"parameter", "values", "active when"}, {}};
-  for (const Param& param : params.params()) {
-    records.rows.push_back({param.name, domain::describe(param.domain), condition_text(params, param.active_when)});
+  Records records{"parameters", {"parameter", "values", "default", "active when"}, {}};
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    const Param& param = params.params()[i];
+    records.rows.push_back({param.name, domain::describe(param.domain), default_text(params, i),
+                            condition_text(params, param.active_when)});
   }
   return records;
 }
@@ -67,7 +71,7 @@ void describe_head(CommandLine& line, std::string_view name, std::string_view su
 }
 
 void describe_space(CommandLine& line, const std::string& name) {
-  const SpaceEntry& entry = find("spaces", space_registry(), name);
+  const SpaceEntry& entry = entry_named(space_registry(), name, "spaces describe");
   describe_head(line, entry.name, entry.summary);
   // Parameters may depend on the samples; shown for 28 x 28 grey images and 10 classes.
   const TaskShape task{{28, 28, 1}, 10};
@@ -88,7 +92,7 @@ void describe_space(CommandLine& line, const std::string& name) {
 }
 
 void describe_target(CommandLine& line, const std::string& name) {
-  const TargetEntry& entry = find("targets", target_registry(), name);
+  const TargetEntry& entry = entry_named(target_registry(), name, "targets describe");
   describe_head(line, entry.name, entry.summary);
   const std::unique_ptr<Target> target = make_target(name, json::object(), line.options.data_directory);
   print(line.out, line.options.format, parameter_records(target->params()));
@@ -104,14 +108,14 @@ void describe_target(CommandLine& line, const std::string& name) {
 }
 
 void describe_algorithm(CommandLine& line, const std::string& name) {
-  const AlgorithmEntry& entry = find("algorithms", algorithm_registry(), name);
+  const AlgorithmEntry& entry = entry_named(algorithm_registry(), name, "algorithms describe");
   print(line.out, line.options.format, Records{"algorithms", {"name", "summary"}, {{entry.name, entry.summary}}});
 }
 
 std::string shape_text(const graph::Shape& shape) { return fmt::format("{}", fmt::join(shape, "x")); }
 
 void describe_network(CommandLine& line, const std::string& name) {
-  const NetworkEntry& entry = find("networks", network_registry(), name);
+  const NetworkEntry& entry = entry_named(network_registry(), name, "networks describe");
   describe_head(line, entry.name, entry.summary);
   const graph::NetworkGraph network = entry.make();
   const Expected<std::vector<graph::Shape>, std::string> shapes = graph::infer_shapes(network);

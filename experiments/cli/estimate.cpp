@@ -10,7 +10,7 @@
 #include "experiments/cli/cost_report.hpp"
 #include "experiments/config/data_types.hpp"
 #include "experiments/config/json_file.hpp"
-#include "experiments/config/object_reader.hpp"
+#include "experiments/config/section.hpp"
 #include "experiments/export/design.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/catalog/networks.hpp"

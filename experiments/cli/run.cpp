@@ -65,13 +65,14 @@ void print_summary(CommandLine& line, const Campaign& campaign, const Store& sto
   }
 }
 
-int drive(CommandLine& line, const Campaign& campaign, Store& store, const CampaignRow& row) {
+int drive(CommandLine& line, const Campaign& campaign, const std::optional<TaskData>& data, Store& store,
+          const CampaignRow& row) {
   StopSignals signals;
   RunOptions options;
   options.threads = line.options.threads;
   options.data_directory = line.options.data_directory;
   options.quiet = line.options.quiet;
-  const RunOutcome outcome = run_campaign(campaign, store, row.id, options, signals.token());
+  const RunOutcome outcome = run_campaign(campaign, data, store, row.id, options, signals.token());
   if (outcome == RunOutcome::no_feasible) {
     throw NoFeasible(explain_infeasibility(store, row.id));
   }
@@ -104,17 +105,18 @@ int run(CommandLine& line, const RunArguments& arguments) {
   overrides.data_directory = line.options.data_directory;
   const Campaign campaign = load_campaign(arguments.config, overrides);
   refuse_existing(database, campaign.name);
+  const std::optional<TaskData> data = load_campaign_data(campaign);
   Store store = Store::open_writer(database);
   const CampaignRow row =
       store.create_campaign(campaign.name, campaign.resolved, config_hash(campaign), campaign.evaluations);
-  return drive(line, campaign, store, row);
+  return drive(line, campaign, data, store, row);
 }
 
 int resume(CommandLine& line, std::int64_t added) {
   const std::string& database = line.options.needed_database();
   CampaignRow row = Store::open_reader(database).campaign(line.options.campaign);
   Campaign campaign = stored_campaign(row, line.options.data_directory);
-  static_cast<void>(load_campaign_data(campaign));
+  const std::optional<TaskData> data = load_campaign_data(campaign);
   Store store = Store::open_writer(database);
   if (added > 0) {
     // Read again as the writer: another resume may have raised it meanwhile.
@@ -122,7 +124,7 @@ int resume(CommandLine& line, std::int64_t added) {
     campaign.evaluations = row.evaluations + added;
     store.set_evaluations(row.id, campaign.evaluations);
   }
-  return drive(line, campaign, store, row);
+  return drive(line, campaign, data, store, row);
 }
 
 }  // namespace

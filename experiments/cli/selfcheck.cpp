@@ -93,7 +93,8 @@ CheckedRun run_once(const Campaign& campaign, int threads, std::stop_token stop)
   RunOptions options;
   options.threads = threads;
   options.quiet = true;
-  const RunOutcome outcome = run_campaign(campaign, store, row.id, options, std::move(stop));
+  const RunOutcome outcome =
+      run_campaign(campaign, load_campaign_data(campaign), store, row.id, options, std::move(stop));
   return {outcome == RunOutcome::stopped, signature(store, row.id)};
 }
 

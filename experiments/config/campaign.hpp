@@ -74,8 +74,7 @@ struct Campaign {
 
 /// Checks everything that can be checked without running: keys, types, ranges, names, that objectives are metrics
 /// which the target or the trainer reports, that constraints can be met by some value.
-/// Where the config names a data set without stating the task's shape, the data set is read once to learn it; a
-/// `resolved` config states both. `data_directory` as in make_target.
+/// Reads no data set: `load_campaign_data` finds missing and broken files. `data_directory` as in make_target.
 /// @throws ConfigError with JSON pointers.
 [[nodiscard]] Campaign campaign_from_json(const nlohmann::json& config, const std::string& data_directory = {});
 
@@ -88,8 +87,7 @@ struct CampaignOverrides {
 /// Reads a file (JSON with // and /* */ comments). @throws ConfigError with file, line and column of a syntax error.
 [[nodiscard]] Campaign load_campaign(const std::string& path, const CampaignOverrides& overrides = {});
 
-/// Reads the campaign's data set and checks it against the campaign's task; nothing for campaigns without one.
-/// @throws ConfigError: missing or broken files, another shape than the task's.
+/// Reads the campaign's data set; nothing for campaigns without one. @throws ConfigError: missing or broken files.
 [[nodiscard]] std::optional<TaskData> load_campaign_data(const Campaign& campaign);
 
 /// Hash of `resolved`: names the config in the store and in exports.

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "experiments/config/campaign.hpp"
-#include "experiments/config/object_reader.hpp"
+#include "experiments/config/section.hpp"
 #include "spaces/catalog/registry.hpp"
 
 namespace cosearch {

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 
-#include "experiments/config/object_reader.hpp"
+#include "experiments/config/section.hpp"
 #include "experiments/store/query.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch {
 namespace {
@@ -105,22 +106,21 @@ ordered_json to_json(const Design& design, const std::string& weights_file) {
 }
 
 DesignFile design_from_json(const json& value) {
-  const ObjectReader root(value, "");
+  const JsonReader root(value);
   DesignFile file;
   if (!root.has("network")) {
     file.network = graph::graph_from_json(value);
     return file;
   }
-  static_cast<void>(root.required("schema_version", fmt::format("{}", kFormatVersion)));
-  static_cast<void>(root.integer("schema_version", kFormatVersion, 1, kFormatVersion));
+  static_cast<void>(root.at("schema_version").integer(kFormatVersion, kFormatVersion));
   file.network = in_section("/network", [&] { return graph::graph_from_json(value.at("network")); });
-  const ObjectReader hardware(root.required("hardware", "{\"target\", \"options\", \"genes\"}"), "/hardware");
+  const JsonReader hardware = root.required("hardware", "{\"target\", \"options\", \"genes\"}");
   hardware.only({"target", "options", "genes"});
-  file.hardware = {hardware.text("target"), hardware.optional("options", json::object()),
-                   hardware.optional("genes", json::object())};
-  const ObjectReader job(root.required("job", "{\"batch\", \"types\"}"), "/job");
+  file.hardware = {hardware.at("target").text(), hardware.section("options").value(),
+                   hardware.section("genes").value()};
+  const JsonReader job = root.required("job", "{\"batch\", \"types\"}");
   job.only({"batch", "types"});
-  file.job = {job.integer("batch", 1, 1, 65536), job.text("types")};
+  file.job = {job.integer("batch", 1, 1, 65536), job.at("types").text()};
   return file;
 }
 

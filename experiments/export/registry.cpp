@@ -3,7 +3,7 @@
 #include <array>
 
 #include "experiments/export/json.hpp"
-#include "spaces/base/config_error.hpp"
+#include "spaces/base/registry.hpp"
 
 namespace cosearch {
 namespace {
@@ -16,15 +16,6 @@ constexpr std::array kFormats{
 
 std::span<const ExportFormat> export_registry() { return kFormats; }
 
-const ExportFormat& export_format(const std::string& name) {
-  std::vector<std::string> known;
-  for (const ExportFormat& format : kFormats) {
-    if (format.name == name) {
-      return format;
-    }
-    known.emplace_back(format.name);
-  }
-  throw ConfigError("--format", unknown_name(name, known));
-}
+const ExportFormat& export_format(const std::string& name) { return entry_named(kFormats, name, "--format"); }
 
 }  // namespace cosearch

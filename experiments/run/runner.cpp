@@ -234,18 +234,16 @@ std::string percent(double share) { return fmt::format("{:.3g} %", 100.0 * share
 
 }  // namespace
 
-RunOutcome run_campaign(const Campaign& campaign, Store& store, std::int64_t campaign_id, const RunOptions& options,
-                        std::stop_token stop) {
+RunOutcome run_campaign(const Campaign& campaign, const std::optional<TaskData>& data, Store& store,
+                        std::int64_t campaign_id, const RunOptions& options, std::stop_token stop) {
   const int threads = options.threads > 0 ? options.threads : tbb::info::default_concurrency();
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
   tbb::task_arena arena(threads);  // the default arena never exceeds the number of cores
   const JointSpace space(campaign, options.data_directory);
-  std::optional<TaskData> data;
-  if (campaign.accuracy == AccuracyKind::train) {
-    data = load_campaign_data(campaign);
-  }
+  const bool trains = campaign.accuracy == AccuracyKind::train;
+  COSEARCH_CHECK(!trains || data.has_value(), "a campaign that trains needs its data");
   return arena.execute(
-      [&] { return CampaignRun(campaign, space, data ? &*data : nullptr, store, campaign_id, options).run(stop); });
+      [&] { return CampaignRun(campaign, space, trains ? &*data : nullptr, store, campaign_id, options).run(stop); });
 }
 
 std::string explain_infeasibility(const Store& store, std::int64_t campaign_id) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -20,10 +21,11 @@ struct RunOptions {
 enum class RunOutcome { finished, stopped, no_feasible };
 
 /// Runs the campaign from where the store has it to the end of its budget, final stage included: tells stored trials
-/// again in order, compares what the algorithm asks with what is stored, evaluates what is missing.
+/// again in order, compares what the algorithm asks with what is stored, evaluates what is missing. `data` is what
+/// load_campaign_data gives.
 /// @throws StoreError 6 when the replay does not match (another binary or config).
-[[nodiscard]] RunOutcome run_campaign(const Campaign& campaign, Store& store, std::int64_t campaign_id,
-                                      const RunOptions& options, std::stop_token stop);
+[[nodiscard]] RunOutcome run_campaign(const Campaign& campaign, const std::optional<TaskData>& data, Store& store,
+                                      std::int64_t campaign_id, const RunOptions& options, std::stop_token stop);
 
 /// Which constraint or capacity stopped most candidates, by how much the best of them missed it; one or two lines for
 /// exit code 3.

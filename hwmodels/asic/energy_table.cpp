@@ -4,10 +4,10 @@
 #include <cmath>
 #include <utility>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "hwmodels/data_files.hpp"
-#include "hwmodels/json_reader.hpp"
 #include "spaces/base/check.hpp"
 
 namespace cosearch::asic {
@@ -49,17 +49,17 @@ constexpr std::array kCombines{
 };
 
 UnitCost read_unit(const JsonReader& reader) {
-  return {reader.at("energy_pj").positive(), reader.at("area_um2").positive()};
+  return {reader.at("energy_pj").number(kPositive), reader.at("area_um2").number(kPositive)};
 }
 
 SramCost read_sram(const JsonReader& reader) {
   constexpr double kWordBytes = 8.0;  // the table's macros have 64-bit words
   SramCost cost;
   cost.bytes = reader.at("bytes").integer(1);
-  cost.read_pj_per_byte = reader.at("read_pj").positive() / kWordBytes;
-  cost.write_pj_per_byte = reader.at("write_pj").positive() / kWordBytes;
-  cost.leakage_mw = reader.at("leakage_mw").non_negative();
-  cost.area_um2 = reader.at("area_um2").positive();
+  cost.read_pj_per_byte = reader.at("read_pj").number(kPositive) / kWordBytes;
+  cost.write_pj_per_byte = reader.at("write_pj").number(kPositive) / kWordBytes;
+  cost.leakage_mw = reader.at("leakage_mw").number(kNonNegative);
+  cost.area_um2 = reader.at("area_um2").number(kPositive);
   return cost;
 }
 
@@ -96,9 +96,21 @@ SramCost EnergyTable::sram(std::int64_t bytes) const {
           between(a.leakage_mw, b.leakage_mw), between(a.area_um2, b.area_um2)};
 }
 
+std::string dram_kind(const JsonReader& options, const EnergyTable& table) {
+  std::vector<std::string> kinds;
+  for (const auto& [kind, cost] : table.dram_pj_per_bit) {
+    kinds.push_back(kind);
+  }
+  std::string kind = options.name_of("dram", "lpddr4", kinds);
+  if (table.dram_pj_per_bit.find(kind) == table.dram_pj_per_bit.end()) {
+    options.at("dram").refuse(fmt::format("one of {}", fmt::join(kinds, ", ")));
+  }
+  return kind;
+}
+
 EnergyTable load_energy_table(const std::string& name, const std::string& data_directory) {
   const nlohmann::json data = load_data(name, data_directory);
-  const JsonReader root(data, data_file_name(name, data_directory));
+  const JsonReader root(data, "", data_file_name(name, data_directory));
   EnergyTable table;
   const JsonReader macs = root.at("mac");
   for (const auto& [type, type_text] : kTypes) {
@@ -110,19 +122,19 @@ EnergyTable load_energy_table(const std::string& name, const std::string& data_d
   table.vector_lane = read_unit(root.at("vector_lane"));
   const JsonReader operations = root.at("vector_operations");
   for (const auto& [combine, combine_text] : kCombines) {
-    table.vector_operations[combine] = operations.at(combine_text).positive();
+    table.vector_operations[combine] = operations.at(combine_text).number(kPositive);
   }
   for (const JsonReader& item : root.at("sram").at("macros").items()) {
     table.srams.push_back(read_sram(item));
     if (table.srams.size() > 1 && table.srams[table.srams.size() - 2].bytes >= table.srams.back().bytes) {
-      item.at("bytes").fail("is not larger than the one before; allowed: ascending sizes");
+      item.at("bytes").refuse("more than the one before");
     }
   }
   if (table.srams.empty()) {
-    root.at("sram").at("macros").fail("is empty; allowed: at least one macro");
+    root.at("sram").at("macros").refuse("at least one macro");
   }
   for (const auto& [kind, reader] : root.at("dram").at("pj_per_bit").members()) {
-    table.dram_pj_per_bit[kind] = reader.positive();
+    table.dram_pj_per_bit[kind] = reader.number(kPositive);
   }
   return table;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "spaces/base/json_reader.hpp"
 #include "spaces/ir/workload.hpp"
 
 namespace cosearch::asic {
@@ -40,6 +41,9 @@ struct EnergyTable {
 
 /// @throws ConfigError, see load_data.
 [[nodiscard]] EnergyTable load_energy_table(const std::string& name, const std::string& data_directory);
+
+/// The kind of DRAM that a target's options name (`dram`), by default lpddr4. @throws ConfigError: the table has none.
+[[nodiscard]] std::string dram_kind(const JsonReader& options, const EnergyTable& table);
 
 /// Name of an element type in data files and messages.
 [[nodiscard]] std::string type_name(ir::ElementType type);

@@ -12,12 +12,12 @@
 #include "hwmodels/asic/map.hpp"
 #include "hwmodels/data_files.hpp"
 #include "hwmodels/job_graph.hpp"
-#include "hwmodels/json_reader.hpp"
 #include "hwmodels/layers.hpp"
 #include "hwmodels/text.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch {
 namespace {
@@ -306,23 +306,12 @@ class Systolic final : public Model {
 class SystolicTarget final : public Target {
  public:
   SystolicTarget(const nlohmann::json& options, const std::string& data_directory) : params_(make_params()) {
-    const nlohmann::json empty = nlohmann::json::object();
-    const JsonReader reader(options.is_null() ? empty : options, "", "/target");
-    reader.allow_keys({"dram", "energy_table"});
-    const auto name = reader.find("energy_table");
-    const std::string table = name ? name->text() : "energy_45nm";
+    const JsonReader reader = JsonReader::of_options(options, "/target");
+    reader.only({"dram", "energy_table"});
+    const std::string table = reader.text("energy_table", "energy_45nm");
     table_ = std::make_shared<const EnergyTable>(asic::load_energy_table(table, data_directory));
-    const auto dram = reader.find("dram");
-    std::vector<std::string> kinds;
-    for (const auto& [kind, cost] : table_->dram_pj_per_bit) {
-      kinds.push_back(kind);
-    }
-    const std::string kind = dram ? dram->name_of(kinds) : "lpddr4";
-    const auto found = table_->dram_pj_per_bit.find(kind);
-    if (found == table_->dram_pj_per_bit.end()) {
-      reader.fail("the energy table has no \"lpddr4\"; give \"dram\"");
-    }
-    dram_pj_per_byte_ = kBitsPerByte * found->second;
+    const std::string kind = asic::dram_kind(reader, *table_);
+    dram_pj_per_byte_ = kBitsPerByte * table_->dram_pj_per_bit.at(kind);
     check_sizes(data_file_name(table, data_directory));
     Hasher hasher;
     hasher.add(load_data(table, data_directory).dump()).add(kind);

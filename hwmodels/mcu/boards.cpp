@@ -5,17 +5,17 @@
 #include <nlohmann/json.hpp>
 
 #include "hwmodels/data_files.hpp"
-#include "hwmodels/json_reader.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch::mcu {
 
 std::vector<Board> load_boards(const std::string& data_directory) {
   const nlohmann::json data = load_data("boards", data_directory);
-  const JsonReader root(data, data_file_name("boards", data_directory));
+  const JsonReader root(data, "", data_file_name("boards", data_directory));
   std::map<std::string, double> peaks;
   std::vector<std::string> cores;
   for (const auto& [name, core] : root.at("cores").members()) {
-    peaks[name] = core.at("peak_macs_per_cycle").positive();
+    peaks[name] = core.at("peak_macs_per_cycle").number(kPositive);
     cores.push_back(name);
   }
   std::vector<Board> boards;
@@ -33,23 +33,23 @@ std::vector<Board> load_boards(const std::string& data_directory) {
     for (const JsonReader& clock : item.at("clocks_mhz").items()) {
       const std::int64_t mhz = clock.integer(1);
       if (!board.clocks_mhz.empty() && mhz >= board.clocks_mhz.back()) {
-        clock.fail("is " + std::to_string(mhz) + "; allowed: clocks in descending order");
+        clock.refuse("clocks in descending order");
       }
       board.clocks_mhz.push_back(mhz);
     }
     if (board.clocks_mhz.empty()) {
-      item.at("clocks_mhz").fail("is empty; allowed: at least one clock");
+      item.at("clocks_mhz").refuse("at least one clock");
     }
     board.sram_bytes = item.at("sram_bytes").integer(1);
     board.flash_bytes = item.at("flash_bytes").integer(1);
     const JsonReader energy = item.at("energy");
-    board.nanojoules_per_cycle = energy.at("nanojoules_per_cycle").positive();
+    board.nanojoules_per_cycle = energy.at("nanojoules_per_cycle").number(kPositive);
     board.energy_calibrated = energy.at("calibrated").boolean();
     board.energy_source = energy.at("source").text();
     boards.push_back(std::move(board));
   }
   if (boards.empty()) {
-    root.at("boards").fail("is empty; allowed: at least one board");
+    root.at("boards").refuse("at least one board");
   }
   return boards;
 }

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "hwmodels/data_files.hpp"
-#include "hwmodels/json_reader.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch::mcu {
 namespace {
@@ -53,7 +53,7 @@ void add_assumed(const JsonReader& assumed, double cycles_per_instruction, std::
   for (const auto& [feature, instructions] : assumed.at("instructions").members()) {
     const KernelKind kind = kind_of(instructions, feature.substr(0, feature.find('.')));
     const bool fitted = kinds.find(kind) != kinds.end() && !kinds[kind].assumed;
-    add_feature(instructions, feature, cycles_per_instruction * instructions.non_negative(), kinds);
+    add_feature(instructions, feature, cycles_per_instruction * instructions.number(kNonNegative), kinds);
     kinds[kind].assumed = !fitted;
   }
   const std::vector<std::string> names = kind_names();
@@ -69,17 +69,17 @@ void add_assumed(const JsonReader& assumed, double cycles_per_instruction, std::
 CycleModel read_fitted(const JsonReader& item) {
   CycleModel model;
   model.source = item.at("source").text();
-  model.clock_mhz = item.at("clock_mhz").positive();
+  model.clock_mhz = item.at("clock_mhz").number(kPositive);
   for (const JsonReader& term : item.at("terms").items()) {
-    Term read{term.at("name").text(), {}, term.at("coefficient").non_negative()};
+    Term read{term.at("name").text(), {}, term.at("coefficient").number(kNonNegative)};
     for (const auto& [feature, weight] : term.at("features").members()) {
-      read.features[feature] = weight.positive();
+      read.features[feature] = weight.number(kPositive);
       add_feature(weight, feature, read.coefficient * read.features[feature], model.kinds);
     }
     model.terms.push_back(std::move(read));
   }
   for (const JsonReader& row : item.at("rows").items()) {
-    CalibrationRow read{row.at("network").text(), row.at("measured_ms").positive(), row.at("error").number(),
+    CalibrationRow read{row.at("network").text(), row.at("measured_ms").number(kPositive), row.at("error").number(),
                         std::nullopt, row.find("held_out").has_value()};
     if (const std::optional<JsonReader> error = row.find("leave_one_out_error")) {
       read.leave_one_out_relative_error = error->number();
@@ -103,6 +103,11 @@ Engine read_engine(const std::string& name, const JsonReader& item) {
 
 }  // namespace
 
+std::size_t CycleModel::fitted_rows() const {
+  return static_cast<std::size_t>(
+      std::count_if(rows.begin(), rows.end(), [](const CalibrationRow& row) { return !row.held_out; }));
+}
+
 const CycleModel& CycleTable::model(const std::string& board, const std::string& engine) const {
   const auto found = std::find_if(models.begin(), models.end(),
                                   [&](const CycleModel& m) { return m.board == board && m.engine == engine; });
@@ -116,10 +121,20 @@ const Engine& CycleTable::engine(const std::string& name) const {
   return *found;
 }
 
+const Engine& CycleTable::best_calibrated(const std::string& board) const {
+  const auto calibration = [&](const Engine& engine) {
+    const CycleModel& cycles = model(board, engine.name);
+    return std::pair{!cycles.assumed_from.has_value(), cycles.fitted_rows()};
+  };
+  return *std::max_element(engines.begin(), engines.end(), [&](const Engine& a, const Engine& b) {
+    return calibration(a) < calibration(b);  // the first of the largest
+  });
+}
+
 CycleTable load_cycle_table(const std::string& data_directory,
                             const std::map<std::string, std::string>& core_of_board) {
   const nlohmann::json data = load_data("mcu_coefficients", data_directory);
-  const JsonReader root(data, data_file_name("mcu_coefficients", data_directory));
+  const JsonReader root(data, "", data_file_name("mcu_coefficients", data_directory));
   CycleTable table;
   std::vector<std::string> names;
   for (const JsonReader& item : root.at("engines").items()) {
@@ -147,7 +162,7 @@ CycleTable load_cycle_table(const std::string& data_directory,
       model.source = item.at("source").text();
     } else {
       model = read_fitted(item);
-      add_assumed(assumed, assumed.at("cycles_per_instruction").at(core->second).positive(), model.kinds);
+      add_assumed(assumed, assumed.at("cycles_per_instruction").at(core->second).number(kPositive), model.kinds);
     }
     model.board = board;
     model.engine = item.at("engine").name_of(names);

@@ -49,6 +49,9 @@ struct CycleModel {
   std::vector<Term> terms;
   std::vector<CalibrationRow> rows;
   std::map<program::KernelKind, KernelCycles> kinds;  ///< every kind
+
+  /// Number of networks that the coefficients were fitted to.
+  [[nodiscard]] std::size_t fitted_rows() const;
 };
 
 /// An inference engine: its buffer rules are `program::LoweringOptions`, its size is data.
@@ -65,6 +68,9 @@ struct CycleTable {
 
   [[nodiscard]] const CycleModel& model(const std::string& board, const std::string& engine) const;
   [[nodiscard]] const Engine& engine(const std::string& name) const;
+  /// The engine that says most about a board: one measured on it before one with another board's coefficients, then the
+  /// one fitted to most networks, then the first of the file.
+  [[nodiscard]] const Engine& best_calibrated(const std::string& board) const;
 };
 
 /// hwmodels/data/mcu_coefficients.json. `boards`: names and cores (the file must have a model for each board and each

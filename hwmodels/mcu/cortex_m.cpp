@@ -9,12 +9,12 @@
 
 #include "hwmodels/data_files.hpp"
 #include "hwmodels/job_graph.hpp"
-#include "hwmodels/json_reader.hpp"
 #include "hwmodels/mcu/boards.hpp"
 #include "hwmodels/mcu/coefficients.hpp"
 #include "hwmodels/text.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
+#include "spaces/base/json_reader.hpp"
 #include "spaces/program/arena.hpp"
 #include "spaces/program/program.hpp"
 
@@ -34,16 +34,11 @@ struct Options {
 };
 
 Options read_options(const nlohmann::json& json) {
-  const nlohmann::json empty = nlohmann::json::object();
-  const JsonReader reader(json.is_null() ? empty : json, "", "/target");
-  reader.allow_keys({"reserved_flash_bytes", "reserved_sram_bytes"});
+  const JsonReader reader = JsonReader::of_options(json, "/target");
+  reader.only({"reserved_flash_bytes", "reserved_sram_bytes"});
   Options options;
-  if (const auto bytes = reader.find("reserved_sram_bytes")) {
-    options.reserved_sram_bytes = bytes->integer(0);
-  }
-  if (const auto bytes = reader.find("reserved_flash_bytes")) {
-    options.reserved_flash_bytes = bytes->integer(0);
-  }
+  options.reserved_sram_bytes = reader.integer("reserved_sram_bytes", 0, 0);
+  options.reserved_flash_bytes = reader.integer("reserved_flash_bytes", 0, 0);
   return options;
 }
 
@@ -214,10 +209,9 @@ class CortexM final : public Model {
     std::vector<std::string> notes;
     double worst = 0.0;
     double worst_left_out = 0.0;
-    std::size_t fitted = 0;
+    const std::size_t fitted = cycles_.fitted_rows();
     for (const mcu::CalibrationRow& row : cycles_.rows) {
       if (!row.held_out) {
-        ++fitted;
         worst = std::max(worst, std::abs(row.relative_error));
         worst_left_out = std::max(worst_left_out, std::abs(row.leave_one_out_relative_error.value_or(0.0)));
       }
@@ -296,13 +290,15 @@ class CortexMTarget final : public Target {
   std::vector<Param> make_params() const {
     Choices names;
     Choices engines;
+    Preference calibrated{"board", {}};
     for (const Board& board : boards_) {
       names.values.emplace_back(board.name);
+      calibrated.values.emplace_back(board.name, table_.best_calibrated(board.name).name);
     }
     for (const Engine& engine : table_.engines) {
       engines.values.emplace_back(engine.name);
     }
-    std::vector<Param> params{{"board", names, {}}, {"engine", engines, {}}};
+    std::vector<Param> params{{"board", names, {}}, {"engine", engines, {}, calibrated}};
     for (std::size_t i = 0; i < boards_.size(); ++i) {
       Choices clocks;
       for (const std::int64_t clock : boards_[i].clocks_mhz) {

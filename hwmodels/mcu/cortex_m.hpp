@@ -11,8 +11,9 @@ namespace cosearch {
 
 /// STM32 boards running int8 networks at batch 1, one after the other.
 ///
-/// Knobs: `board`, `engine`, and for each board `<board>.clock_mhz` (the highest, at which cycles were calibrated,
-/// first). Options: `reserved_sram_bytes` and `reserved_flash_bytes` (default 0), what the rest of the firmware needs.
+/// Knobs: `board`, `engine` (where it is not given, the board's best-calibrated one), and for each board
+/// `<board>.clock_mhz` (the highest, at which cycles were calibrated, first). Options: `reserved_sram_bytes` and
+/// `reserved_flash_bytes` (default 0), what the rest of the firmware needs.
 ///
 /// SRAM: the arena planned on the kernel program under the engine's buffer rules. Flash: int8 weights, 8 bytes per
 /// output channel, lookup tables and the engine's code. Latency: per-kind cycle coefficients calibrated on published

@@ -10,10 +10,10 @@
 #include "hwmodels/asic/energy_table.hpp"
 #include "hwmodels/data_files.hpp"
 #include "hwmodels/job_graph.hpp"
-#include "hwmodels/json_reader.hpp"
 #include "hwmodels/layers.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch {
 namespace {
@@ -126,18 +126,12 @@ class Roofline final : public Model {
 class RooflineTarget final : public Target {
  public:
   RooflineTarget(const nlohmann::json& options, const std::string& data_directory) : params_(make_params()) {
-    const nlohmann::json empty = nlohmann::json::object();
-    const JsonReader reader(options.is_null() ? empty : options, "", "/target");
-    reader.allow_keys({"dram", "energy_table"});
+    const JsonReader reader = JsonReader::of_options(options, "/target");
+    reader.only({"dram", "energy_table"});
     Hasher hasher;
     if (const auto name = reader.find("energy_table")) {
       Energy energy{asic::load_energy_table(name->text(), data_directory), 0.0};
-      std::vector<std::string> kinds;
-      for (const auto& [kind, cost] : energy.table.dram_pj_per_bit) {
-        kinds.push_back(kind);
-      }
-      const auto dram = reader.find("dram");
-      const std::string kind = dram ? dram->name_of(kinds) : "lpddr4";
+      const std::string kind = asic::dram_kind(reader, energy.table);
       constexpr double kBitsPerByte = 8.0;
       energy.dram_pj_per_byte = kBitsPerByte * energy.table.dram_pj_per_bit.at(kind);
       energy_ = std::move(energy);

@@ -48,7 +48,7 @@ ConfigError ConfigError::in_file(const std::string& file) const { return {place_
 ConfigError ConfigError::below(const std::string& prefix) const { return {prefix + place_, message_, file_}; }
 
 std::string unknown_name(std::string_view read, const std::vector<std::string>& known) {
-  std::string text = "\"" + std::string(read) + "\" is not known; known:";
+  std::string text = "\"" + std::string(read) + "\" is not known; known:" + (known.empty() ? " none" : "");
   std::string nearest;
   std::size_t nearest_distance = std::max<std::size_t>(2, read.size() / 3) + 1;
   for (std::size_t i = 0; i < known.size(); ++i) {

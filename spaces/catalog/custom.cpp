@@ -7,6 +7,7 @@
 
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
+#include "spaces/base/json_reader.hpp"
 #include "spaces/catalog/network_template.hpp"
 #include "spaces/catalog/spaces.hpp"
 #include "spaces/space/domain.hpp"
@@ -18,22 +19,13 @@ using Json = nlohmann::json;
 
 std::vector<std::string> task_variables() { return {"classes", "sample.height", "sample.width", "sample.channels"}; }
 
-std::vector<std::string> names(const std::vector<Param>& params) {
-  std::vector<std::string> all;
-  all.reserve(params.size());
-  for (const Param& param : params) {
-    all.push_back(param.name);
-  }
-  return all;
-}
-
 void require_known_keys(const Json& object, const std::string& place, const std::vector<std::string>& known) {
   if (!object.is_object()) {
     throw ConfigError(place, "expected an object, read " + object.dump());
   }
   for (const auto& [key, value] : object.items()) {
     if (std::find(known.begin(), known.end(), key) == known.end()) {
-      throw ConfigError(place + domain::place_of(key), unknown_name(key, known));
+      throw ConfigError(place + pointer_to(key), unknown_name(key, known));
     }
   }
 }
@@ -114,8 +106,8 @@ Condition read_condition(const Json& entry, const std::string& place, const std:
   const auto parent =
       std::find_if(earlier.begin(), earlier.end(), [&](const Param& param) { return param.name == condition.param; });
   if (parent == earlier.end()) {
-    throw ConfigError(place + domain::place_of(condition.param),
-                      "not a parameter declared before: " + unknown_name(condition.param, names(earlier)));
+    throw ConfigError(place + pointer_to(condition.param),
+                      "not a parameter declared before: " + unknown_name(condition.param, domain::names(earlier)));
   }
   if (std::holds_alternative<RealRange>(parent->domain)) {
     throw ConfigError(place, "\"" + condition.param + "\" is a real; only choices and integers can activate others");
@@ -128,7 +120,7 @@ Condition read_condition(const Json& entry, const std::string& place, const std:
     const std::optional<GeneValue> meaning = domain::value_from_json(value);
     const std::optional<double> gene = meaning ? domain::gene(parent->domain, *meaning) : std::nullopt;
     if (!gene) {
-      throw ConfigError(place + domain::place_of(condition.param),
+      throw ConfigError(place + pointer_to(condition.param),
                         value.dump() + " is not allowed; allowed: " + domain::describe(parent->domain));
     }
     condition.values.push_back(static_cast<std::int64_t>(*gene));
@@ -231,7 +223,7 @@ class Custom final : public SearchSpace {
  private:
   [[nodiscard]] std::vector<std::string> variables() const {
     std::vector<std::string> all = task_variables();
-    const std::vector<std::string> genes = names(params_.params());
+    const std::vector<std::string> genes = domain::names(params_.params());
     all.insert(all.end(), genes.begin(), genes.end());
     return all;
   }

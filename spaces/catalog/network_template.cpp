@@ -9,6 +9,7 @@
 
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
+#include "spaces/base/json_reader.hpp"
 
 namespace cosearch::catalog {
 namespace {
@@ -66,14 +67,6 @@ auto at_place(const std::string& place, const Read& read) {
   }
 }
 
-std::string json_token(const std::string& key) {
-  std::string token;
-  for (const char c : key) {
-    token += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  }
-  return token;
-}
-
 }  // namespace
 
 NetworkTemplate::NetworkTemplate(const Json& input, const Json& nodes, const std::vector<std::string>& variables)
@@ -129,7 +122,7 @@ NetworkTemplate::Item NetworkTemplate::read_item(const Json& entry, const std::s
   for (const auto& [key, value] : entry.items()) {
     const std::vector<std::string> keys{"index", "nodes", "repeat", "when"};
     if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
-      throw ConfigError(place + "/" + json_token(key), unknown_name(key, keys));
+      throw ConfigError(place + pointer_to(key), unknown_name(key, keys));
     }
   }
   item.children = read_items(entry["nodes"], place + "/nodes", known);
@@ -142,7 +135,7 @@ void NetworkTemplate::read_node(const Json& entry, Item& item, const std::vector
   }
   item.node = Json::object();
   for (const auto& [key, value] : entry.items()) {
-    const std::string place = item.place + "/" + json_token(key);
+    const std::string place = item.place + pointer_to(key);
     if (key == "repeat" || key == "index" || key == "when") {
       continue;
     }
@@ -301,7 +294,7 @@ class NetworkTemplate::Expansion {
     }
     Json node = Json::object();
     for (const auto& [key, field] : item.node.items()) {
-      const std::string place = item.place + "/" + json_token(key);
+      const std::string place = item.place + pointer_to(key);
       if (key == "name") {
         node[key] = text(field.get<std::string>(), place);
       } else if (key != "inputs") {

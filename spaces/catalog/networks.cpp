@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-#include "spaces/base/config_error.hpp"
+#include "spaces/base/registry.hpp"
 #include "spaces/catalog/blocks.hpp"
 #include "spaces/catalog/families.hpp"
 
@@ -118,15 +118,6 @@ constexpr std::array kNetworks{
 
 std::span<const NetworkEntry> network_registry() { return kNetworks; }
 
-NetworkGraph make_network(const std::string& name) {
-  std::vector<std::string> known;
-  for (const NetworkEntry& entry : kNetworks) {
-    if (entry.name == name) {
-      return entry.make();
-    }
-    known.emplace_back(entry.name);
-  }
-  throw ConfigError("--network", unknown_name(name, known));
-}
+NetworkGraph make_network(const std::string& name) { return entry_named(kNetworks, name, "--network").make(); }
 
 }  // namespace cosearch

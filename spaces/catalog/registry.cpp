@@ -3,7 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "spaces/base/config_error.hpp"
+#include "spaces/base/registry.hpp"
 #include "spaces/catalog/spaces.hpp"
 
 namespace cosearch {
@@ -24,18 +24,12 @@ constexpr std::array kSpaces{
 std::span<const SpaceEntry> space_registry() { return kSpaces; }
 
 std::unique_ptr<SearchSpace> make_space(const std::string& name, const nlohmann::json& options, const TaskShape& task) {
-  std::vector<std::string> known;
-  for (const SpaceEntry& entry : kSpaces) {
-    if (entry.name == name) {
-      try {
-        return entry.make(options, task);
-      } catch (const ConfigError& error) {
-        throw error.below("/space");
-      }
-    }
-    known.emplace_back(entry.name);
+  const SpaceEntry& entry = entry_named(kSpaces, name, "/space/name");
+  try {
+    return entry.make(options, task);
+  } catch (const ConfigError& error) {
+    throw error.below("/space");
   }
-  throw ConfigError("/space/name", unknown_name(name, known));
 }
 
 }  // namespace cosearch

@@ -15,6 +15,21 @@
 namespace cosearch::graph {
 namespace {
 
+/// Why a field does not hold an allowed value: integers from `minimum` to ops::kMaxField, reals in (0, 1].
+std::optional<std::string> wrong_value(std::int64_t value, std::int64_t minimum) {
+  if (value >= minimum && value <= ops::kMaxField) {
+    return std::nullopt;
+  }
+  return fmt::format("{} is not allowed; allowed: {} to {}", value, minimum, ops::kMaxField);
+}
+
+std::optional<std::string> wrong_value(double value) {
+  if (value > 0.0 && value <= 1.0) {
+    return std::nullopt;
+  }
+  return fmt::format("{} is not allowed; allowed: above 0, at most 1", value);
+}
+
 /// What lowerings and stores append to a node's name.
 constexpr std::array<std::string_view, 9> kReservedSuffixes = {
     "bias", "embedding", "gradient", "running_mean", "running_variance", "scale", "shift", "updated", "weight"};
@@ -158,20 +173,6 @@ std::optional<Fault> wrong_outputs(const NetworkGraph& graph) {
 }
 
 }  // namespace
-
-std::optional<std::string> wrong_value(std::int64_t value, std::int64_t minimum) {
-  if (value >= minimum && value <= ops::kMaxField) {
-    return std::nullopt;
-  }
-  return fmt::format("{} is not allowed; allowed: {} to {}", value, minimum, ops::kMaxField);
-}
-
-std::optional<std::string> wrong_value(double value) {
-  if (value > 0.0 && value <= 1.0) {
-    return std::nullopt;
-  }
-  return fmt::format("{} is not allowed; allowed: above 0, at most 1", value);
-}
 
 Expected<Shape, Fault> infer_node(const Node& node, std::size_t index, const std::vector<Shape>& shapes) {
   const std::string pointer = node_pointer(index);

@@ -29,10 +29,6 @@ inline constexpr std::string_view kInputName = "input";
 /// The operator's name, weights and neighbours' shapes, for a graph whose shapes are known.
 [[nodiscard]] ops::Site site_of(const NetworkGraph& graph, int node, const std::vector<Shape>& shapes);
 
-/// Why a field does not hold an allowed value: ranges of integers from `minimum` to ops::kMaxField, reals in (0, 1].
-[[nodiscard]] std::optional<std::string> wrong_value(std::int64_t value, std::int64_t minimum);
-[[nodiscard]] std::optional<std::string> wrong_value(double value);
-
 /// Names of the enumerators, in their order.
 [[nodiscard]] const std::vector<std::string>& activation_kind_names();
 [[nodiscard]] const std::vector<std::string>& pool_kind_names();

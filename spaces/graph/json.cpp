@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "spaces/base/config_error.hpp"
+#include "spaces/base/json_reader.hpp"
 #include "spaces/graph/graph.hpp"
 #include "spaces/graph/inference.hpp"
 #include "spaces/graph/ops/fields.hpp"
@@ -14,88 +15,16 @@ namespace {
 
 using Json = nlohmann::json;
 
-/// A value as it is shown in an error: one line, not endless.
-std::string shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-  constexpr std::size_t kLongest = 60;
-  return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";
-}
-
-[[noreturn]] void refuse(const std::string& pointer, const Json& value, const std::string& allowed) {
-  throw ConfigError{pointer, fmt::format("{} is not allowed; allowed: {}", shown(value), allowed)};
-}
-
-/// A member's name as a reference token of a JSON pointer (RFC 6901).
-std::string token(std::string name) {
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    if (name[i] == '~' || name[i] == '/') {
-      name.replace(i, 1, name[i] == '~' ? "~0" : "~1");
-      ++i;
-    }
-  }
-  return name;
-}
-
-const Json& member(const Json& object, const std::string& pointer, const std::string& key) {
-  const auto found = object.find(key);
-  if (found == object.end()) {
-    throw ConfigError{pointer, fmt::format("\"{}\" is missing", key)};
-  }
-  return *found;
-}
-
-void require_object(const Json& value, const std::string& pointer) {
-  if (!value.is_object()) {
-    refuse(pointer, value, "an object");
-  }
-}
-
-void refuse_unknown_keys(const Json& object, const std::string& pointer, const std::vector<std::string>& known) {
-  for (const auto& item : object.items()) {
-    if (std::find(known.begin(), known.end(), item.key()) == known.end()) {
-      throw ConfigError{pointer + "/" + token(item.key()), unknown_name(item.key(), known)};
-    }
-  }
-}
-
-std::string read_string(const Json& value, const std::string& pointer) {
-  if (!value.is_string()) {
-    refuse(pointer, value, "a string");
-  }
-  return value.get<std::string>();
-}
-
-std::int64_t read_integer(const Json& value, const std::string& pointer, std::int64_t minimum) {
-  const std::string allowed = fmt::format("an integer from {} to {}", minimum, ops::kMaxField);
-  // Unsigned numbers above the signed range must not wrap around.
-  if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > ops::kMaxField)) {
-    refuse(pointer, value, allowed);
-  }
-  const auto number = value.get<std::int64_t>();
-  if (wrong_value(number, minimum)) {
-    refuse(pointer, value, allowed);
-  }
-  return number;
-}
-
-std::vector<std::int64_t> read_integers(const Json& value, const std::string& pointer, std::int64_t minimum) {
-  if (!value.is_array()) {
-    refuse(pointer, value, "an array of integers");
-  }
+std::vector<std::int64_t> read_integers(const JsonReader& reader, std::int64_t minimum) {
   std::vector<std::int64_t> numbers;
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    numbers.push_back(read_integer(value[i], fmt::format("{}/{}", pointer, i), minimum));
+  for (const JsonReader& item : reader.items("an array of integers")) {
+    numbers.push_back(item.integer(minimum, ops::kMaxField));
   }
   return numbers;
 }
 
-std::size_t read_choice(const Json& value, const std::string& pointer, const std::vector<std::string>& known) {
-  const std::string name = read_string(value, pointer);
-  const auto found = std::find(known.begin(), known.end(), name);
-  if (found == known.end()) {
-    throw ConfigError{pointer, unknown_name(name, known)};
-  }
-  return static_cast<std::size_t>(found - known.begin());
+std::size_t read_choice(const JsonReader& reader, const std::vector<std::string>& known) {
+  return static_cast<std::size_t>(std::find(known.begin(), known.end(), reader.name_of(known)) - known.begin());
 }
 
 // --- fields of operators ----------------------------------------------------------------------------------------
@@ -108,37 +37,29 @@ Json field_to_json(const Padding& p) { return Json::array({p.top, p.left, p.bott
 Json field_to_json(ActivationKind kind) { return activation_kind_names()[static_cast<std::size_t>(kind)]; }
 Json field_to_json(PoolKind kind) { return pool_kind_names()[static_cast<std::size_t>(kind)]; }
 
-void field_from_json(std::int64_t& value, const Json& json, const std::string& pointer, std::int64_t minimum) {
-  value = read_integer(json, pointer, minimum);
+void read_field(std::int64_t& value, const JsonReader& reader, std::int64_t minimum) {
+  value = reader.integer(minimum, ops::kMaxField);
 }
-void field_from_json(double& value, const Json& json, const std::string& pointer, std::int64_t /*minimum*/) {
-  if (!json.is_number() || wrong_value(json.get<double>())) {
-    refuse(pointer, json, "a number above 0, at most 1");
+void read_field(double& value, const JsonReader& reader, std::int64_t /*minimum*/) {
+  value = reader.number({.lower = 0.0, .upper = 1.0, .open_lower = true});
+}
+void read_field(bool& value, const JsonReader& reader, std::int64_t /*minimum*/) { value = reader.boolean(); }
+void read_field(std::vector<std::int64_t>& values, const JsonReader& reader, std::int64_t minimum) {
+  values = read_integers(reader, minimum);
+}
+void read_field(Padding& padding, const JsonReader& reader, std::int64_t /*minimum*/) {
+  const std::string allowed = "[top, left, bottom, right]";
+  if (reader.items(allowed).size() != 4) {
+    reader.refuse(allowed);
   }
-  value = json.get<double>();
-}
-void field_from_json(bool& value, const Json& json, const std::string& pointer, std::int64_t /*minimum*/) {
-  if (!json.is_boolean()) {
-    refuse(pointer, json, "true or false");
-  }
-  value = json.get<bool>();
-}
-void field_from_json(std::vector<std::int64_t>& values, const Json& json, const std::string& pointer,
-                     std::int64_t minimum) {
-  values = read_integers(json, pointer, minimum);
-}
-void field_from_json(Padding& padding, const Json& json, const std::string& pointer, std::int64_t /*minimum*/) {
-  if (!json.is_array() || json.size() != 4) {
-    refuse(pointer, json, "[top, left, bottom, right]");
-  }
-  const std::vector<std::int64_t> sides = read_integers(json, pointer, 0);
+  const std::vector<std::int64_t> sides = read_integers(reader, 0);
   padding = {sides[0], sides[1], sides[2], sides[3]};
 }
-void field_from_json(ActivationKind& kind, const Json& json, const std::string& pointer, std::int64_t /*minimum*/) {
-  kind = static_cast<ActivationKind>(read_choice(json, pointer, activation_kind_names()));
+void read_field(ActivationKind& kind, const JsonReader& reader, std::int64_t /*minimum*/) {
+  kind = static_cast<ActivationKind>(read_choice(reader, activation_kind_names()));
 }
-void field_from_json(PoolKind& kind, const Json& json, const std::string& pointer, std::int64_t /*minimum*/) {
-  kind = static_cast<PoolKind>(read_choice(json, pointer, pool_kind_names()));
+void read_field(PoolKind& kind, const JsonReader& reader, std::int64_t /*minimum*/) {
+  kind = static_cast<PoolKind>(read_choice(reader, pool_kind_names()));
 }
 
 class FieldWriter {
@@ -155,19 +76,18 @@ class FieldWriter {
 
 class FieldReader {
  public:
-  FieldReader(const Json& node, std::string pointer) : node_(node), pointer_(std::move(pointer)) {}
+  explicit FieldReader(const JsonReader& node) : node_(node) {}
   template <class T>
   void operator()(const char* name, T& value, ops::Presence presence, std::int64_t minimum = 1) {
     known_.emplace_back(name);
-    if (presence == ops::Presence::required || node_.contains(name)) {
-      field_from_json(value, member(node_, pointer_, name), pointer_ + "/" + name, minimum);
+    if (presence == ops::Presence::required || node_.has(name)) {
+      read_field(value, node_.at(name), minimum);
     }
   }
   [[nodiscard]] const std::vector<std::string>& known() const noexcept { return known_; }
 
  private:
-  const Json& node_;
-  std::string pointer_;
+  const JsonReader& node_;
   std::vector<std::string> known_ = {"name", "op", "inputs"};
 };
 
@@ -180,49 +100,45 @@ Op default_op(std::size_t index, std::index_sequence<I...> /*alternatives*/) {
   return op;
 }
 
-Op read_op(const Json& node, const std::string& pointer) {
-  const std::size_t kind = read_choice(member(node, pointer, "op"), pointer + "/op", op_names());
+Op read_op(const JsonReader& node) {
+  const std::size_t kind = read_choice(node.at("op"), op_names());
   if (kind == 0) {
-    throw ConfigError{pointer + "/op", "an input is not allowed here; its shape stands in /input"};
+    node.at("op").fail("an input is not allowed here; its shape stands in /input");
   }
   Op op = default_op(kind, std::make_index_sequence<std::variant_size_v<Op>>{});
-  FieldReader reader{node, pointer};
+  FieldReader reader{node};
   std::visit([&](auto& o) { ops::visit_fields(o, reader); }, op);
-  refuse_unknown_keys(node, pointer, reader.known());
+  node.only(reader.known());
   return op;
 }
 
 /// Index of the node that a name means; `names` are those of the nodes that it may mean. They can be many, so the error
 /// does not list them.
-int read_reference(const Json& value, const std::string& pointer, const std::vector<std::string>& names) {
-  const std::string name = read_string(value, pointer);
+int read_reference(const JsonReader& reader, const std::vector<std::string>& names) {
+  const std::string name = reader.text();
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) {
     const std::string listed = unknown_name(name, names);
     const std::size_t hint = listed.rfind("; did you mean");
-    throw ConfigError{pointer, fmt::format("\"{}\" is not known; allowed: \"input\" or the name of an earlier node{}",
-                                           name, hint == std::string::npos ? "" : listed.substr(hint))};
+    reader.fail(fmt::format("\"{}\" is not known; allowed: \"input\" or the name of an earlier node{}", name,
+                            hint == std::string::npos ? "" : listed.substr(hint)));
   }
   return static_cast<int>(found - names.begin());
 }
 
-std::vector<int> read_references(const Json& value, const std::string& pointer, const std::vector<std::string>& names) {
-  if (!value.is_array()) {
-    refuse(pointer, value, "an array of names of nodes");
-  }
+std::vector<int> read_references(const JsonReader& reader, const std::vector<std::string>& names) {
   std::vector<int> nodes;
-  for (std::size_t i = 0; i < value.size(); ++i) {
-    nodes.push_back(read_reference(value[i], fmt::format("{}/{}", pointer, i), names));
+  for (const JsonReader& item : reader.items("an array of names of nodes")) {
+    nodes.push_back(read_reference(item, names));
   }
   return nodes;
 }
 
-Node read_node(const Json& json, const std::string& pointer, const std::vector<std::string>& names) {
-  require_object(json, pointer);
+Node read_node(const JsonReader& reader, const std::vector<std::string>& names) {
   Node node;
-  node.name = read_string(member(json, pointer, "name"), pointer + "/name");
-  node.op = read_op(json, pointer);
-  node.inputs = read_references(member(json, pointer, "inputs"), pointer + "/inputs", names);
+  node.name = reader.at("name").text();
+  node.op = read_op(reader);
+  node.inputs = read_references(reader.at("inputs"), names);
   return node;
 }
 
@@ -251,21 +167,17 @@ Json to_json(const NetworkGraph& graph) {
 }
 
 NetworkGraph graph_from_json(const Json& json) {
-  require_object(json, "");
-  refuse_unknown_keys(json, "", {"name", "input", "nodes", "outputs"});
+  const JsonReader reader(json);
+  reader.only({"name", "input", "nodes", "outputs"});
   NetworkGraph graph;
-  graph.name = read_string(member(json, "", "name"), "/name");
-  graph.nodes.push_back({std::string(kInputName), Input{read_integers(member(json, "", "input"), "/input", 1)}, {}});
-  const Json& nodes = member(json, "", "nodes");
-  if (!nodes.is_array()) {
-    refuse("/nodes", nodes, "an array of nodes");
-  }
+  graph.name = reader.at("name").text();
+  graph.nodes.push_back({std::string(kInputName), Input{read_integers(reader.at("input"), 1)}, {}});
   std::vector<std::string> names = {std::string(kInputName)};
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    graph.nodes.push_back(read_node(nodes[i], fmt::format("/nodes/{}", i), names));
+  for (const JsonReader& node : reader.at("nodes").items("an array of nodes")) {
+    graph.nodes.push_back(read_node(node, names));
     names.push_back(graph.nodes.back().name);
   }
-  graph.outputs = read_references(member(json, "", "outputs"), "/outputs", names);
+  graph.outputs = read_references(reader.at("outputs"), names);
   if (auto shapes = infer_with_place(graph); !shapes) {
     throw ConfigError{shapes.error().pointer, shapes.error().message};
   }

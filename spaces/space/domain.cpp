@@ -186,18 +186,13 @@ std::optional<GeneValue> value_from_json(const nlohmann::json& json) {
   return std::nullopt;
 }
 
-std::string place_of(const std::string& name) {
-  std::string place = "/";
-  for (const char c : name) {
-    if (c == '~') {
-      place += "~0";
-    } else if (c == '/') {
-      place += "~1";
-    } else {
-      place += c;
-    }
+std::vector<std::string> names(const std::vector<Param>& params) {
+  std::vector<std::string> all;
+  all.reserve(params.size());
+  for (const Param& param : params) {
+    all.push_back(param.name);
   }
-  return place;
+  return all;
 }
 
 }  // namespace cosearch::domain

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -34,7 +35,6 @@ void check(const Domain& domain, const std::string& place);
 /// A string or a number; nothing else.
 [[nodiscard]] std::optional<GeneValue> value_from_json(const nlohmann::json& json);
 
-/// JSON pointer of a member: `/name` with `~` and `/` escaped.
-[[nodiscard]] std::string place_of(const std::string& name);
+[[nodiscard]] std::vector<std::string> names(const std::vector<Param>& params);
 
 }  // namespace cosearch::domain

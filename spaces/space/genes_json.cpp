@@ -6,6 +6,7 @@
 
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
+#include "spaces/base/json_reader.hpp"
 #include "spaces/space/domain.hpp"
 #include "spaces/space/genome.hpp"
 
@@ -14,20 +15,11 @@ namespace {
 
 using nlohmann::json;
 
-std::vector<std::string> names(const std::vector<Param>& params) {
-  std::vector<std::string> all;
-  all.reserve(params.size());
-  for (const Param& param : params) {
-    all.push_back(param.name);
-  }
-  return all;
-}
-
 /// The parameter that a JSON member names.
 std::size_t named_param(const ParamSet& set, const std::string& name) {
   const std::optional<std::size_t> index = set.find(name);
   if (!index) {
-    throw ConfigError(domain::place_of(name), unknown_name(name, names(set.params())));
+    throw ConfigError(pointer_to(name), unknown_name(name, domain::names(set.params())));
   }
   return *index;
 }
@@ -91,7 +83,7 @@ Limits read_limits(const Domain& domain, const json& object, const std::string& 
   }
   for (const auto& [key, value] : object.items()) {
     if (key != "min" && key != "max") {
-      throw ConfigError(place + domain::place_of(key), unknown_name(key, {"min", "max"}));
+      throw ConfigError(place + pointer_to(key), unknown_name(key, {"min", "max"}));
     }
     const double number = value.is_number() ? value.get<double>() : std::nan("");
     if (!(number >= whole.lower && number <= whole.upper)) {
@@ -160,7 +152,7 @@ ParamSet ParamSet::restricted(const json& genes) const {
   std::vector<Param> params = params_;
   for (const auto& [name, restriction] : genes.items()) {
     const std::size_t index = named_param(*this, name);
-    params[index].domain = narrowed(params_[index].domain, restriction, domain::place_of(name));
+    params[index].domain = narrowed(params_[index].domain, restriction, pointer_to(name));
   }
   for (std::size_t i = 0; i < size(); ++i) {
     if (parents_[i] < 0) {
@@ -189,6 +181,22 @@ json ParamSet::to_json(const Genome& genome) const {
   return values;
 }
 
+double ParamSet::missing_gene(std::size_t param, const Genome& genome) const {
+  const Domain& domain = params_[param].domain;
+  const Preference& preferred = params_[param].preferred;
+  if (!preferred.param.empty()) {
+    const GeneValue decisive = value(index_of(preferred.param), genome);
+    for (const auto& [other, wanted] : preferred.values) {
+      if (other == decisive) {
+        // A restriction may have left the preferred value out.
+        return domain::gene(domain, wanted).value_or(0.0);
+      }
+    }
+  }
+  const auto* real = std::get_if<RealRange>(&domain);
+  return real == nullptr ? 0.0 : real->lower;
+}
+
 Genome ParamSet::from_json(const json& values) const {
   if (!values.is_object()) {
     throw ConfigError("", "expected an object of gene values, read " + values.dump());
@@ -197,16 +205,15 @@ Genome ParamSet::from_json(const json& values) const {
   Genome genome{std::vector<double>(size(), 0.0)};
   for (const auto& [name, value] : values.items()) {
     const std::size_t index = named_param(*this, name);
-    genome.genes[index] = read_gene(params_[index].domain, value, domain::place_of(name));
+    genome.genes[index] = read_gene(params_[index].domain, value, pointer_to(name));
     given[index] = true;
   }
   for (std::size_t i = 0; i < size(); ++i) {
-    const auto* real = std::get_if<RealRange>(&params_[i].domain);
     if (active(i, genome)) {
-      genome.genes[i] = given[i] || real == nullptr ? genome.genes[i] : real->lower;
+      genome.genes[i] = given[i] ? genome.genes[i] : missing_gene(i, genome);
     } else if (given[i]) {
       const auto above = static_cast<std::size_t>(parents_[i]);
-      throw ConfigError(domain::place_of(params_[i].name),
+      throw ConfigError(pointer_to(params_[i].name),
                         active(above, genome)
                             ? fmt::format("has no meaning when \"{}\" is {}", params_[above].name,
                                           domain::describe(value(above, genome)))

@@ -8,6 +8,7 @@
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
+#include "spaces/base/json_reader.hpp"
 #include "spaces/space/domain.hpp"
 
 namespace cosearch {
@@ -63,6 +64,9 @@ std::vector<Param> prefixed(std::vector<Param> params, const std::string& prefix
     } else {
       param.active_when.param = prefix + param.active_when.param;
     }
+    if (!param.preferred.param.empty()) {
+      param.preferred.param = prefix + param.preferred.param;
+    }
   }
   return params;
 }
@@ -71,7 +75,7 @@ ParamSet::ParamSet(std::vector<Param> params) : params_(std::move(params)), pare
   std::vector<std::string> earlier;
   for (std::size_t i = 0; i < params_.size(); ++i) {
     Param& param = params_[i];
-    const std::string place = domain::place_of(param.name);
+    const std::string place = pointer_to(param.name);
     if (param.name.empty()) {
       throw ConfigError("", "a parameter has no name");
     }
@@ -79,6 +83,11 @@ ParamSet::ParamSet(std::vector<Param> params) : params_(std::move(params)), pare
       throw ConfigError(place, "is the name of two parameters; names must differ");
     }
     domain::check(param.domain, place);
+    const std::string& other = param.preferred.param;
+    if (!other.empty() && std::find(earlier.begin(), earlier.end(), other) == earlier.end()) {
+      throw ConfigError(place,
+                        "prefers by a parameter that is not declared before it: " + unknown_name(other, earlier));
+    }
     Condition& condition = param.active_when;
     if (!condition.param.empty()) {
       const auto found = std::find(earlier.begin(), earlier.end(), condition.param);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -43,10 +44,19 @@ struct Condition {
   bool operator==(const Condition&) const = default;
 };
 
+/// What a missing gene means where one value for all is wrong: a value for each of an earlier parameter `param`. Pairs
+/// of what that one and what this one is; where none fits, this domain's first value.
+struct Preference {
+  std::string param;  ///< empty: no preference
+  std::vector<std::pair<GeneValue, GeneValue>> values;
+  bool operator==(const Preference&) const = default;
+};
+
 struct Param {
   std::string name;  ///< dotted, e.g. `vit.depth`, `hw.board`
   Domain domain;
   Condition active_when;
+  Preference preferred = {};
   bool operator==(const Param&) const = default;
 };
 
@@ -67,7 +77,7 @@ struct Genome {
 class ParamSet {
  public:
   /// @throws ConfigError (place `/<name>`) for empty or inverted domains, duplicate names, conditions on unknown, later
-  /// or real parameters or on values that they do not have.
+  /// or real parameters or on values that they do not have, preferences by unknown or later parameters.
   explicit ParamSet(std::vector<Param> params);
   ParamSet() = default;
 
@@ -109,8 +119,8 @@ class ParamSet {
 
   /// Readable values of active genes: {"vit.depth": 4, "hw.board": "f746"}.
   [[nodiscard]] nlohmann::json to_json(const Genome& genome) const;
-  /// The inverse; missing genes take their first value (reals their lower end). @throws ConfigError (place `/<name>`)
-  /// for unknown names, values outside the domain and genes that the other values make inactive.
+  /// The inverse; missing genes take their preferred value, else the first (reals their lower end). @throws ConfigError
+  /// (place `/<name>`) for unknown names, values outside the domain and genes that the other values make inactive.
   [[nodiscard]] Genome from_json(const nlohmann::json& values) const;
   /// The genome of `to` with the same meaning: each active parameter `name` of `to` gets the value that the parameter
   /// `prefix + name` has here. For restricted and joined sets. Aborts when it is missing, inactive or outside `to`'s
@@ -134,6 +144,8 @@ class ParamSet {
   /// Whether some genome activates the parameter.
   [[nodiscard]] bool reachable(std::size_t param) const;
   [[nodiscard]] bool condition_holds(std::size_t param, const Genome& genome) const;
+  /// The gene that a missing one stands for; those before it are known.
+  [[nodiscard]] double missing_gene(std::size_t param, const Genome& genome) const;
   [[nodiscard]] std::size_t index_of(const std::string& name) const;
 
   std::vector<Param> params_;

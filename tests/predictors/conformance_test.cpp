@@ -197,11 +197,11 @@ TEST(PredictorRegistry, BadNamesAndValuesSayWhatIsAllowed) {
   const std::vector<Case> cases{
       {"rigde", json::object(), "/predictor", "known: knn, ridge; did you mean \"ridge\"?"},
       {"ridge", {{"lamda", 1}}, "/lamda", "did you mean \"lambda\"?"},
-      {"ridge", {{"lambda", 0}}, "/lambda", "read 0, expected a number from 1e-09 to 1000000000"},
+      {"ridge", {{"lambda", 0}}, "/lambda", "expected a number from 1e-09 to 1000000000, read 0"},
       {"ridge", {{"lambda", -1.5}}, "/lambda", "read -1.5"},
       {"ridge", {{"lambda", "small"}}, "/lambda", "read \"small\""},
       {"ridge", {{"lambda", nullptr}}, "/lambda", "read null"},
-      {"knn", {{"k", 0}}, "/k", "read 0, expected an integer from 1 to"},
+      {"knn", {{"k", 0}}, "/k", "expected an integer from 1 to 1000000, read 0"},
       {"knn", {{"k", 2.5}}, "/k", "read 2.5"},
       {"knn", {{"k", 18446744073709551615ULL}}, "/k", "read 18446744073709551615"},
   };

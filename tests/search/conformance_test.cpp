@@ -246,7 +246,7 @@ TEST_P(Algorithm, RefusesUnknownOptionsAndWrongTypes) {
   };
   EXPECT_THAT(message({{"no/such option", 1}}), testing::StartsWith("/search/no~1such option: "));
   EXPECT_THAT(message({{"no/such option", 1}}), HasSubstr("is not known"));
-  EXPECT_EQ(message(nlohmann::json::array()), "/search: read [], allowed: an object");
+  EXPECT_EQ(message(nlohmann::json::array()), "/search: expected an object, read []");
 }
 
 INSTANTIATE_TEST_SUITE_P(Registry, Algorithm,

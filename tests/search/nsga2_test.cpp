@@ -209,15 +209,15 @@ TEST(Nsga2, RefusesOptionsThatAreWrong) {
     }
     return std::string("accepted");
   };
-  EXPECT_EQ(message({{"population", 1}}), "/search/population: read 1, allowed: an integer from 2 to 1000000");
+  EXPECT_EQ(message({{"population", 1}}), "/search/population: expected an integer from 2 to 1000000, read 1");
   EXPECT_EQ(message({{"population", "many"}}),
-            "/search/population: read \"many\", allowed: an integer from 2 to 1000000");
-  EXPECT_EQ(message({{"population", 40.5}}), "/search/population: read 40.5, allowed: an integer from 2 to 1000000");
+            "/search/population: expected an integer from 2 to 1000000, read \"many\"");
+  EXPECT_EQ(message({{"population", 40.5}}), "/search/population: expected an integer from 2 to 1000000, read 40.5");
   EXPECT_EQ(message({{"population", UINT64_MAX}}),
-            "/search/population: read 18446744073709551615, allowed: an integer from 2 to 1000000");
-  EXPECT_EQ(message({{"mutation", -0.1}}), "/search/mutation: read -0.1, allowed: a number from 0 to 1");
-  EXPECT_EQ(message({{"crossover", 2}}), "/search/crossover: read 2, allowed: a number from 0 to 1");
-  EXPECT_EQ(message({{"crossover", nullptr}}), "/search/crossover: read null, allowed: a number from 0 to 1");
+            "/search/population: expected an integer from 2 to 1000000, read 18446744073709551615");
+  EXPECT_EQ(message({{"mutation", -0.1}}), "/search/mutation: expected a number from 0 to 1, read -0.1");
+  EXPECT_EQ(message({{"crossover", 2}}), "/search/crossover: expected a number from 0 to 1, read 2");
+  EXPECT_EQ(message({{"crossover", nullptr}}), "/search/crossover: expected a number from 0 to 1, read null");
   EXPECT_EQ(message({{"populaton", 40}}),
             "/search/populaton: \"populaton\" is not known; known: crossover, mutation, population; did you mean "
             "\"population\"?");

@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "spaces/graph/graph.hpp"
+#include "spaces/space/search_space.hpp"
 
 /// Labelled samples. The only place of the trainer that reads data sets from disk.
 namespace cosearch {
@@ -38,21 +39,22 @@ struct TaskData {
 /// @throws ConfigError: unknown name or key (place: a JSON pointer relative to `config`), missing, truncated or
 /// mislabelled file (with its path and the bytes expected).
 [[nodiscard]] TaskData load_task_data(const nlohmann::json& config);
-/// Throws what `load_task_data` would throw for names, keys, types and ranges, without touching a file.
-void check_task_data_config(const nlohmann::json& config);
+/// The shape of the task that `load_task_data` would read, without touching a file. @throws ConfigError: names, keys,
+/// types and ranges.
+[[nodiscard]] TaskShape task_shape_of(const nlohmann::json& config);
 
 /// {"name": "fashion_mnist", "directory": "..."}: Fashion-MNIST (Xiao et al., arXiv:1708.07747), 55,000 training
 /// images, the last 5,000 of the training file held out for the search, 10,000 test images; 28 x 28 x 1, 10 classes.
 /// Reads the four IDX files, gzip-compressed (`.gz`) or plain; the default directory is that of Debian's package
 /// dataset-fashion-mnist.
 [[nodiscard]] TaskData load_fashion_mnist(const nlohmann::json& config);
-void check_fashion_mnist_config(const nlohmann::json& config);
+[[nodiscard]] TaskShape fashion_mnist_shape(const nlohmann::json& config);
 
 /// A small deterministic data set for tests and self-checks that needs no file: noisy class prototypes, smooth on a
 /// coarse grid, with labels in turn. {"name": "synthetic", "height": 8, "width": 8, "channels": 1, "classes": 4,
 /// "train": 256, "search": 64, "test": 64, "seed": 0}; every key but the name may be left out (defaults as shown).
 [[nodiscard]] TaskData make_synthetic_data(const nlohmann::json& config);
-void check_synthetic_config(const nlohmann::json& config);
+[[nodiscard]] TaskShape synthetic_shape(const nlohmann::json& config);
 
 /// Sets `mean`, `std_dev` and `content_hash` from the splits' bytes.
 void measure(TaskData& data);
@@ -60,7 +62,7 @@ void measure(TaskData& data);
 struct DatasetEntry {
   std::string_view name;
   std::string_view summary;
-  void (*check)(const nlohmann::json& config);  ///< @throws ConfigError: keys, types, ranges
+  TaskShape (*shape)(const nlohmann::json& config);  ///< touches no file
   TaskData (*load)(const nlohmann::json& config);
 };
 /// Sorted by name.

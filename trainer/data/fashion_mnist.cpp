@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "spaces/base/config_error.hpp"
-#include "trainer/data/config_keys.hpp"
+#include "spaces/base/json_reader.hpp"
 #include "trainer/data/dataset.hpp"
 #include "trainer/data/idx.hpp"
 
@@ -19,10 +19,11 @@ constexpr std::int64_t kTestFileImages = 10'000;
 constexpr std::int64_t kHeldOutImages = 5'000;
 
 std::string directory_of(const nlohmann::json& config) {
-  data_config::check_keys(config, {"directory", "name"});
-  std::string directory = data_config::text(config, "directory", kDebianDirectory);
+  const JsonReader reader(config);
+  reader.only({"directory", "name"});
+  std::string directory = reader.text("directory", kDebianDirectory);
   if (directory.empty()) {
-    throw ConfigError("/directory", "read \"\", expected the directory of the four IDX files");
+    reader.at("directory").refuse("the directory of the four IDX files");
   }
   return directory;
 }
@@ -75,7 +76,10 @@ Dataset split_tail(Dataset& from, std::int64_t count) {
 
 }  // namespace
 
-void check_fashion_mnist_config(const nlohmann::json& config) { static_cast<void>(directory_of(config)); }
+TaskShape fashion_mnist_shape(const nlohmann::json& config) {
+  static_cast<void>(directory_of(config));
+  return {{kSide, kSide, 1}, kClasses};
+}
 
 TaskData load_fashion_mnist(const nlohmann::json& config) {
   const std::string directory = directory_of(config);

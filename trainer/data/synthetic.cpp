@@ -6,8 +6,8 @@
 
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
+#include "spaces/base/json_reader.hpp"
 #include "spaces/base/rng.hpp"
-#include "trainer/data/config_keys.hpp"
 #include "trainer/data/dataset.hpp"
 
 namespace cosearch {
@@ -20,19 +20,18 @@ struct SyntheticOptions {
 };
 
 SyntheticOptions read_options(const nlohmann::json& config) {
-  using data_config::integer;
-  data_config::check_keys(config,
-                          {"channels", "classes", "height", "name", "search", "seed", "test", "train", "width"});
+  const JsonReader reader(config);
+  reader.only({"channels", "classes", "height", "name", "search", "seed", "test", "train", "width"});
   constexpr std::int64_t kMostSamples = 1'000'000;
   const SyntheticOptions options{
-      .height = integer(config, "height", 8, 1, 512),
-      .width = integer(config, "width", 8, 1, 512),
-      .channels = integer(config, "channels", 1, 1, 64),
-      .classes = integer(config, "classes", 4, 2, 256),  // labels are bytes
-      .train = integer(config, "train", 256, 1, kMostSamples),
-      .search = integer(config, "search", 64, 1, kMostSamples),
-      .test = integer(config, "test", 64, 1, kMostSamples),
-      .seed = integer(config, "seed", 0, 0, INT64_MAX),
+      .height = reader.integer("height", 8, 1, 512),
+      .width = reader.integer("width", 8, 1, 512),
+      .channels = reader.integer("channels", 1, 1, 64),
+      .classes = reader.integer("classes", 4, 2, 256),  // labels are bytes
+      .train = reader.integer("train", 256, 1, kMostSamples),
+      .search = reader.integer("search", 64, 1, kMostSamples),
+      .test = reader.integer("test", 64, 1, kMostSamples),
+      .seed = reader.integer("seed", 0, 0, INT64_MAX),
   };
   constexpr std::int64_t kMostBytes = std::int64_t{1} << 30U;
   const std::int64_t bytes =
@@ -81,7 +80,10 @@ std::vector<double> make_prototype(const SyntheticOptions& options, RngStream& r
 
 }  // namespace
 
-void check_synthetic_config(const nlohmann::json& config) { static_cast<void>(read_options(config)); }
+TaskShape synthetic_shape(const nlohmann::json& config) {
+  const SyntheticOptions options = read_options(config);
+  return {{options.height, options.width, options.channels}, options.classes};
+}
 
 TaskData make_synthetic_data(const nlohmann::json& config) {
   const SyntheticOptions options = read_options(config);

@@ -74,7 +74,7 @@ TEST(Campaign, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {
   const std::vector<Case> cases{
       {"/objectivs", json::array(), {"/objectivs", "did you mean \"objectives\""}},
       {"/name", "two words", {"/name", "letters, digits"}},
-      {"/name", 3, {"/name: expected a text, read 3"}},
+      {"/name", 3, {"/name: expected a string, read 3"}},
       {"/seed", -1, {"/seed", "0 to 2^64 - 1"}},
       {"/seed", 1.5, {"/seed", "read 1.5"}},
       {"/dataset/name", "mnist", {"/dataset/name", "fashion_mnist, synthetic"}},
@@ -156,7 +156,15 @@ TEST(Campaign, AccuracyNeedsADataSet) {
 TEST(Campaign, StatedTaskMustBeThatOfTheDataSet) {
   json config = train_config();
   config["task"] = {{"sample", {8, 8, 1}}, {"classes", 4}};
+  EXPECT_EQ(error_of(config), "/task: says samples of [8,8,1] and 4 classes, the data set has [8,8,1] and 10");
+}
+
+TEST(Campaign, ItsDataSetIsReadOnDemand) {
+  json config = train_config();
+  config["dataset"] = {{"name", "fashion_mnist"}, {"directory", "/nonexistent/fashion"}};
   const Campaign campaign = campaign_from_json(config);
+  EXPECT_EQ(campaign.task.sample, (graph::Shape{28, 28, 1}));
+  EXPECT_EQ(campaign.task.classes, 10);
   EXPECT_THROW(static_cast<void>(load_campaign_data(campaign)), ConfigError);
   EXPECT_TRUE(load_campaign_data(campaign_from_json(train_config())).has_value());
   EXPECT_FALSE(load_campaign_data(campaign_from_json(cost_config())).has_value());

@@ -32,7 +32,7 @@ class Session {
   RunOutcome go(RunOptions options = {}, std::stop_token stop = {}) {
     options.quiet = true;
     Store store = Store::open_writer(path());
-    return run_campaign(campaign_, store, id_, options, stop);
+    return run_campaign(campaign_, load_campaign_data(campaign_), store, id_, options, stop);
   }
   /// Stops when so many trials were finished by this run.
   RunOutcome go_until(std::size_t trials) {

@@ -11,6 +11,7 @@
 #include "spaces/base/infeasible.hpp"
 #include "spaces/base/metrics.hpp"
 #include "spaces/base/quantity.hpp"
+#include "spaces/base/registry.hpp"
 
 namespace cosearch {
 namespace {
@@ -36,6 +37,23 @@ TEST(ConfigError, UnknownNamesGetTheListAndTheNearestOne) {
   EXPECT_EQ(unknown_name("nsga3", {"nsga2", "random"}),
             "\"nsga3\" is not known; known: nsga2, random; did you mean \"nsga2\"?");
   EXPECT_EQ(unknown_name("bayesian", {"nsga2", "random"}), "\"bayesian\" is not known; known: nsga2, random");
+  EXPECT_EQ(unknown_name("population", {}), "\"population\" is not known; known: none");
+}
+
+TEST(Registry, FindsEntriesByNameAndRefusesOthers) {
+  struct Entry {
+    std::string_view name;
+    int number;
+  };
+  constexpr std::array kEntries{Entry{"nsga2", 1}, Entry{"random", 2}};
+  EXPECT_EQ(entry_named(kEntries, "random", "/search/algorithm").number, 2);
+  try {
+    static_cast<void>(entry_named(kEntries, "nsga3", "/search/algorithm"));
+    ADD_FAILURE() << "accepted";
+  } catch (const ConfigError& error) {
+    EXPECT_STREQ(error.what(),
+                 "/search/algorithm: \"nsga3\" is not known; known: nsga2, random; did you mean \"nsga2\"?");
+  }
 }
 
 TEST(Hasher, SeparatesFieldsAndKeepsItsValues) {

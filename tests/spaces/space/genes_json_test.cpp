@@ -49,6 +49,25 @@ TEST(GenesJson, MissingGenesTakeTheirFirstValue) {
   EXPECT_EQ(set.from_json({{"family", "vit"}, {"vit.depth", 5.0}}), (Genome{{1, 0, 4, 0, 0, 0.001}}));
 }
 
+TEST(GenesJson, MissingGenesTakeWhatTheyPreferByAnotherGene) {
+  const auto texts = [](std::initializer_list<std::string> list) { return Choices{{list.begin(), list.end()}}; };
+  const Preference by_board{"board", {{std::string("a"), std::string("y")}, {std::string("b"), std::string("z")}}};
+  const std::vector<Param> params{{"board", texts({"a", "b", "c"}), {}},
+                                  {"engine", texts({"x", "y", "z"}), {}, by_board}};
+  const ParamSet set(params);
+  EXPECT_EQ(set.from_json(json::object()), (Genome{{0, 1}}));
+  EXPECT_EQ(set.from_json({{"board", "b"}}), (Genome{{1, 2}}));
+  EXPECT_EQ(set.from_json({{"board", "b"}, {"engine", "x"}}), (Genome{{1, 0}})) << "what is given stays";
+  EXPECT_EQ(set.from_json({{"board", "c"}}), (Genome{{2, 0}})) << "no preference: the first value";
+  const ParamSet joined(prefixed(params, "hw."));
+  EXPECT_EQ(joined.from_json({{"hw.board", "b"}}), (Genome{{1, 2}}));
+  const ParamSet small = set.restricted({{"board", {"b", "c"}}, {"engine", {"x", "y"}}});
+  EXPECT_EQ(small.from_json({{"board", "b"}}), (Genome{{0, 0}})) << "the preferred value was left out";
+  EXPECT_EQ(set.restricted({{"board", "b"}}).from_json(json::object()), (Genome{{0, 2}}));
+  EXPECT_THROW(ParamSet({{"engine", texts({"x", "y", "z"}), {}, by_board}, {"board", texts({"a"}), {}}}), ConfigError)
+      << "preferences look at earlier parameters";
+}
+
 TEST(GenesJson, RestrictionShrinksDomainsAndKeepsNamesAndPositions) {
   const ParamSet set = example();
   const ParamSet small = set.restricted(json::parse(

@@ -200,7 +200,7 @@ TEST(DatasetRegistry, IsSortedAndEveryEntryChecksItsOwnName) {
                              [](const DatasetEntry& a, const DatasetEntry& b) { return a.name < b.name; }));
   for (const DatasetEntry& entry : entries) {
     EXPECT_FALSE(entry.summary.empty());
-    EXPECT_NO_THROW(check_task_data_config({{"name", std::string(entry.name)}}));
+    EXPECT_NO_THROW(static_cast<void>(task_shape_of({{"name", std::string(entry.name)}})));
   }
 }
 
@@ -211,24 +211,24 @@ TEST(DatasetRegistry, BadConfigsNameTheKeyAndWhatIsAllowed) {
     std::string message;
   };
   const std::vector<Case> cases{
-      {json::array(), "", "with a \"name\""},
-      {json::object(), "", "with a \"name\""},
-      {{{"name", 3}}, "/name", "read 3, expected a string"},
+      {json::array(), "", "expected an object, read []"},
+      {json::object(), "/name", "is missing; expected a string"},
+      {{{"name", 3}}, "/name", "expected a string, read 3"},
       {{{"name", "fashion_mnits"}}, "/name", "known: fashion_mnist, synthetic; did you mean \"fashion_mnist\"?"},
       {{{"name", "fashion_mnist"}, {"directroy", "/x"}}, "/directroy", "did you mean \"directory\"?"},
-      {{{"name", "fashion_mnist"}, {"directory", 1}}, "/directory", "read 1, expected a string"},
+      {{{"name", "fashion_mnist"}, {"directory", 1}}, "/directory", "expected a string, read 1"},
       {{{"name", "fashion_mnist"}, {"directory", ""}}, "/directory", "the four IDX files"},
       {{{"name", "synthetic"}, {"clases", 3}}, "/clases", "did you mean \"classes\"?"},
-      {{{"name", "synthetic"}, {"classes", 1}}, "/classes", "read 1, expected an integer from 2 to 256"},
-      {{{"name", "synthetic"}, {"classes", 2.5}}, "/classes", "read 2.5, expected an integer"},
-      {{{"name", "synthetic"}, {"train", "many"}}, "/train", "read \"many\", expected an integer"},
+      {{{"name", "synthetic"}, {"classes", 1}}, "/classes", "expected an integer from 2 to 256, read 1"},
+      {{{"name", "synthetic"}, {"classes", 2.5}}, "/classes", "expected an integer from 2 to 256, read 2.5"},
+      {{{"name", "synthetic"}, {"train", "many"}}, "/train", "expected an integer from 1 to 1000000, read \"many\""},
       {{{"name", "synthetic"}, {"seed", -1}}, "/seed", "read -1"},
       {{{"name", "synthetic"}, {"seed", 18446744073709551615ULL}}, "/seed", "read 18446744073709551615"},
       {{{"name", "synthetic"}, {"height", 512}, {"width", 512}, {"train", 1'000'000}}, "", "expected at most"},
   };
   for (const Case& bad : cases) {
     try {
-      check_task_data_config(bad.config);
+      static_cast<void>(task_shape_of(bad.config));
       ADD_FAILURE() << bad.config << " was accepted";
     } catch (const ConfigError& error) {
       EXPECT_EQ(error.place(), bad.place) << bad.config;

@@ -34,9 +34,9 @@ struct BadInput {
 TEST(TrainOptions, BadInputNamesThePlaceAndWhatIsAllowed) {
   const std::vector<BadInput> inputs = {
       {{{"learning_rte", 0.1}}, "/learning_rte", "did you mean \"learning_rate\""},
-      {{{"learning_rate", 0}}, "/learning_rate", "read 0, expected a number greater than 0"},
+      {{{"learning_rate", 0}}, "/learning_rate", "expected a number above 0, read 0"},
       {{{"learning_rate", "fast"}}, "/learning_rate", "read \"fast\""},
-      {{{"epochs", 0}}, "/epochs", "greater than 0"},
+      {{{"epochs", 0}}, "/epochs", "above 0"},
       {{{"epochs", -1.5}}, "/epochs", "read -1.5"},
       {{{"batch", 0}}, "/batch", "expected an integer from 1 to"},
       {{{"batch", 2.5}}, "/batch", "read 2.5"},
@@ -44,16 +44,16 @@ TEST(TrainOptions, BadInputNamesThePlaceAndWhatIsAllowed) {
       {{{"evaluate_samples", 18446744073709551615ULL}}, "/evaluate_samples", "expected an integer from 0"},
       {{{"optimizer", "adam"}}, "/optimizer", "did you mean \"adamw\""},
       {{{"optimizer", 3}}, "/optimizer", "read 3"},
-      {{{"momentum", 1.0}}, "/momentum", "at least 0 and less than 1"},
+      {{{"momentum", 1.0}}, "/momentum", "of at least 0 and below 1"},
       {{{"beta2", -0.1}}, "/beta2", "read -0.1"},
-      {{{"epsilon", 0.0}}, "/epsilon", "greater than 0"},
+      {{{"epsilon", 0.0}}, "/epsilon", "above 0"},
       {{{"weight_decay", -1}}, "/weight_decay", "at least 0"},
-      {{{"warmup", 1}}, "/warmup", "less than 1"},
-      {{{"label_smoothing", 1.5}}, "/label_smoothing", "less than 1"},
+      {{{"warmup", 1}}, "/warmup", "below 1"},
+      {{{"label_smoothing", 1.5}}, "/label_smoothing", "below 1"},
       {{{"shift", -1}}, "/shift", "expected an integer from 0"},
       {{{"flip", 1}}, "/flip", "expected true or false"},
       {{{"clip_norm", -2}}, "/clip_norm", "at least 0"},
-      {nlohmann::json::array(), "", "is an object, read array"},
+      {nlohmann::json::array(), "", "expected an object, read []"},
   };
   for (const BadInput& input : inputs) {
     try {
