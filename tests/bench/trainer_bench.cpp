@@ -41,7 +41,8 @@ double fma_peak() {
   using Eigen::internal::pmadd;
   using Eigen::internal::pset1;
   constexpr int kRounds = 2'000'000;
-  const Packet a = pset1<Packet>(1.0F + 1e-6F);
+  Packet a = pset1<Packet>(1.0F + 1e-6F);
+  asm volatile("" : "+v"(a));  // not a constant in memory
   Packet s0 = a, s1 = a, s2 = a, s3 = a, s4 = a, s5 = a, s6 = a, s7 = a, s8 = a, s9 = a;
   std::vector<double> rates;
   for (int repeat = 0; repeat < 9; ++repeat) {
@@ -50,8 +51,8 @@ double fma_peak() {
       s0 = pmadd(s0, a, a), s1 = pmadd(s1, a, a), s2 = pmadd(s2, a, a), s3 = pmadd(s3, a, a), s4 = pmadd(s4, a, a);
       s5 = pmadd(s5, a, a), s6 = pmadd(s6, a, a), s7 = pmadd(s7, a, a), s8 = pmadd(s8, a, a), s9 = pmadd(s9, a, a);
       asm volatile(""
-                   : "+x"(s0), "+x"(s1), "+x"(s2), "+x"(s3), "+x"(s4), "+x"(s5), "+x"(s6), "+x"(s7), "+x"(s8),
-                     "+x"(s9));
+                   : "+v"(s0), "+v"(s1), "+v"(s2), "+v"(s3), "+v"(s4), "+v"(s5), "+v"(s6), "+v"(s7), "+v"(s8),
+                     "+v"(s9));
     }
     const double flops = 2.0 * 10.0 * (sizeof(Packet) / sizeof(float)) * kRounds;
     rates.push_back(1e-9 * flops / (seconds(CLOCK_THREAD_CPUTIME_ID) - start));

@@ -100,7 +100,7 @@ TEST_F(BadInputTest, ConfigsAreRefusedWithTheirPlace) {
   };
   run("unknown key", config("c1.json", cost, "/objectivs", 1), {"c1.json: /objectivs", "did you mean \"objectives\""});
   run("wrong type", config("c2.json", cost, "/seed", "one"), {"c2.json: /seed", "0 to 2^64 - 1", "read \"one\""});
-  run("out of range", config("c3.json", train, "/screen/share", 1.5), {"/screen/share", "from 0 to 1", "read 1.5"});
+  run("out of range", config("c3.json", train, "/screen/share", 1.5), {"/screen/share", "at most 1", "read 1.5"});
   run("min above max", config("c4.json", cost, "/constraints", {{{"metric", "macs"}, {"min", 9}, {"max", 3}}}),
       {"/constraints/0", "min 9 is above max 3"});
   run("limit that nothing meets", config("c5.json", cost, "/constraints", {{{"metric", "latency_ms"}, {"max", -1}}}),
@@ -129,6 +129,7 @@ TEST_F(BadInputTest, ConfigsAreRefusedWithTheirPlace) {
 TEST_F(BadInputTest, DataSetsAreCheckedBeforeAnythingIsStored) {
   json config_of_images = train_config();
   config_of_images["dataset"] = {{"name", "fashion_mnist"}, {"directory", file("images")}};
+  config_of_images["space"]["genes"]["resolution"] = 28;
   expect_refused({"missing folder",
                   {"run", text("d1.json", config_of_images.dump()), "--db", file("d1.db")},
                   2,

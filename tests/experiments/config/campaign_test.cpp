@@ -162,6 +162,7 @@ TEST(Campaign, StatedTaskMustBeThatOfTheDataSet) {
 TEST(Campaign, ItsDataSetIsReadOnDemand) {
   json config = train_config();
   config["dataset"] = {{"name", "fashion_mnist"}, {"directory", "/nonexistent/fashion"}};
+  config["space"]["genes"]["resolution"] = 28;
   const Campaign campaign = campaign_from_json(config);
   EXPECT_EQ(campaign.task.sample, (graph::Shape{28, 28, 1}));
   EXPECT_EQ(campaign.task.classes, 10);
