@@ -101,8 +101,9 @@ void score(const Arguments& arguments, const SubnetSpace& space, const TaskData&
   fmt::print("seed {}: supernet trained in {:.1f} s, loss {:.3f}\n", seed, seconds_since(start), result->train_loss);
   SubnetScorer scorer(std::move(store), data, {arguments.calibration_samples, arguments.evaluate_samples});
   start = Clock::now();
-  tbb::parallel_for(std::size_t{0}, subnets.size(),
-                    [&](std::size_t i) { subnets[i].one_shot = scorer.accuracy(subnets[i].network, data.search).value(); });
+  tbb::parallel_for(std::size_t{0}, subnets.size(), [&](std::size_t i) {
+    subnets[i].one_shot = scorer.accuracy(subnets[i].network, data.search).value();
+  });
   fmt::print("seed {}: {:.2f} subnet evaluations per second\n", seed,
              static_cast<double>(subnets.size()) / seconds_since(start));
 }
@@ -170,24 +171,35 @@ void write_picture(const std::string& path, const std::string& title, const std:
     return kMargin + kSide * (1.0 - (value - low_y) / std::max(0.02, high_y - low_y));
   };
   fmt::ostream file = fmt::output_file(path);
-  file.print(R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{0}" font-family="sans-serif" font-size="12">)"
-             "\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"{1}\" y=\"30\" font-size=\"15\">{2}</text>\n",
-             kSide + 2 * kMargin, kMargin, title);
-  file.print(R"(<rect x="{0}" y="{0}" width="{1}" height="{1}" fill="none" stroke="#888"/>)" "\n", kMargin, kSide);
+  file.print(
+      R"(<svg xmlns="http://www.w3.org/2000/svg" width="{0}" height="{0}" font-family="sans-serif" font-size="12">)"
+      "\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<text x=\"{1}\" y=\"30\" font-size=\"15\">{2}</text>\n",
+      kSide + 2 * kMargin, kMargin, title);
+  file.print(R"(<rect x="{0}" y="{0}" width="{1}" height="{1}" fill="none" stroke="#888"/>)"
+             "\n",
+             kMargin, kSide);
   for (int tick = 0; tick <= 4; ++tick) {
     const double x = low_x + (high_x - low_x) * tick / 4.0;
     const double y = low_y + (high_y - low_y) * tick / 4.0;
-    file.print(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{:.3f}</text>)" "\n", x_of(x), kMargin + kSide + 18, x);
-    file.print(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{:.3f}</text>)" "\n", kMargin - 6, y_of(y) + 4, y);
+    file.print(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="middle">{:.3f}</text>)"
+               "\n",
+               x_of(x), kMargin + kSide + 18, x);
+    file.print(R"(<text x="{:.1f}" y="{:.1f}" text-anchor="end">{:.3f}</text>)"
+               "\n",
+               kMargin - 6, y_of(y) + 4, y);
   }
-  file.print(R"(<text x="{0}" y="{1}" text-anchor="middle">accuracy with the supernet's weights</text>)" "\n",
+  file.print(R"(<text x="{0}" y="{1}" text-anchor="middle">accuracy with the supernet's weights</text>)"
+             "\n",
              kMargin + kSide / 2, kMargin + kSide + 42);
-  file.print(R"svg(<text transform="translate(16 {}) rotate(-90)" text-anchor="middle">accuracy trained alone</text>)svg" "\n",
-             kMargin + kSide / 2);
+  file.print(
+      R"svg(<text transform="translate(16 {}) rotate(-90)" text-anchor="middle">accuracy trained alone</text>)svg"
+      "\n",
+      kMargin + kSide / 2);
   for (std::size_t seed = 0; seed < runs.size(); ++seed) {
     for (const Measured& subnet : runs[seed]) {
-      file.print(R"(<circle cx="{:.1f}" cy="{:.1f}" r="4" fill="{}" fill-opacity="0.75"/>)" "\n", x_of(subnet.one_shot),
-                 y_of(subnet.alone), colours[seed % colours.size()]);
+      file.print(R"(<circle cx="{:.1f}" cy="{:.1f}" r="4" fill="{}" fill-opacity="0.75"/>)"
+                 "\n",
+                 x_of(subnet.one_shot), y_of(subnet.alone), colours[seed % colours.size()]);
     }
   }
   file.print("</svg>\n");
@@ -226,16 +238,30 @@ int main(int argc, char** argv) {
   app.add_option("--space", arguments.space, "of the catalogue, e.g. mobile_cnn or vit")->capture_default_str();
   app.add_option("--data", arguments.data, "data set as in a campaign config")->capture_default_str();
   app.add_option("--out", arguments.prefix, "writes PREFIX.csv and PREFIX.svg")->capture_default_str();
-  app.add_option("--subnets", arguments.subnets, "networks of each seed")->check(CLI::Range(2, 100000))->capture_default_str();
-  app.add_option("--seeds", arguments.seeds, "repetitions with other networks and weights")->check(CLI::Range(1, 100))->capture_default_str();
+  app.add_option("--subnets", arguments.subnets, "networks of each seed")
+      ->check(CLI::Range(2, 100000))
+      ->capture_default_str();
+  app.add_option("--seeds", arguments.seeds, "repetitions with other networks and weights")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
   app.add_option("--samples", arguments.samples, "training samples; 0: all")->capture_default_str();
   app.add_option("--evaluate-samples", arguments.evaluate_samples, "scored samples; 0: all")->capture_default_str();
   app.add_option("--epochs", arguments.epochs, "of the supernet")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--alone-epochs", arguments.alone_epochs, "of each network alone")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--random-subnets", arguments.random_subnets, "of a step, beside largest and smallest")->check(CLI::Range(0, 64))->capture_default_str();
-  app.add_option("--distillation", arguments.distillation, "share of the largest network's targets")->check(CLI::Range(0.0, 1.0))->capture_default_str();
-  app.add_option("--calibration-samples", arguments.calibration_samples, "for batch norms")->check(CLI::Range(1, 100000))->capture_default_str();
-  app.add_option("--learning-rate", arguments.learning_rate, "AdamW's peak")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--alone-epochs", arguments.alone_epochs, "of each network alone")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--random-subnets", arguments.random_subnets, "of a step, beside largest and smallest")
+      ->check(CLI::Range(0, 64))
+      ->capture_default_str();
+  app.add_option("--distillation", arguments.distillation, "share of the largest network's targets")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--calibration-samples", arguments.calibration_samples, "for batch norms")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  app.add_option("--learning-rate", arguments.learning_rate, "AdamW's peak")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--batch", arguments.batch, "samples of a step")->check(CLI::Range(1, 65536))->capture_default_str();
   app.add_option("--threads", arguments.threads, "0: all cores")->check(CLI::Range(0, 1024))->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -43,7 +43,6 @@ class Parameters {
   void load(const WeightStore& store);
   void save(WeightStore& store) const;
 
-
  private:
   /// Gives the wanted entries the next offsets and returns the end.
   template <class Wanted>

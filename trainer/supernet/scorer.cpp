@@ -53,7 +53,8 @@ Parameters SubnetScorer::calibrated(const graph::NetworkGraph& network) {
   if (has_batch_norm(network)) {
     const BatchSpec spec = plain_batches(input_shape(network), data_);
     const InputSource input = [&](std::int64_t first, std::int64_t count, float* out) {
-      const auto samples = std::span(calibration_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+      const auto samples =
+          std::span(calibration_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
       fill_batch(data_.train, spec, samples, out);
     };
     const std::shared_ptr<TrainingMemory> memory = take_memory();

@@ -18,8 +18,9 @@ namespace cosearch {
 class SubnetScorer {
  public:
   struct Options {
-    std::int64_t calibration_samples = 256;  ///< a fixed, class-balanced part of the training split, without augmentation
-    std::int64_t evaluate_samples = 0;       ///< of the evaluated split; 0: all
+    std::int64_t calibration_samples =
+        256;                            ///< a fixed, class-balanced part of the training split, without augmentation
+    std::int64_t evaluate_samples = 0;  ///< of the evaluated split; 0: all
   };
   SubnetScorer(WeightStore store, const TaskData& data, const Options& options);
 

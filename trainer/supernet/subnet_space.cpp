@@ -54,8 +54,7 @@ std::optional<Genome> moved_into(const ParamSet& all, const Genome& corner, cons
     if (!genes.active(i, moved)) {
       continue;
     }
-    const std::optional<double> gene =
-        nearest_gene(all.params()[i].domain, corner.genes[i], genes.params()[i].domain);
+    const std::optional<double> gene = nearest_gene(all.params()[i].domain, corner.genes[i], genes.params()[i].domain);
     if (!gene) {
       return std::nullopt;
     }
@@ -133,8 +132,7 @@ std::vector<SubnetFamily> families(const std::vector<graph::NetworkGraph>& corne
   const auto size = [](const graph::NetworkGraph* network) {
     return std::pair(weight_names(*network).size(), macs(*network));
   };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](const auto* a, const auto* b) { return size(a) > size(b); });
+  std::stable_sort(order.begin(), order.end(), [&](const auto* a, const auto* b) { return size(a) > size(b); });
   std::vector<SubnetFamily> found;
   for (const graph::NetworkGraph* corner : order) {
     const std::optional<std::size_t> family = family_of(*corner, found);

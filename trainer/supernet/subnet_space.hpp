@@ -21,10 +21,10 @@ struct SubnetFamily {
 
 /// The networks that share the weights of one supernet.
 struct SubnetSpace {
-  std::string name;                            ///< for messages; empty: all of a search space
-  std::vector<graph::NetworkGraph> corners;    ///< different ones; together they hold every weight
+  std::string name;                          ///< for messages; empty: all of a search space
+  std::vector<graph::NetworkGraph> corners;  ///< different ones; together they hold every weight
   std::function<graph::NetworkGraph(RngStream&)> sample;
-  std::uint64_t identity = 0;                  ///< hash of what `sample` draws from
+  std::uint64_t identity = 0;  ///< hash of what `sample` draws from
 };
 
 /// The networks of `space` that `genes` allows, a restriction of its parameters. Corners that the restriction excludes

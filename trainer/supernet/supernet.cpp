@@ -147,9 +147,9 @@ WeightStore make_supernet(const SubnetSpace& space, std::uint64_t seed) {
 }
 
 Expected<TrainResult, Infeasible> train_supernet(const SubnetSpace& space, const TaskData& data,
-                                                 const SupernetOptions& options, std::uint64_t seed,
-                                                 WeightStore& store, const ProgressSink& progress,
-                                                 std::stop_token stop, const Checkpoint& checkpoint) {
+                                                 const SupernetOptions& options, std::uint64_t seed, WeightStore& store,
+                                                 const ProgressSink& progress, std::stop_token stop,
+                                                 const Checkpoint& checkpoint) {
   for (const graph::NetworkGraph& corner : space.corners) {
     check_fit(corner, data, data.search);
     COSEARCH_CHECK(holds(store, corner), "the store has room for the corners");

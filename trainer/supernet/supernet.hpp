@@ -15,9 +15,9 @@ namespace cosearch {
 
 /// How a supernet is trained; everything that decides its weights.
 struct SupernetOptions {
-  TrainOptions train;                ///< `evaluate_samples` does not count here
-  std::int64_t random_subnets = 2;   ///< of each step, beside the largest and the smallest
-  double distillation = 0.5;         ///< share of the largest network's probabilities in the others' targets; 0: none
+  TrainOptions train;               ///< `evaluate_samples` does not count here
+  std::int64_t random_subnets = 2;  ///< of each step, beside the largest and the smallest
+  double distillation = 0.5;        ///< share of the largest network's probabilities in the others' targets; 0: none
 };
 
 /// Untrained weights at the shapes that the corners need.

@@ -27,8 +27,8 @@ double advance(const TrainingLoop& loop, Optimizer& optimizer, TrainPosition& po
   }
   loop.batches.select(position.step);
   const StepResult result = loop.step(position.step);
-  optimizer.update(position.step, learning_rate_at(loop.options, position.step, loop.batches.steps()),
-                   result.gradients, loop.parameters);
+  optimizer.update(position.step, learning_rate_at(loop.options, position.step, loop.batches.steps()), result.gradients,
+                   loop.parameters);
   position.epoch_loss += result.loss;
   ++position.epoch_steps;
   ++position.step;
@@ -42,8 +42,7 @@ Expected<TrainResult, Infeasible> run(const TrainingLoop& loop, const ProgressSi
   Optimizer optimizer(loop.options, loop.parameters);
   TrainPosition position;
   if (!loop.checkpoint.empty()) {
-    position =
-        load_checkpoint(loop.checkpoint, loop.key, loop.parameters, optimizer).value_or(TrainPosition{});
+    position = load_checkpoint(loop.checkpoint, loop.key, loop.parameters, optimizer).value_or(TrainPosition{});
   }
   const auto save = [&] {
     if (!loop.checkpoint.empty()) {

@@ -30,8 +30,8 @@ struct TrainingLoop {
   std::int64_t checkpoint_interval = 0;               ///< steps; 0: an epoch
 };
 
-/// From the checkpoint, or the beginning, to the end of the recipe; `accuracy` is left at 0. Infeasible: the loss became
-/// NaN or infinite. @throws std::runtime_error: the checkpoint cannot be written.
+/// From the checkpoint, or the beginning, to the end of the recipe; `accuracy` is left at 0. Infeasible: the loss
+/// became NaN or infinite. @throws std::runtime_error: the checkpoint cannot be written.
 [[nodiscard]] Expected<TrainResult, Infeasible> run(const TrainingLoop& loop, const ProgressSink& progress,
                                                     const std::stop_token& stop);
 
