@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <set>
 
 #include "experiments/config/data_types.hpp"
 #include "experiments/config/json_file.hpp"
+#include "experiments/config/one_shot.hpp"
 #include "experiments/config/section.hpp"
 #include "predictors/predictor.hpp"
 #include "spaces/base/hash.hpp"
@@ -118,7 +120,7 @@ void read_accuracy(const JsonReader& root, Campaign& campaign) {
   const bool has_data = root.has("dataset");
   const JsonReader accuracy = root.section("accuracy");
   const std::string fallback = root.has("accuracy") || has_data ? "train" : "none";
-  const std::string kind = accuracy.name_of("kind", fallback, {"none", "train"});
+  const std::string kind = accuracy.name_of("kind", fallback, {"none", "one_shot", "train"});
   const json recipe = accuracy.without({"kind"});
   if (kind == "none") {
     accuracy.only({"kind"});
@@ -126,6 +128,11 @@ void read_accuracy(const JsonReader& root, Campaign& campaign) {
   }
   if (!has_data) {
     throw ConfigError("/dataset", "is missing; training needs one, or set /accuracy/kind to \"none\"");
+  }
+  if (kind == "one_shot") {
+    campaign.accuracy = AccuracyKind::one_shot;
+    read_one_shot(accuracy, campaign);
+    return;
   }
   campaign.accuracy = AccuracyKind::train;
   campaign.train = in_section("/accuracy", [&] { return train_options_from_json(recipe); });
@@ -160,10 +167,17 @@ void read_final(const JsonReader& root, Campaign& campaign) {
     return;
   }
   const JsonReader final_stage = root.at("final");
+  final_stage.only(with_recipe_keys({"top", "initialise"}));
   campaign.final_stage.top =
       final_stage.required("top", "how many of the front are trained again, 1 or more").integer(1, 1000);
-  campaign.final_stage.train =
-      in_section("/final", [&] { return train_options_from_json(final_stage.without({"top"}), campaign.train); });
+  campaign.final_stage.train = in_section("/final", [&] {
+    return train_options_from_json(final_stage.without({"top", "initialise"}), campaign.train);
+  });
+  campaign.final_stage.from_supernet =
+      final_stage.name_of("initialise", "scratch", {"scratch", "supernet"}) == "supernet";
+  if (campaign.final_stage.from_supernet && campaign.accuracy != AccuracyKind::one_shot) {
+    final_stage.at("initialise").fail("\"supernet\" needs /accuracy/kind \"one_shot\"");
+  }
 }
 
 std::string read_metric(const JsonReader& metric, const Campaign& campaign, const std::vector<std::string>& reported) {
@@ -176,7 +190,7 @@ std::string read_metric(const JsonReader& metric, const Campaign& campaign, cons
                             campaign.dataset.empty() ? "the config has no \"dataset\"" : "/accuracy/kind is \"none\""));
   }
   metric.fail(fmt::format("{} (reported by target \"{}\"{})", unknown_name(name, reported), campaign.target_name,
-                          campaign.accuracy == AccuracyKind::train ? " and the trainer" : ""));
+                          campaign.accuracy == AccuracyKind::none ? "" : " and the trainer"));
 }
 
 Objective read_objective(const JsonReader& reader, const Campaign& campaign, const std::vector<std::string>& reported) {
@@ -351,6 +365,9 @@ void write_resolved(const JsonReader& root, const Campaign& campaign, json& reso
   }
   resolved["budget"]["trainings"] = campaign.trainings;
   resolved["accuracy"] = merged(to_json(campaign.train), {{"kind", "train"}});
+  if (campaign.accuracy == AccuracyKind::one_shot) {
+    resolved["accuracy"].update(to_json(campaign.one_shot));
+  }
   if (!campaign.screen.predictor.empty()) {
     resolved["screen"] = merged(campaign.screen.options, {{"predictor", campaign.screen.predictor},
                                                           {"share", campaign.screen.share},
@@ -358,6 +375,9 @@ void write_resolved(const JsonReader& root, const Campaign& campaign, json& reso
   }
   if (campaign.final_stage.top > 0) {
     resolved["final"] = merged(to_json(campaign.final_stage.train), {{"top", campaign.final_stage.top}});
+    if (campaign.accuracy == AccuracyKind::one_shot) {
+      resolved["final"]["initialise"] = campaign.final_stage.from_supernet ? "supernet" : "scratch";
+    }
   }
 }
 
@@ -365,8 +385,10 @@ void write_resolved(const JsonReader& root, const Campaign& campaign, json& reso
 
 std::vector<std::string> reported_metrics(AccuracyKind accuracy, const Target& target) {
   std::vector<std::string> names = target.metric_names();
-  if (accuracy == AccuracyKind::train) {
-    names.insert(names.end(), kTrainedMetrics.begin(), kTrainedMetrics.end());
+  if (accuracy != AccuracyKind::none) {
+    std::copy_if(kTrainedMetrics.begin(), kTrainedMetrics.end(), std::back_inserter(names), [&](std::string_view name) {
+      return accuracy == AccuracyKind::train || name != "train_loss";  // a supernet's loss is that of many networks
+    });
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
@@ -391,6 +413,9 @@ Campaign campaign_from_json(const json& config, const std::string& data_director
   read_job(root, campaign, resolved);
   read_task(root, campaign);
   const JointSpace space(campaign, data_directory);
+  if (campaign.accuracy == AccuracyKind::one_shot) {
+    static_cast<void>(supernet_spaces(campaign, space));
+  }
   const std::vector<std::string> reported = reported_metrics(campaign.accuracy, space.target());
   read_objectives(root, campaign, reported);
   read_constraints(root, campaign, reported);

@@ -12,6 +12,8 @@
 #include "search/algorithm.hpp"
 #include "spaces/base/metrics.hpp"
 #include "spaces/space/search_space.hpp"
+#include "trainer/supernet/scorer.hpp"
+#include "trainer/supernet/supernet.hpp"
 #include "trainer/train/train.hpp"
 
 namespace cosearch {
@@ -27,7 +29,15 @@ struct Constraint {
   std::optional<double> min, max;
 };
 
-enum class AccuracyKind { none, train };
+enum class AccuracyKind { none, train, one_shot };
+
+/// How a supernet is trained and gives accuracies, beside the recipe.
+struct OneShot {
+  std::int64_t random_subnets = SupernetOptions{}.random_subnets;
+  double distillation = SupernetOptions{}.distillation;
+  std::int64_t calibration_samples = SubnetScorer::Options{}.calibration_samples;
+  std::vector<std::string> supernets;  ///< network genes: one supernet for each combination of their values
+};
 
 /// Which feasible candidates of a batch are worth training.
 struct Screen {
@@ -41,6 +51,7 @@ struct Screen {
 struct Final {
   std::int64_t top = 0;  ///< 0: no final stage
   TrainOptions train;
+  bool from_supernet = false;  ///< begins with the weights that the candidate was scored with
 };
 
 /// A campaign as its config says, checked. `resolved` is the config with every default written out: it is what is
@@ -60,7 +71,8 @@ struct Campaign {
   std::vector<Objective> objectives;
   std::vector<Constraint> constraints;
   AccuracyKind accuracy = AccuracyKind::none;
-  TrainOptions train;
+  TrainOptions train;  ///< of candidates, or of supernets
+  OneShot one_shot;
   Screen screen;
   Final final_stage;
   std::string algorithm;
@@ -108,6 +120,8 @@ class JointSpace {
 
   [[nodiscard]] const ParamSet& params() const noexcept { return params_; }
   [[nodiscard]] const SearchSpace& space() const noexcept { return *space_; }
+  /// The network's parameters, restricted.
+  [[nodiscard]] const ParamSet& network_params() const noexcept { return network_params_; }
   [[nodiscard]] const Target& target() const noexcept { return *target_; }
   /// The network's part and the hardware's part of a joint genome, as genomes of their own unrestricted sets.
   [[nodiscard]] Genome network_part(const Genome& joint) const;
@@ -118,6 +132,7 @@ class JointSpace {
  private:
   std::unique_ptr<SearchSpace> space_;
   std::unique_ptr<Target> target_;
+  ParamSet network_params_;
   ParamSet params_;
   std::vector<Genome> initial_;
 };

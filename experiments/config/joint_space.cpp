@@ -17,11 +17,10 @@ JointSpace::JointSpace(const Campaign& campaign, const std::string& data_directo
   space_ = in_section("/space", [&] { return make_space(campaign.space_name, campaign.space_options, campaign.task); });
   target_ =
       in_section("/target", [&] { return make_target(campaign.target_name, campaign.target_options, data_directory); });
-  const ParamSet network =
-      in_section("/space/genes", [&] { return space_->params().restricted(campaign.space_genes); });
+  network_params_ = in_section("/space/genes", [&] { return space_->params().restricted(campaign.space_genes); });
   const ParamSet hardware =
       in_section("/target/genes", [&] { return target_->params().restricted(campaign.target_genes); });
-  std::vector<Param> joint = network.params();
+  std::vector<Param> joint = network_params_.params();
   for (const Param& param : joint) {
     if (param.name.starts_with(kHardwarePrefix)) {
       throw ConfigError("/space", fmt::format("the gene \"{}\" begins with \"{}\", which marks hardware genes; choose "

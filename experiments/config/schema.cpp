@@ -143,6 +143,34 @@ json task_sections() {
   return properties;
 }
 
+json accuracy_keys() {
+  const OneShot defaults;
+  json keys = recipe();
+  keys["kind"] = with(one_of({"none", "one_shot", "train"},
+                             "train: each candidate by the recipe below; one_shot: one supernet by that recipe, whose "
+                             "weights score all candidates; none: candidates are only costed"),
+                      "default", "train");
+  keys["random_subnets"] = with(integer(0, "one_shot: networks of a step beside the largest and the smallest"),
+                                "default", defaults.random_subnets);
+  keys["distillation"] = {{"type", "number"},
+                          {"minimum", 0},
+                          {"maximum", 1},
+                          {"default", defaults.distillation},
+                          {"description",
+                           "one_shot: share of the largest network's probabilities in the targets of "
+                           "the others"}};
+  keys["calibration_samples"] =
+      with(integer(16, "one_shot: training samples that a candidate's batch norms are computed from"), "default",
+           defaults.calibration_samples);
+  keys["supernets"] = {{"type", "array"},
+                       {"items", {{"type", "string"}}},
+                       {"default", json::array()},
+                       {"description",
+                        "one_shot: network genes; each combination of their values has a supernet of "
+                        "its own, and those after the first begin with weights of one before"}};
+  return keys;
+}
+
 json goal_sections() {
   json properties;
   const json metric = one_of(names(metric_registry()),
@@ -162,11 +190,7 @@ json goal_sections() {
                        json::array({"metric"}), "min <= metric <= max; at least one of the two")},
       {"default", json::array()},
       {"description", "Limits beside the capacities that the hardware itself has."}};
-  properties["accuracy"] =
-      closed(with(recipe(), "kind",
-                  with(one_of({"none", "train"}, "train: the recipe below; none: candidates are only costed"),
-                       "default", "train")),
-             json::array(), "How accuracy is found.");
+  properties["accuracy"] = closed(accuracy_keys(), json::array(), "How accuracy is found.");
   properties["screen"] =
       open({{"predictor", one_of(names(predictor_registry()), "learns error from the networks trained so far")},
             {"share",
@@ -191,10 +215,14 @@ json run_sections() {
       closed({{"evaluations", integer(1, "candidates costed")},
               {"trainings", with(integer(0, "candidates trained; 0: no limit of its own"), "default", 0)}},
              json::array({"evaluations"}), "When the search ends.");
-  properties["final"] =
-      closed(with(recipe(), "top", integer(1, "how many of the front, best first in the first objective")),
-             json::array({"top"}),
-             "The front's best, trained again with this recipe (missing keys as in `accuracy`) and tested once.");
+  properties["final"] = closed(
+      with(with(recipe(), "top", integer(1, "how many of the front, best first in the first objective")), "initialise",
+           with(one_of({"scratch", "supernet"},
+                       "the weights that the training begins with; supernet: those that "
+                       "the candidate was scored with (one_shot)"),
+                "default", "scratch")),
+      json::array({"top"}),
+      "The front's best, trained again with this recipe (missing keys as in `accuracy`) and tested once.");
   return properties;
 }
 

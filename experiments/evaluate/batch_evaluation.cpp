@@ -56,7 +56,9 @@ std::optional<TrainingOutcome> outcome_of(const TrialRow& row) {
   }
   TrainingOutcome outcome;
   for (const char* name : {"accuracy", "error", "train_loss"}) {
-    outcome.metrics.emplace(name, row.metrics.at(name));
+    if (const auto found = row.metrics.find(name); found != row.metrics.end()) {
+      outcome.metrics.insert(*found);
+    }
   }
   return outcome;
 }
@@ -281,19 +283,19 @@ void BatchEvaluation::train_one(Network& network) {
     }
   }
   if (!network.outcome && !stop_.stop_requested()) {
-    network.outcome = trained(network);
+    network.outcome = measured(network);
   }
   if (network.outcome) {
     finish_trained(network);
   }
 }
 
-std::optional<TrainingOutcome> BatchEvaluation::trained(Network& network) {
+std::optional<TrainingOutcome> BatchEvaluation::measured(Network& network) {
   const std::size_t first = network.rows.front();
   const graph::NetworkGraph& graph = candidates_[first].network;
-  const TrialId id = batch_[first].id;
-  const TrainOptions recipe = evaluator_.recipe(batch_[first].fidelity);
-  const std::string key = evaluator_.accuracy_key(graph, recipe);
+  const bool one_shot = campaign_.accuracy == AccuracyKind::one_shot;
+  const std::string key = one_shot ? evaluator_.one_shot_key(graph, batch_[first].genome)
+                                   : evaluator_.accuracy_key(graph, evaluator_.recipe(batch_[first].fidelity));
   const std::optional<Store::CachedAccuracy> cached = evaluator_.store_.cached_accuracy(key);
   {
     const std::lock_guard guard(mutex_);
@@ -304,6 +306,17 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(Network& network) {
     return TrainingOutcome{cached->failed, cached->reason, cached->metrics};
   }
   const Clock::time_point start = Clock::now();
+  std::optional<TrainingOutcome> outcome = one_shot ? scored(first) : trained(first);
+  if (outcome) {
+    network.seconds = seconds_since(start);
+    evaluator_.store_.put_accuracy(key, {outcome->failed, outcome->reason, outcome->metrics});
+  }
+  return outcome;
+}
+
+std::optional<TrainingOutcome> BatchEvaluation::trained(std::size_t row) {
+  const graph::NetworkGraph& graph = candidates_[row].network;
+  const TrialId id = batch_[row].id;
   const std::uint64_t seed = evaluator_.training_seed(graph);
   WeightStore weights = WeightStore::for_network(graph, seed);
   const auto report = [&](const TrainProgress& progress) {
@@ -314,7 +327,7 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(Network& network) {
   };
   const TaskData& data = *evaluator_.data_;
   const Expected<TrainResult, Infeasible> result =
-      train(graph, data, data.search, recipe, seed, weights, report, stop_);
+      train(graph, data, data.search, evaluator_.recipe(batch_[row].fidelity), seed, weights, report, stop_);
   {
     const std::lock_guard guard(mutex_);
     if (events_.trained) {
@@ -324,7 +337,6 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(Network& network) {
   if (result && result->stopped) {
     return std::nullopt;
   }
-  network.seconds = seconds_since(start);
   TrainingOutcome outcome;
   if (result && std::isfinite(result->accuracy) && std::isfinite(result->train_loss)) {
     outcome.metrics = with_error({{"train_loss", result->train_loss}}, 1.0 - result->accuracy);
@@ -333,7 +345,17 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(Network& network) {
     outcome.failed = true;
     outcome.reason = result ? "the training loss is not finite" : result.error().reason;
   }
-  evaluator_.store_.put_accuracy(key, {outcome.failed, outcome.reason, outcome.metrics});
+  return outcome;
+}
+
+TrainingOutcome BatchEvaluation::scored(std::size_t row) {
+  SubnetScorer& scorer = evaluator_.supernets_->scorer(batch_[row].genome);
+  const Expected<double, Infeasible> accuracy = scorer.accuracy(candidates_[row].network, evaluator_.data_->search);
+  if (!accuracy) {
+    return {true, accuracy.error().reason, {}};
+  }
+  TrainingOutcome outcome{false, {}, with_error({}, 1.0 - *accuracy)};
+  outcome.metrics["accuracy"] = *accuracy;
   return outcome;
 }
 

@@ -17,7 +17,7 @@ namespace cosearch {
 struct TrainingOutcome {
   bool failed = false;
   std::string reason;  ///< of a failed one
-  Metrics metrics;     ///< accuracy, error, train_loss
+  Metrics metrics;     ///< accuracy, error; of a training of its own also train_loss
 };
 
 /// Identity of a training within a campaign: network and fidelity.
@@ -67,7 +67,10 @@ class BatchEvaluation {
   [[nodiscard]] std::vector<Point> measured_points() const;
   [[nodiscard]] bool train_all(const std::vector<Network*>& networks);
   void train_one(Network& network);
-  [[nodiscard]] std::optional<TrainingOutcome> trained(Network& network);
+  /// From the cache, or found anew; nothing when it was stopped.
+  [[nodiscard]] std::optional<TrainingOutcome> measured(Network& network);
+  [[nodiscard]] std::optional<TrainingOutcome> trained(std::size_t row);
+  [[nodiscard]] TrainingOutcome scored(std::size_t row);
   void finish_trained(Network& network);
   void finish_screened(Network& network, const std::string& why);
   void conclude(std::size_t row, Metrics metrics);

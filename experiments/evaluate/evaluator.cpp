@@ -13,8 +13,9 @@
 
 namespace cosearch {
 
-Evaluator::Evaluator(const Campaign& campaign, const JointSpace& space, const TaskData* data, Store& store)
-    : campaign_(campaign), space_(space), data_(data), store_(store) {}
+Evaluator::Evaluator(const Campaign& campaign, const JointSpace& space, const TaskData* data, Store& store,
+                     Supernets* supernets)
+    : campaign_(campaign), space_(space), data_(data), store_(store), supernets_(supernets) {}
 
 bool Evaluator::evaluate(std::int64_t campaign_id, const std::vector<TrialRow>& history, std::vector<TrialRow>& batch,
                          const Events& events, std::stop_token stop) {
@@ -53,11 +54,34 @@ std::uint64_t Evaluator::training_seed(const graph::NetworkGraph& network) const
   return Hasher().add(campaign_.seed).add(graph::hash(network)).value();
 }
 
-std::string Evaluator::accuracy_key(const graph::NetworkGraph& network, const TrainOptions& recipe) const {
+std::string Evaluator::accuracy_key(const graph::NetworkGraph& network, const TrainOptions& recipe,
+                                    std::uint64_t origin) const {
   COSEARCH_CHECK(data_ != nullptr, "an accuracy needs data");
   Hasher hasher;
   hasher.add(to_json(recipe).dump()).add(data_->content_hash).add(trainer_fingerprint()).add(training_seed(network));
+  if (origin != 0) {
+    hasher.add(origin);
+  }
   return fmt::format("{}-{}", hex(graph::hash(network)), hex(hasher.value()));
+}
+
+std::string Evaluator::one_shot_key(const graph::NetworkGraph& network, const Genome& joint) const {
+  COSEARCH_CHECK(supernets_ != nullptr, "a one-shot accuracy needs a supernet");
+  Hasher hasher;
+  hasher.add(std::string_view("one_shot")).add(supernets_->fingerprint(joint)).add(trainer_fingerprint());
+  hasher.add(campaign_.one_shot.calibration_samples).add(campaign_.train.evaluate_samples);
+  return fmt::format("{}-{}", hex(graph::hash(network)), hex(hasher.value()));
+}
+
+Evaluator::InitialWeights Evaluator::final_weights(const graph::NetworkGraph& network, const Genome& joint) const {
+  InitialWeights initial{WeightStore::for_network(network, training_seed(network)), 0};
+  if (campaign_.final_stage.from_supernet) {
+    COSEARCH_CHECK(supernets_ != nullptr, "weights of a supernet need one");
+    if (supernets_->scorer(joint).initialize(network, initial.weights)) {
+      initial.origin = supernets_->fingerprint(joint);
+    }
+  }
+  return initial;
 }
 
 Job Evaluator::job(const graph::NetworkGraph& network) const {
@@ -74,7 +98,7 @@ Expected<Cost, Infeasible> Evaluator::cost(const graph::NetworkGraph& network, c
 }
 
 bool Evaluator::trains(const Fidelity& fidelity) const {
-  return campaign_.accuracy == AccuracyKind::train && fidelity.kind != FidelityKind::cost;
+  return campaign_.accuracy != AccuracyKind::none && fidelity.kind != FidelityKind::cost;
 }
 
 TrainOptions Evaluator::recipe(const Fidelity& fidelity) const {

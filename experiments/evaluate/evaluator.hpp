@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "experiments/config/campaign.hpp"
+#include "experiments/evaluate/supernets.hpp"
 #include "experiments/store/store.hpp"
 
 namespace cosearch {
@@ -17,7 +18,8 @@ struct CacheUse {
 };
 
 /// Where cost meets accuracy. Costs all candidates of a batch first; trains only feasible ones that can still matter
-/// (screen, budget).
+/// (screen, budget). In a one-shot campaign a candidate is not trained but scored with its supernet's weights, and that
+/// counts wherever a training does.
 ///
 /// What is trained is a function of the campaign, the trials before the batch and the genomes of the batch; it does not
 /// depend on what the caches hold, on threads, or on where an earlier run was interrupted:
@@ -31,8 +33,10 @@ struct CacheUse {
 /// `predicted_error` (where there is a predictor) and the reason.
 class Evaluator {
  public:
-  /// `data` may be null for cost-only campaigns. All references outlive the evaluator.
-  Evaluator(const Campaign& campaign, const JointSpace& space, const TaskData* data, Store& store);
+  /// `data` may be null for cost-only campaigns, `supernets` (prepared before the first batch) for those without. All
+  /// references outlive the evaluator.
+  Evaluator(const Campaign& campaign, const JointSpace& space, const TaskData* data, Store& store,
+            Supernets* supernets = nullptr);
 
   /// What happens to a batch, as it happens; calls are serialised.
   struct Events {
@@ -55,8 +59,19 @@ class Evaluator {
 
   /// Training seed of a network: a function of the campaign's seed and the network's hash only.
   [[nodiscard]] std::uint64_t training_seed(const graph::NetworkGraph& network) const;
-  /// Key of the accuracy cache: network, recipe, data, trainer and seed. Needs data.
-  [[nodiscard]] std::string accuracy_key(const graph::NetworkGraph& network, const TrainOptions& recipe) const;
+  /// Key of the accuracy cache: network, recipe, data, trainer and seed; `origin`: the fingerprint of the supernet that
+  /// the weights begin with, 0 for random ones. Needs data.
+  [[nodiscard]] std::string accuracy_key(const graph::NetworkGraph& network, const TrainOptions& recipe,
+                                         std::uint64_t origin = 0) const;
+  /// The same for an accuracy with a supernet's weights: network, supernet, and how it is scored.
+  [[nodiscard]] std::string one_shot_key(const graph::NetworkGraph& network, const Genome& joint) const;
+
+  /// What a candidate's final training begins with.
+  struct InitialWeights {
+    WeightStore weights;
+    std::uint64_t origin = 0;  ///< fingerprint of the supernet; 0: random weights
+  };
+  [[nodiscard]] InitialWeights final_weights(const graph::NetworkGraph& network, const Genome& joint) const;
 
   [[nodiscard]] CacheUse cache_use() const noexcept { return cache_use_; }
 
@@ -72,6 +87,7 @@ class Evaluator {
   const JointSpace& space_;
   const TaskData* data_;
   Store& store_;
+  Supernets* supernets_;
   CacheUse cache_use_;
 };
 

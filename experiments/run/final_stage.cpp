@@ -103,7 +103,9 @@ std::vector<TrialRow> FinalStage::missing(const std::vector<TrialRow>& rows) {
 bool FinalStage::train_one(const TrialRow& row) {
   const graph::NetworkGraph network = evaluator_.network(row.genome);
   const TrainOptions& recipe = campaign_.final_stage.train;
-  const std::string key = evaluator_.accuracy_key(network, recipe);
+  Evaluator::InitialWeights initial = evaluator_.final_weights(network, row.genome);
+  WeightStore& weights = initial.weights;
+  const std::string key = evaluator_.accuracy_key(network, recipe, initial.origin);
   const std::uint64_t seed = evaluator_.training_seed(network);
   // The key in the name keeps a checkpoint of another recipe or an older database from being taken up.
   const std::filesystem::path checkpoint = folder_ / (key + ".checkpoint");
@@ -112,7 +114,6 @@ bool FinalStage::train_one(const TrialRow& row) {
     tell_failure(row, known->reason);
     return true;
   }
-  WeightStore weights = WeightStore::for_network(network, seed);
   const auto report = [&](const TrainProgress& progress) {
     const std::lock_guard guard(mutex_);
     progress_.training(row.id, progress);

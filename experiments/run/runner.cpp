@@ -28,8 +28,8 @@ constexpr std::size_t kLargestCostedBatch = 512;
 
 class CampaignRun {
  public:
-  CampaignRun(const Campaign& campaign, const JointSpace& space, const TaskData* data, Store& store,
-              std::int64_t campaign_id, const RunOptions& options)
+  CampaignRun(const Campaign& campaign, const JointSpace& space, const TaskData* data, Supernets* supernets,
+              Store& store, std::int64_t campaign_id, const RunOptions& options)
       : campaign_(campaign),
         space_(space),
         data_(data),
@@ -37,7 +37,7 @@ class CampaignRun {
         campaign_id_(campaign_id),
         options_(options),
         budget_(store.campaign(campaign_id).evaluations),
-        evaluator_(campaign, space, data, store),
+        evaluator_(campaign, space, data, store, supernets),
         algorithm_(
             make_algorithm(campaign.algorithm, campaign.algorithm_options,
                            {&space.params(), campaign.objectives.size(), campaign.seed, fidelity(), space.initial()})),
@@ -48,7 +48,15 @@ class CampaignRun {
 
  private:
   [[nodiscard]] Fidelity fidelity() const {
-    return {campaign_.accuracy == AccuracyKind::train ? FidelityKind::full : FidelityKind::cost, 0};
+    switch (campaign_.accuracy) {
+      case AccuracyKind::train:
+        return {FidelityKind::full, 0};
+      case AccuracyKind::one_shot:
+        return {FidelityKind::one_shot, 0};
+      case AccuracyKind::none:
+        break;
+    }
+    return {FidelityKind::cost, 0};
   }
   [[nodiscard]] bool search(const std::stop_token& stop);
   [[nodiscard]] bool replay(const std::stop_token& stop);
@@ -208,7 +216,7 @@ bool CampaignRun::evaluate(std::vector<TrialRow> batch, const std::stop_token& s
 
 bool CampaignRun::trainings_used_up() const {
   // With a predictor the search goes on: networks that are known already may fit better hardware.
-  return campaign_.accuracy == AccuracyKind::train && campaign_.screen.predictor.empty() && campaign_.trainings > 0 &&
+  return campaign_.accuracy != AccuracyKind::none && campaign_.screen.predictor.empty() && campaign_.trainings > 0 &&
          tally_.trained() >= campaign_.trainings;
 }
 
@@ -230,6 +238,31 @@ SearchStatus CampaignRun::status() const {
   return status;
 }
 
+/// Trains what is missing, and says how far it is.
+bool prepare_supernets(Supernets& supernets, const std::string& directory, bool quiet, const std::stop_token& stop) {
+  std::string line = "supernet";
+  Progress progress(stderr, quiet, [&line] { return line; });
+  const auto start = std::chrono::steady_clock::now();
+  std::int64_t first_step = -1;
+  Supernets::Events events;
+  events.note = [&](const std::string& text) {
+    first_step = -1;
+    progress.note(text);
+  };
+  events.training = [&](const std::string& name, const TrainProgress& now) {
+    if (first_step < 0) {
+      first_step = now.step - 1;
+      progress.note(fmt::format("supernet {}: training of {} steps{}", name, now.steps,
+                                first_step > 0 ? fmt::format(", going on after step {}", first_step) : ""));
+    }
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    line = fmt::format("supernet {}  step {}/{}  loss {:.3f}  {} so far", name, now.step, now.steps, now.loss,
+                       duration_text(seconds));
+    progress.refresh();
+  };
+  return supernets.prepare(directory, events, stop);
+}
+
 std::string percent(double share) { return fmt::format("{:.3g} %", 100.0 * share); }
 
 }  // namespace
@@ -240,10 +273,22 @@ RunOutcome run_campaign(const Campaign& campaign, const std::optional<TaskData>&
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
   tbb::task_arena arena(threads);  // the default arena never exceeds the number of cores
   const JointSpace space(campaign, options.data_directory);
-  const bool trains = campaign.accuracy == AccuracyKind::train;
+  const bool trains = campaign.accuracy != AccuracyKind::none;
   COSEARCH_CHECK(!trains || data.has_value(), "a campaign that trains needs its data");
-  return arena.execute(
-      [&] { return CampaignRun(campaign, space, trains ? &*data : nullptr, store, campaign_id, options).run(stop); });
+  return arena.execute([&] {
+    std::optional<Supernets> supernets;
+    if (campaign.accuracy == AccuracyKind::one_shot) {
+      supernets.emplace(campaign, space, *data);
+      store.set_state(campaign_id, CampaignState::running);
+      if (!prepare_supernets(*supernets, store.files_directory(), options.quiet, stop)) {
+        store.set_state(campaign_id, CampaignState::stopped);
+        return RunOutcome::stopped;
+      }
+    }
+    return CampaignRun(campaign, space, trains ? &*data : nullptr, supernets ? &*supernets : nullptr, store,
+                       campaign_id, options)
+        .run(stop);
+  });
 }
 
 std::string explain_infeasibility(const Store& store, std::int64_t campaign_id) {

@@ -16,6 +16,7 @@ enum class Purpose : std::uint32_t {
   augment = 5,       ///< shifts and flips, by epoch
   split = 6,         ///< subsets of a data set
   test = 7,
+  subnet = 8,  ///< networks that a supernet trains, by step
 };
 
 /// A stream of random numbers that is a pure function of (seed, purpose, index): Philox4x32-10 (Salmon et al.,

@@ -46,6 +46,15 @@ json train_config() {
   return config;
 }
 
+json one_shot_config() {
+  json config = train_config();
+  config.erase("screen");
+  config["budget"].erase("trainings");
+  config["accuracy"] = {{"kind", "one_shot"},    {"epochs", 2},         {"batch", 16},
+                        {"learning_rate", 0.05}, {"random_subnets", 1}, {"calibration_samples", 32}};
+  return config;
+}
+
 TemporaryFolder::TemporaryFolder() {
   std::string name = (std::filesystem::temp_directory_path() / "cosearch_test_XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) {

@@ -14,6 +14,8 @@ namespace cosearch::testing_support {
 [[nodiscard]] nlohmann::json cost_config();
 /// The same with training on synthetic images, a screen and a final stage.
 [[nodiscard]] nlohmann::json train_config();
+/// The same with a supernet that scores all candidates.
+[[nodiscard]] nlohmann::json one_shot_config();
 
 /// A folder that exists as long as this object.
 class TemporaryFolder {

@@ -84,6 +84,11 @@ void softmax_backward(std::int64_t rows, std::int64_t columns, float scale, cons
 [[nodiscard]] double softmax_cross_entropy(std::int64_t rows, std::int64_t columns, float smoothing,
                                            float gradient_scale, const float* x, const std::uint8_t* labels, float* dx);
 
+/// The same with the target (1 - w) * (smoothed label) + w * teacher, teacher being probabilities (rows, columns).
+[[nodiscard]] double distillation_cross_entropy(std::int64_t rows, std::int64_t columns, float smoothing, double w,
+                                                float gradient_scale, const float* x, const std::uint8_t* labels,
+                                                const float* teacher, float* dx);
+
 struct AttentionShape {
   std::int64_t batch = 1, tokens = 1, heads = 1, head_dim = 1;  // qkv: (batch, tokens, [3 | heads | head_dim])
 };

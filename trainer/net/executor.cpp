@@ -97,42 +97,32 @@ void pack_weights(const graph::NetworkGraph& graph, const Schedule& schedule, co
 
 }  // namespace
 
-std::unique_ptr<AlignedFloats> BlockPool::take() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!free_.empty()) {
-      std::unique_ptr<AlignedFloats> block = std::move(free_.back());
-      free_.pop_back();
-      return block;
-    }
-  }
-  return std::make_unique<AlignedFloats>(floats_);
-}
+TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch,
+                                   std::shared_ptr<TrainingMemory> memory)
+    : TrainingExecutor(graph, parameters, batch, false, std::move(memory)) {}
 
-void BlockPool::give_back(std::unique_ptr<AlignedFloats> block) {
-  const std::lock_guard lock(mutex_);
-  free_.push_back(std::move(block));
-}
-
-TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch)
+TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch,
+                                   bool calibrates, std::shared_ptr<TrainingMemory> memory)
     : graph_(graph),
       parameters_(parameters),
       batch_(batch),
-      schedule_(make_schedule(graph, samples_per_chunk(graph, batch), kernels::Use::training)),
-      worker_blocks_(schedule_.transient_size + schedule_.scratch_size),
+      calibrates_(calibrates),
+      schedule_(calibrates ? make_calibration_schedule(graph, samples_per_chunk(graph, batch))
+                           : make_schedule(graph, samples_per_chunk(graph, batch), kernels::Use::training)),
+      memory_(std::move(memory)),
       shared_(buffers_of_units(schedule_, &ops::Needs::shared)),
       packed_(buffers_of_units(schedule_, &ops::Needs::packed)),
-      gradients_(parameters.trainable_size()) {
+      gradients_(calibrates ? 0 : parameters.trainable_size()) {
   COSEARCH_CHECK(batch > 0, "a batch has samples");
   for (std::int64_t first = 0; first < batch; first += schedule_.chunk) {
     chunk_first_.push_back(first);
     chunk_samples_.push_back(std::min(schedule_.chunk, batch - first));
-    chunk_gradients_.emplace_back(parameters.chunked_size());
-    kept_.emplace_back(schedule_.kept_size);
   }
-  for (const AlignedFloats& gradients : chunk_gradients_) {
-    chunk_gradient_data_.push_back(gradients.data());
-  }
+  memory_->reserve({.chunks = chunk_first_.size(),
+                    .kept = schedule_.kept_size,
+                    .worker = schedule_.transient_size + schedule_.scratch_size,
+                    .gradients = calibrates ? 0 : parameters.chunked_size()});
+  chunk_gradient_data_.resize(chunk_first_.size());
   chunk_loss_.resize(chunk_first_.size());
   for (const Unit& unit : schedule_.units) {
     const bool batch_norm = unit.needs.shared > 0;
@@ -142,15 +132,16 @@ TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters&
 }
 
 double TrainingExecutor::step(const InputSource& input, std::span<const std::uint8_t> labels, double label_smoothing) {
-  COSEARCH_CHECK(static_cast<std::int64_t>(labels.size()) == batch_, "one label for each sample of the batch");
-  const Batch batch{input, labels, label_smoothing};
-  pack_weights(graph_, schedule_, parameters_, packed_);
-  for (const Region& region : schedule_.regions) {
-    run_region(region, batch);
-    if (region.batch_norm >= 0) {
-      combine(region);
-    }
-  }
+  return step(input, Targets{.labels = labels, .label_smoothing = label_smoothing});
+}
+
+double TrainingExecutor::step(const InputSource& input, const Targets& targets) {
+  const auto rows = static_cast<std::size_t>(batch_ * graph::elements(schedule_.units.back().geometry.output));
+  COSEARCH_CHECK(static_cast<std::int64_t>(targets.labels.size()) == batch_, "one label for each sample of the batch");
+  COSEARCH_CHECK((targets.teacher.empty() || targets.teacher.size() == rows) &&
+                     (targets.probabilities.empty() || targets.probabilities.size() == rows),
+                 "one row of classes for each sample of the batch");
+  run_regions({input, targets});
   sum_gradients();
   double loss = 0.0;
   for (const double chunk : chunk_loss_) {
@@ -159,15 +150,25 @@ double TrainingExecutor::step(const InputSource& input, std::span<const std::uin
   return loss / static_cast<double>(batch_);
 }
 
+void TrainingExecutor::run_regions(const Batch& batch) {
+  pack_weights(graph_, schedule_, parameters_, packed_);
+  for (const Region& region : schedule_.regions) {
+    run_region(region, batch);
+    if (region.batch_norm >= 0) {
+      combine(region);
+    }
+  }
+}
+
 void TrainingExecutor::run_region(const Region& region, const Batch& batch) {
   for_each_parallel(static_cast<std::int64_t>(chunk_first_.size()), [&](std::int64_t c) {
     const auto chunk = static_cast<std::size_t>(c);
-    std::unique_ptr<AlignedFloats> worker = worker_blocks_.take();
-    const ChunkMemory memory{kept_[chunk].data(), worker->data(), worker->data() + schedule_.transient_size};
+    std::unique_ptr<AlignedFloats> worker = memory_->workers().take();
+    const ChunkMemory memory{memory_->kept(chunk), worker->data(), worker->data() + schedule_.transient_size};
     for (const Action& action : region.actions) {
       run_action(action, chunk, memory, batch);
     }
-    worker_blocks_.give_back(std::move(worker));
+    memory_->workers().give_back(std::move(worker));
   });
 }
 
@@ -189,10 +190,7 @@ void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const
       ops::batch_norm_statistics(unit.geometry, samples, at(action.x[0]), partial());
       break;
     case ActionKind::loss:
-      chunk_loss_[chunk] =
-          kernels::softmax_cross_entropy(samples, graph::elements(unit.geometry.output),
-                                         static_cast<float>(batch.label_smoothing), 1.0F / static_cast<float>(batch_),
-                                         at(action.y), batch.labels.data() + chunk_first_[chunk], at(unit.gradient));
+      run_loss(action, chunk, memory, batch.targets);
       break;
     case ActionKind::gradient_statistics:
       ops::batch_norm_gradient_statistics(unit.geometry, samples, at(action.x[0]), at(unit.gradient), shared_[u].data(),
@@ -202,6 +200,27 @@ void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const
       run_backward(action, chunk, memory);
       break;
   }
+}
+
+void TrainingExecutor::run_loss(const Action& action, std::size_t chunk, const ChunkMemory& memory,
+                                const Targets& targets) {
+  const Unit& unit = schedule_.units[index(action.unit)];
+  const std::int64_t samples = chunk_samples_[chunk];
+  const std::int64_t classes = graph::elements(unit.geometry.output);
+  const float* outputs = buffer(schedule_, memory, action.y);
+  float* gradient = buffer(schedule_, memory, unit.gradient);
+  const auto smoothing = static_cast<float>(targets.label_smoothing);
+  const float scale = 1.0F / static_cast<float>(batch_);
+  const std::uint8_t* labels = targets.labels.data() + chunk_first_[chunk];
+  const std::int64_t first = chunk_first_[chunk] * classes;
+  if (!targets.probabilities.empty()) {
+    kernels::softmax(samples, classes, 1.0F, outputs, targets.probabilities.data() + first);
+  }
+  chunk_loss_[chunk] =
+      targets.teacher.empty()
+          ? kernels::softmax_cross_entropy(samples, classes, smoothing, scale, outputs, labels, gradient)
+          : kernels::distillation_cross_entropy(samples, classes, smoothing, targets.teacher_weight, scale, outputs,
+                                                labels, targets.teacher.data() + first, gradient);
 }
 
 void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, const ChunkMemory& memory) {
@@ -232,7 +251,7 @@ void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, con
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const Parameters::Entry& entry = parameters_.entries()[index(entries[i])];
     if (entry.offset < parameters_.chunked_size()) {
-      call.dweights.at(i) = chunk_gradients_[chunk].data() + entry.offset;
+      call.dweights.at(i) = memory_->gradients(chunk) + entry.offset;
     }
   }
   std::visit([&](const auto& op) { ops::backward(op, unit.geometry, call); }, graph_.nodes[index(unit.node)].op);
@@ -257,19 +276,36 @@ void TrainingExecutor::combine(const Region& region) {
                                       gradients_.data() + parameters_.entries()[index(entries[1])].offset);
     return;
   }
-  const auto& op = std::get<graph::BatchNorm>(graph_.nodes[index(unit.node)].op);
+  graph::BatchNorm op = std::get<graph::BatchNorm>(graph_.nodes[index(unit.node)].op);
+  if (calibrates_) {  // the running statistics are 0 before, and these after
+    op.momentum = 1.0;
+  }
   ops::batch_norm_combine(op, unit.geometry, chunk_samples_, partials_[u].data(), weight(unit.node, 0),
                           weight(unit.node, 1), weight(unit.node, 2), weight(unit.node, 3), shared_[u].data());
 }
 
 void TrainingExecutor::sum_gradients() {
   const std::int64_t size = parameters_.chunked_size();
+  for (std::size_t chunk = 0; chunk < chunk_gradient_data_.size(); ++chunk) {
+    chunk_gradient_data_[chunk] = memory_->gradients(chunk);  // shared memory may have moved
+  }
   for_each_parallel((size + kSumBlock - 1) / kSumBlock, [&](std::int64_t block) {
     const std::int64_t begin = block * kSumBlock;
     kernels::accumulate_in_order(std::min(kSumBlock, size - begin),
                                  static_cast<std::int64_t>(chunk_gradient_data_.size()), chunk_gradient_data_.data(),
                                  begin, gradients_.data() + begin);
   });
+}
+
+void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& parameters, const InputSource& input,
+                           std::int64_t samples, std::shared_ptr<TrainingMemory> memory) {
+  TrainingExecutor executor(graph, parameters, samples, true, std::move(memory));
+  for (const Parameters::Entry& entry : parameters.entries()) {
+    if (!entry.spec.trainable) {
+      std::fill_n(parameters.values().data() + entry.offset, entry.size, 0.0F);
+    }
+  }
+  executor.run_regions({input, Targets{}});
 }
 
 InferenceExecutor::InferenceExecutor(const graph::NetworkGraph& graph, const Parameters& parameters)

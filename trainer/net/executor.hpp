@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
@@ -11,23 +10,23 @@
 #include "trainer/net/aligned_floats.hpp"
 #include "trainer/net/parameters.hpp"
 #include "trainer/net/schedule.hpp"
+#include "trainer/net/training_memory.hpp"
 
 namespace cosearch {
 
 /// Writes the inputs of the samples [first, first + count) of a batch; called from several threads at once.
 using InputSource = std::function<void(std::int64_t first, std::int64_t count, float* out)>;
 
-/// Blocks of memory that workers borrow. Which worker gets which block does not matter: they hold no results.
-class BlockPool {
- public:
-  explicit BlockPool(std::int64_t floats) : floats_(floats) {}
-  [[nodiscard]] std::unique_ptr<AlignedFloats> take();
-  void give_back(std::unique_ptr<AlignedFloats> block);
-
- private:
-  std::int64_t floats_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<AlignedFloats>> free_;
+/// What a training step aims at, (batch, classes) where it has rows of classes.
+struct Targets {
+  std::span<const std::uint8_t> labels;
+  double label_smoothing = 0.0;
+  /// Probabilities of another network; empty: labels only.
+  std::span<const float> teacher = {};
+  /// Share w of the teacher: the target is (1 - w) * smoothed label + w * teacher.
+  double teacher_weight = 0.0;
+  /// Receives the network's own probabilities; empty: not wanted.
+  std::span<float> probabilities = {};
 };
 
 /// The memory that a chunk's actions work in.
@@ -42,23 +41,32 @@ struct ChunkMemory {
 /// threads. After the first step (which borrows memory for as many workers as take part) nothing is allocated.
 class TrainingExecutor {
  public:
-  /// `parameters` must outlive the executor and belong to the same graph.
-  TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch);
+  /// `parameters` must outlive the executor and belong to the same graph. Executors that never run at the same time may
+  /// share `memory`.
+  TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch,
+                   std::shared_ptr<TrainingMemory> memory = std::make_shared<TrainingMemory>());
 
   /// Forward, softmax cross entropy with label smoothing, backward. Moves the running statistics of batch norms.
   /// Returns the mean loss; `gradients()` are those of the mean loss.
   double step(const InputSource& input, std::span<const std::uint8_t> labels, double label_smoothing);
+  /// The same with a teacher's soft targets.
+  double step(const InputSource& input, const Targets& targets);
 
   /// Of the trainable weights, at the offsets of `Parameters`.
   [[nodiscard]] std::span<const float> gradients() const noexcept { return gradients_.span(); }
   [[nodiscard]] std::int64_t batch() const noexcept { return batch_; }
 
  private:
+  friend void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& parameters, const InputSource& input,
+                                    std::int64_t samples, std::shared_ptr<TrainingMemory> memory);
+  TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch, bool calibrates,
+                   std::shared_ptr<TrainingMemory> memory);
   struct Batch {
     const InputSource& input;
-    std::span<const std::uint8_t> labels;
-    double label_smoothing;
+    const Targets& targets;
   };
+  void run_regions(const Batch& batch);
+  void run_loss(const Action& action, std::size_t chunk, const ChunkMemory& memory, const Targets& targets);
   void run_region(const Region& region, const Batch& batch);
   void run_action(const Action& action, std::size_t chunk, const ChunkMemory& memory, const Batch& batch);
   void run_backward(const Action& action, std::size_t chunk, const ChunkMemory& memory);
@@ -69,12 +77,11 @@ class TrainingExecutor {
   const graph::NetworkGraph graph_;
   Parameters& parameters_;
   std::int64_t batch_;
+  bool calibrates_;  ///< only finds the statistics of batch norms
   Schedule schedule_;
   std::vector<std::int64_t> chunk_first_;    ///< first sample of each chunk
   std::vector<std::int64_t> chunk_samples_;  ///< samples of each chunk
-  std::vector<AlignedFloats> kept_;          ///< blocks of the chunks
-  BlockPool worker_blocks_;
-  std::vector<AlignedFloats> chunk_gradients_;
+  std::shared_ptr<TrainingMemory> memory_;
   std::vector<const float*> chunk_gradient_data_;
   std::vector<double> chunk_loss_;
   std::vector<AlignedFloats> shared_;          ///< of each unit
@@ -82,6 +89,13 @@ class TrainingExecutor {
   std::vector<std::vector<double>> partials_;  ///< of each unit, chunk after chunk
   AlignedFloats gradients_;
 };
+
+/// Replaces the running statistics of all batch norms by those of the `samples` inputs taken as one batch, each layer
+/// seeing what the layers before it give with their new statistics. What they were before does not count. Same bits
+/// for any number of threads.
+void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& parameters, const InputSource& input,
+                           std::int64_t samples,
+                           std::shared_ptr<TrainingMemory> memory = std::make_shared<TrainingMemory>());
 
 /// Runs a network forward, with the running statistics of batch norms, in parallel over chunks.
 class InferenceExecutor {

@@ -6,6 +6,18 @@
 
 namespace cosearch {
 
+template <class Wanted>
+std::int64_t Parameters::place(std::int64_t begin, const Wanted& wanted) {
+  std::int64_t end = begin;
+  for (Entry& entry : entries_) {
+    if (wanted(entry)) {
+      entry.offset = end;
+      end += AlignedFloats::rounded_up(entry.size);
+    }
+  }
+  return end;
+}
+
 Parameters::Parameters(const graph::NetworkGraph& graph) {
   const auto shapes = graph::infer_shapes(graph);
   COSEARCH_CHECK(shapes.has_value(), "a malformed network reached the trainer");
@@ -17,24 +29,23 @@ Parameters::Parameters(const graph::NetworkGraph& graph) {
       entries_.push_back({.spec = std::move(spec), .node = node, .offset = 0, .size = size});
     }
   }
-  std::int64_t end = 0;
-  const auto place = [&](const auto& wanted) {
-    for (Entry& entry : entries_) {
-      if (wanted(entry)) {
-        entry.offset = end;
-        end += AlignedFloats::rounded_up(entry.size);
-      }
-    }
-  };
   const auto of_batch_norm = [&](const Entry& entry) {
     return std::holds_alternative<graph::BatchNorm>(graph.nodes[static_cast<std::size_t>(entry.node)].op);
   };
-  place([&](const Entry& entry) { return entry.spec.trainable && !of_batch_norm(entry); });
-  chunked_size_ = end;
-  place([&](const Entry& entry) { return entry.spec.trainable && of_batch_norm(entry); });
-  trainable_size_ = end;
-  place([&](const Entry& entry) { return !entry.spec.trainable; });
-  values_ = AlignedFloats(end);
+  chunked_size_ = place(0, [&](const Entry& entry) { return entry.spec.trainable && !of_batch_norm(entry); });
+  trainable_size_ =
+      place(chunked_size_, [&](const Entry& entry) { return entry.spec.trainable && of_batch_norm(entry); });
+  values_ = AlignedFloats(place(trainable_size_, [](const Entry& entry) { return !entry.spec.trainable; }));
+}
+
+Parameters::Parameters(const WeightStore& store) {
+  for (const auto& [name, weight] : store.weights()) {
+    entries_.push_back({.spec = weight.spec, .node = -1, .offset = 0, .size = weight.spec.elements()});
+  }
+  chunked_size_ = place(0, [](const Entry& entry) { return entry.spec.trainable; });
+  trainable_size_ = chunked_size_;
+  values_ = AlignedFloats(place(trainable_size_, [](const Entry& entry) { return !entry.spec.trainable; }));
+  load(store);
 }
 
 void Parameters::load(const WeightStore& store) {

@@ -23,6 +23,9 @@ class Parameters {
   };
 
   explicit Parameters(const graph::NetworkGraph& graph);
+  /// A store's weights, values included, in the order of their names. They belong to no network: none is treated as a
+  /// batch norm's, and no node has any.
+  explicit Parameters(const WeightStore& store);
 
   /// In the order of graph::weights.
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
@@ -41,6 +44,10 @@ class Parameters {
   void save(WeightStore& store) const;
 
  private:
+  /// Gives the wanted entries the next offsets and returns the end.
+  template <class Wanted>
+  std::int64_t place(std::int64_t begin, const Wanted& wanted);
+
   std::vector<Entry> entries_;
   std::vector<std::vector<int>> by_node_;
   std::int64_t chunked_size_ = 0;

@@ -94,10 +94,10 @@ class Planner {
     recomputed_.assign(schedule.units.size(), -1);
   }
 
-  void plan_forward(bool training) {
+  void plan_forward(bool batch_statistics) {
     for (int u = 0; u < count(); ++u) {
       Unit& unit = schedule_.units[index(u)];
-      if (training && unit.batch_norm) {
+      if (batch_statistics && unit.batch_norm) {
         end_region({.kind = ActionKind::statistics, .unit = u, .x = forward_values(unit)});
       }
       value_[index(u)] = new_buffer(graph::elements(unit.geometry.output));
@@ -268,22 +268,37 @@ std::int64_t scratch_floats(const Schedule& schedule, const Unit& unit) {
   return AlignedFloats::rounded_up(unit.needs.scratch) + extra;
 }
 
-}  // namespace
-
-Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use) {
+template <class Plan>
+Schedule planned(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use, const Plan& plan) {
   COSEARCH_CHECK(graph.outputs.size() == 1, "the trainer executes networks with one output");
   Schedule schedule;
   schedule.chunk = chunk;
   schedule.units = make_units(graph, chunk, use);
   Planner planner(schedule);
-  planner.plan_forward(use == kernels::Use::training);
-  if (use == kernels::Use::training) {
-    planner.plan_backward();
-  }
+  plan(planner);
   planner.place_buffers();
   for (const Unit& unit : schedule.units) {
     schedule.scratch_size = std::max(schedule.scratch_size, scratch_floats(schedule, unit));
   }
+  return schedule;
+}
+
+}  // namespace
+
+Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use) {
+  const bool training = use == kernels::Use::training;
+  return planned(graph, chunk, use, [&](Planner& planner) {
+    planner.plan_forward(training);
+    if (training) {
+      planner.plan_backward();
+    }
+  });
+}
+
+Schedule make_calibration_schedule(const graph::NetworkGraph& graph, std::int64_t chunk) {
+  Schedule schedule =
+      planned(graph, chunk, kernels::Use::inference, [](Planner& planner) { planner.plan_forward(true); });
+  schedule.regions.pop_back();  // what follows the last batch norm
   return schedule;
 }
 

@@ -66,5 +66,7 @@ struct Schedule {
 
 /// The graph must be well formed and have one output, its last node.
 [[nodiscard]] Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use);
+/// A forward pass with the statistics of the batch, up to those of the last batch norm.
+[[nodiscard]] Schedule make_calibration_schedule(const graph::NetworkGraph& graph, std::int64_t chunk);
 
 }  // namespace cosearch

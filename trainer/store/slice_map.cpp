@@ -154,7 +154,39 @@ std::vector<Run> axis_runs(const WeightAxis& shared, const WeightAxis& subnet) {
   return runs;
 }
 
+bool factor_fits(const AxisFactor& shared, const AxisFactor& subnet) {
+  if (shared.rule != subnet.rule) {
+    return false;
+  }
+  if (subnet.rule == SliceRule::resample) {
+    return true;
+  }
+  if (subnet.rule == SliceRule::select) {
+    const std::vector<std::int64_t> held = entries_of(shared);
+    const std::vector<std::int64_t> wanted = entries_of(subnet);
+    return std::all_of(wanted.begin(), wanted.end(),
+                       [&](std::int64_t entry) { return std::find(held.begin(), held.end(), entry) != held.end(); });
+  }
+  return subnet.extent <= shared.extent;
+}
+
+bool axis_fits(const WeightAxis& shared, const WeightAxis& subnet) {
+  if (subnet.empty() || subnet.size() > shared.size()) {
+    return false;
+  }
+  for (std::size_t s = 0; s < subnet.size(); ++s) {
+    if (!std::equal(shared[s].begin(), shared[s].end(), subnet[s].begin(), subnet[s].end(), factor_fits)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
+
+bool SliceMap::fits(const graph::WeightSpec& shared, const graph::WeightSpec& subnet) {
+  return std::equal(shared.axes.begin(), shared.axes.end(), subnet.axes.begin(), subnet.axes.end(), axis_fits);
+}
 
 SliceMap::SliceMap(const graph::WeightSpec& shared, const graph::WeightSpec& subnet) {
   COSEARCH_CHECK(shared.axes.size() == subnet.axes.size(), "a weight and its slice have the same axes");

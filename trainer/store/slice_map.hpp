@@ -22,6 +22,8 @@ namespace cosearch {
 class SliceMap {
  public:
   SliceMap(const graph::WeightSpec& shared, const graph::WeightSpec& subnet);
+  /// Whether the constructor takes this pair.
+  [[nodiscard]] static bool fits(const graph::WeightSpec& shared, const graph::WeightSpec& subnet);
 
   /// Every subnet value is a shared value of its own: nothing is resampled, so it can be written back.
   [[nodiscard]] bool copies() const noexcept { return copies_; }

@@ -92,6 +92,26 @@ std::vector<float> initial_values(const WeightSpec& spec, std::uint64_t seed) {
   return values;
 }
 
+bool can_share(const WeightSpec& a, const WeightSpec& b) {
+  if (a.axes.size() != b.axes.size() || a.initializer != b.initializer || a.trainable != b.trainable ||
+      a.decay != b.decay) {
+    return false;
+  }
+  const auto same_rules = [](const graph::AxisSegment& x, const graph::AxisSegment& y) {
+    return std::equal(x.begin(), x.end(), y.begin(), y.end(),
+                      [](const AxisFactor& f, const AxisFactor& g) { return f.rule == g.rule; });
+  };
+  for (std::size_t axis = 0; axis < a.axes.size(); ++axis) {
+    const std::size_t common = std::min(a.axes[axis].size(), b.axes[axis].size());
+    for (std::size_t s = 0; s < common; ++s) {
+      if (!same_rules(a.axes[axis][s], b.axes[axis][s])) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
 WeightSpec union_spec(const std::vector<WeightSpec>& specs) {
   COSEARCH_CHECK(!specs.empty(), "a union needs a member");
   WeightSpec shared = specs.front();

@@ -25,6 +25,9 @@ struct StoredWeight {
 /// largest, as many segments as the longest axis has. Aborts when their axes differ in structure or rules.
 [[nodiscard]] graph::WeightSpec union_spec(const std::vector<graph::WeightSpec>& specs);
 
+/// Whether two weights can be slices of one: the same axes, factors and rules, and the same treatment in training.
+[[nodiscard]] bool can_share(const graph::WeightSpec& a, const graph::WeightSpec& b);
+
 /// Weights by stable name. Stand-alone training uses a store with exactly the network's shapes; a one-shot supernet
 /// a store with the shapes of the space's corners, from which each subnet takes its slice by its specs' rules.
 class WeightStore {

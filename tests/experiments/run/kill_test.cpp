@@ -6,7 +6,9 @@
 
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -48,18 +50,32 @@ std::string content(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
+json long_config() {
+  json config = train_config();
+  config["accuracy"]["epochs"] = 6;
+  config["dataset"]["train"] = 768;
+  config["dataset"]["classes"] = 60;  // hard enough that large networks pay
+  config["budget"] = {{"evaluations", 48}, {"trainings", 30}};
+  config["final"]["epochs"] = 12;
+  return config;
+}
+
+/// Two supernets, most of the time goes into their training.
+json long_one_shot_config() {
+  json config = long_config();
+  config.erase("screen");
+  config["accuracy"] = {{"kind", "one_shot"},          {"epochs", 20},       {"batch", 32}, {"learning_rate", 0.05},
+                        {"supernets", {"stem.width"}}, {"random_subnets", 1}};
+  config["space"]["genes"]["stem.width"] = {8, 16};
+  config["budget"] = {{"evaluations", 48}};
+  config["final"] = {{"top", 2}, {"epochs", 2}, {"initialise", "supernet"}};
+  return config;
+}
+
 /// A campaign that lasts some seconds, run by the program into a database of its own.
 class ProgramRun {
  public:
-  ProgramRun() {
-    json config = train_config();
-    config["accuracy"]["epochs"] = 6;
-    config["dataset"]["train"] = 768;
-    config["dataset"]["classes"] = 60;  // hard enough that large networks pay
-    config["budget"] = {{"evaluations", 48}, {"trainings", 30}};
-    config["final"]["epochs"] = 12;
-    std::ofstream(config_) << config.dump(2);
-  }
+  explicit ProgramRun(const json& config = long_config()) { std::ofstream(config_) << config.dump(2); }
 
   /// Begins the campaign or goes on with it, whichever the database asks for.
   pid_t start_process(const std::string& threads = "2") {
@@ -104,6 +120,16 @@ class ProgramRun {
             {"finals", finals},
             {"front", json::parse(content(log_))}};
   }
+  /// Names and contents of the trained supernets.
+  [[nodiscard]] std::map<std::string, std::string> supernets() const {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(Store::open_reader(database_).files_directory())) {
+      if (entry.path().filename().string().starts_with("supernet-")) {
+        files.emplace(entry.path().filename().string(), content(entry.path().string()));
+      }
+    }
+    return files;
+  }
 
  private:
   TemporaryFolder folder_;
@@ -129,6 +155,27 @@ TEST(KilledProgram, ResumedAfterFiveKillsEqualsAnUninterruptedRun) {
   ASSERT_EQ(expected.at("trials").size(), 48U);
   ASSERT_EQ(expected.at("finals").size(), 2U);
   EXPECT_EQ(killed.result(), expected);
+}
+
+TEST(KilledProgram, InMidSupernetResumesToTheSameBits) {
+  ProgramRun whole(long_one_shot_config());
+  const auto begin = std::chrono::steady_clock::now();
+  whole.finish();
+  const Seconds duration = std::chrono::steady_clock::now() - begin;
+  ProgramRun killed(long_one_shot_config());
+  int kills = 0;
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    RngStream rng(21, Purpose::test, i);
+    kills += killed.kill_after(duration * (0.05 + 0.15 * rng.uniform())) ? 1 : 0;
+  }
+  EXPECT_GE(kills, 3) << "the moments are short against the " << duration.count() << " s of the whole run";
+  killed.finish();
+  const json expected = whole.result();
+  ASSERT_EQ(expected.at("trials").size(), 48U);
+  ASSERT_EQ(expected.at("finals").size(), 2U);
+  EXPECT_EQ(killed.result(), expected);
+  EXPECT_EQ(whole.supernets().size(), 2U);  // and no checkpoint
+  EXPECT_EQ(killed.supernets(), whole.supernets());
 }
 
 TEST(KilledProgram, OneThreadGivesWhatTwoGive) {

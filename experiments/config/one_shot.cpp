@@ -1,0 +1,63 @@
+#include "experiments/config/one_shot.hpp"
+
+#include <utility>
+
+#include "experiments/config/section.hpp"
+#include "trainer/supernet/gene_combinations.hpp"
+
+namespace cosearch {
+
+using nlohmann::json;
+
+void read_one_shot(const JsonReader& accuracy, Campaign& campaign) {
+  constexpr std::int64_t kMostSubnets = 64;
+  constexpr std::int64_t kLeastCalibration = 16;  // a batch norm's variance of fewer says little
+  constexpr std::int64_t kMostCalibration = 65536;
+  OneShot& one_shot = campaign.one_shot;
+  std::vector<std::string> own;
+  for (const auto& [key, value] : to_json(one_shot).items()) {
+    own.push_back(key);
+  }
+  accuracy.only(with_recipe_keys(own));
+  one_shot.random_subnets = accuracy.integer("random_subnets", one_shot.random_subnets, 0, kMostSubnets);
+  one_shot.distillation = accuracy.number("distillation", one_shot.distillation, kUnitInterval);
+  one_shot.calibration_samples =
+      accuracy.integer("calibration_samples", one_shot.calibration_samples, kLeastCalibration, kMostCalibration);
+  if (const auto genes = accuracy.find("supernets")) {
+    for (const JsonReader& gene : genes->items("a list of network genes")) {
+      one_shot.supernets.push_back(gene.text());
+    }
+  }
+  campaign.train = in_section("/accuracy", [&] { return train_options_from_json(accuracy.without(own)); });
+}
+
+std::vector<std::string> with_recipe_keys(std::vector<std::string> keys) {
+  for (const auto& [key, value] : to_json(TrainOptions{}).items()) {
+    keys.push_back(key);
+  }
+  return keys;
+}
+
+json to_json(const OneShot& one_shot) {
+  return {{"kind", "one_shot"},
+          {"random_subnets", one_shot.random_subnets},
+          {"distillation", one_shot.distillation},
+          {"calibration_samples", one_shot.calibration_samples},
+          {"supernets", one_shot.supernets}};
+}
+
+std::vector<SupernetSpace> supernet_spaces(const Campaign& campaign, const JointSpace& space) {
+  const std::vector<GeneCombination> combinations = in_section(
+      "/accuracy/supernets", [&] { return gene_combinations(space.network_params(), campaign.one_shot.supernets); });
+  std::vector<SupernetSpace> spaces;
+  for (const GeneCombination& combination : combinations) {
+    SubnetSpace subnets = in_section("/space", [&] { return make_subnet_space(space.space(), combination.genes); });
+    if (!campaign.one_shot.supernets.empty()) {
+      subnets.name = combination.key;
+    }
+    spaces.push_back({combination.key, std::move(subnets)});
+  }
+  return spaces;
+}
+
+}  // namespace cosearch

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "experiments/config/campaign.hpp"
+#include "spaces/base/json_reader.hpp"
+
+namespace cosearch {
+
+/// Reads `accuracy` of the kind one_shot: the supernet's recipe and how it is used. @throws ConfigError.
+void read_one_shot(const JsonReader& accuracy, Campaign& campaign);
+/// The keys of a section that holds a recipe beside its own.
+[[nodiscard]] std::vector<std::string> with_recipe_keys(std::vector<std::string> keys);
+/// The keys of `accuracy` beside the recipe, defaults included.
+[[nodiscard]] nlohmann::json to_json(const OneShot& one_shot);
+
+/// The networks of one supernet.
+struct SupernetSpace {
+  std::string key;  ///< see combination_key
+  SubnetSpace subnets;
+};
+/// One for each combination of values of `accuracy.supernets`. `space` outlives them. @throws ConfigError: see
+/// gene_combinations and make_subnet_space.
+[[nodiscard]] std::vector<SupernetSpace> supernet_spaces(const Campaign& campaign, const JointSpace& space);
+
+}  // namespace cosearch

@@ -1,0 +1,159 @@
+#include "experiments/evaluate/supernets.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+
+#include "experiments/store/store.hpp"
+#include "spaces/base/check.hpp"
+#include "spaces/base/config_error.hpp"
+#include "spaces/base/hash.hpp"
+#include "trainer/supernet/gene_combinations.hpp"
+#include "trainer/supernet/inherit.hpp"
+
+namespace cosearch {
+namespace {
+
+std::string content_hash(const WeightStore& store) {
+  Hasher hasher;
+  for (const auto& [name, weight] : store.weights()) {
+    hasher.add(name).add_bytes(std::as_bytes(std::span(weight.values)));
+  }
+  return hex(hasher.value());
+}
+
+/// The weights that an earlier run left; nothing where there is no such file or it is damaged.
+std::optional<WeightStore> read_supernet(const std::string& path, const WeightStore& shapes) {
+  if (!std::filesystem::exists(path)) {
+    return std::nullopt;
+  }
+  std::vector<graph::WeightSpec> specs;
+  for (const auto& [name, weight] : shapes.weights()) {
+    specs.push_back(weight.spec);
+  }
+  try {
+    std::map<std::string, std::string> metadata;
+    WeightStore store = load_safetensors(path, specs, &metadata);
+    const auto hash = metadata.find("content");
+    if (hash != metadata.end() && hash->second == content_hash(store)) {
+      return store;
+    }
+  } catch (const ConfigError&) {
+    return std::nullopt;  // trained again, which repairs it
+  }
+  return std::nullopt;
+}
+
+void create_directory(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) {
+    throw StoreError(5, fmt::format("{}: cannot be created: {}", directory, error.message()));
+  }
+}
+
+}  // namespace
+
+Supernets::Supernets(const Campaign& campaign, const JointSpace& space, const TaskData& data)
+    : campaign_(campaign),
+      space_(space),
+      data_(data),
+      options_{campaign.train, campaign.one_shot.random_subnets, campaign.one_shot.distillation} {
+  for (SupernetSpace& part : supernet_spaces(campaign, space)) {
+    supernets_.push_back({std::move(part), 0, nullptr});
+  }
+}
+
+bool Supernets::prepare(const std::string& directory, const Events& events, const std::stop_token& stop) {
+  create_directory(directory);
+  for (std::size_t i = 0; i < supernets_.size(); ++i) {
+    if (!prepare_one(i, directory, events, stop)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Supernets::prepare_one(std::size_t index, const std::string& directory, const Events& events,
+                            const std::stop_token& stop) {
+  Supernet& supernet = supernets_[index];
+  const SubnetSpace& subnets = supernet.space.subnets;
+  const Supernet* origin = origin_of(index);
+  supernet.fingerprint =
+      supernet_fingerprint(subnets, data_, options_, campaign_.seed, origin == nullptr ? 0 : origin->fingerprint);
+  const std::string stem = (std::filesystem::path(directory) / ("supernet-" + hex(supernet.fingerprint))).string();
+  const std::string path = stem + ".safetensors";
+  WeightStore store = make_supernet(subnets, campaign_.seed);
+  if (std::optional<WeightStore> known = read_supernet(path, store)) {
+    store = std::move(*known);
+    events.note(fmt::format("supernet {}: taken from {}", subnets.name, path));
+  } else {
+    if (origin != nullptr) {
+      inherit(origin->scorer->store(), store);
+    }
+    if (!train_one(supernet, stem, store, events, stop)) {
+      return false;
+    }
+  }
+  supernet.scorer = std::make_unique<SubnetScorer>(
+      std::move(store), data_,
+      SubnetScorer::Options{campaign_.one_shot.calibration_samples, campaign_.train.evaluate_samples});
+  return true;
+}
+
+bool Supernets::train_one(const Supernet& supernet, const std::string& stem, WeightStore& store, const Events& events,
+                          const std::stop_token& stop) const {
+  const SubnetSpace& subnets = supernet.space.subnets;
+  const std::string checkpoint = stem + ".checkpoint";
+  const auto report = [&](const TrainProgress& progress) { events.training(subnets.name, progress); };
+  const auto result = train_supernet(subnets, data_, options_, campaign_.seed, store, report, stop, {checkpoint});
+  if (!result) {
+    throw std::runtime_error(
+        fmt::format("supernet {}: {}; a lower /accuracy/learning_rate may help", subnets.name, result.error().reason));
+  }
+  if (result->stopped) {
+    return false;
+  }
+  try {
+    save_safetensors(store, {{"supernet", subnets.name}, {"content", content_hash(store)}}, stem + ".safetensors");
+  } catch (const std::runtime_error& error) {
+    throw StoreError(5, error.what());
+  }
+  std::error_code ignored;
+  std::filesystem::remove(checkpoint, ignored);
+  events.note(fmt::format("supernet {}: trained, loss {:.4f}", subnets.name, result->train_loss));
+  return true;
+}
+
+const Supernets::Supernet* Supernets::origin_of(std::size_t index) const {
+  const nlohmann::json wanted = nlohmann::json::parse(supernets_[index].space.key);
+  const Supernet* best = nullptr;
+  std::ptrdiff_t most = -1;
+  for (std::size_t i = 0; i < index; ++i) {
+    const nlohmann::json key = nlohmann::json::parse(supernets_[i].space.key);
+    const auto items = key.items();
+    const std::ptrdiff_t equal = std::count_if(items.begin(), items.end(), [&](const auto& item) {
+      return wanted.contains(item.key()) && wanted.at(item.key()) == item.value();
+    });
+    if (equal > most) {
+      most = equal;
+      best = &supernets_[i];
+    }
+  }
+  return best;
+}
+
+const Supernets::Supernet& Supernets::find(const Genome& joint) const {
+  const std::string key = combination_key(space_.params(), campaign_.one_shot.supernets, joint);
+  const auto found = std::find_if(supernets_.begin(), supernets_.end(),
+                                  [&](const Supernet& supernet) { return supernet.space.key == key; });
+  COSEARCH_CHECK(found != supernets_.end() && found->scorer != nullptr, "every genome belongs to a prepared supernet");
+  return *found;
+}
+
+}  // namespace cosearch

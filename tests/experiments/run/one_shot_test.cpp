@@ -1,0 +1,140 @@
+// Campaigns that score candidates with a supernet's weights.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "experiments/evaluate/supernets.hpp"
+#include "experiments/run/runner.hpp"
+#include "tests/experiments/tiny_campaign.hpp"
+
+namespace cosearch {
+namespace {
+
+using nlohmann::json;
+using namespace testing_support;  // NOLINT(google-build-using-namespace)
+
+/// Campaigns in one database.
+class Database {
+ public:
+  RunOutcome run(const json& config, int threads = 2) {
+    const Campaign campaign = campaign_from_json(config);
+    Store store = Store::open_writer(path());
+    const std::int64_t id = store.create_campaign(campaign.name, campaign.resolved, "0", campaign.evaluations).id;
+    RunOptions options;
+    options.threads = threads;
+    options.quiet = true;
+    return run_campaign(campaign, load_campaign_data(campaign), store, id, options, {});
+  }
+  [[nodiscard]] std::string path() const { return folder_.file("runs.db"); }
+  [[nodiscard]] json results(const std::string& name) const {
+    const Store store = Store::open_reader(path());
+    const std::int64_t id = store.campaign(name).id;
+    json finals = json::array();
+    for (const FinalRow& row : store.finals(id)) {
+      finals.push_back({{"trial", row.trial}, {"metrics", row.metrics}});
+    }
+    return {{"trials", results_of(store.trials(id))}, {"finals", finals}};
+  }
+  [[nodiscard]] std::vector<std::filesystem::path> supernets() const {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(path() + ".files")) {
+      if (entry.path().filename().string().starts_with("supernet-")) {
+        files.push_back(entry.path());
+      }
+    }
+    return files;
+  }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+json named(json config, const std::string& name) {
+  config["name"] = name;
+  return config;
+}
+
+TEST(OneShotRun, ScoresEveryFeasibleCandidateWithTheSupernetsWeights) {
+  Database database;
+  json config = one_shot_config();
+  config["final"]["initialise"] = "supernet";
+  ASSERT_EQ(database.run(config), RunOutcome::finished);
+  const Campaign campaign = campaign_from_json(config);
+  const JointSpace space(campaign, "");
+  const TaskData data = load_campaign_data(campaign).value();
+  Supernets supernets(campaign, space, data);
+  bool trained = false;
+  Supernets::Events events;
+  events.note = [](const std::string&) {};
+  events.training = [&](const std::string&, const TrainProgress&) { trained = true; };
+  ASSERT_TRUE(supernets.prepare(database.path() + ".files", events, {}));
+  EXPECT_FALSE(trained) << "the run has left it";
+  std::size_t scored = 0;
+  for (const TrialRow& row : Store::open_reader(database.path()).trials(1)) {
+    EXPECT_EQ(row.fidelity.kind, FidelityKind::one_shot);
+    if (row.state != TrialState::complete) {
+      continue;
+    }
+    ++scored;
+    const auto network = std::get<graph::NetworkGraph>(space.space().decode(space.network_part(row.genome)));
+    WeightStore weights = WeightStore::for_network(network, 1);
+    ASSERT_TRUE(supernets.scorer(row.genome).initialize(network, weights));
+    EXPECT_EQ(row.metrics.at("accuracy"), evaluate_accuracy(network, data, data.search, weights));
+    EXPECT_EQ(row.metrics.count("train_loss"), 0U);
+  }
+  EXPECT_GE(scored, 16U);
+  EXPECT_EQ(database.results("tiny").at("finals").size(), 2U);
+}
+
+TEST(OneShotRun, OtherCampaignsTakeTheSupernetAndTheScores) {
+  Database database;
+  ASSERT_EQ(database.run(one_shot_config()), RunOutcome::finished);
+  ASSERT_EQ(database.supernets().size(), 1U);
+  const auto written = std::filesystem::last_write_time(database.supernets().front());
+  ASSERT_EQ(database.run(named(one_shot_config(), "again"), 1), RunOutcome::finished);
+  ASSERT_EQ(database.supernets().size(), 1U);
+  EXPECT_EQ(std::filesystem::last_write_time(database.supernets().front()), written);
+  EXPECT_EQ(database.results("again"), database.results("tiny"));
+  json longer = named(one_shot_config(), "longer");
+  longer["accuracy"]["epochs"] = 3;
+  ASSERT_EQ(database.run(longer), RunOutcome::finished);
+  EXPECT_EQ(database.supernets().size(), 2U);
+  EXPECT_NE(database.results("longer").at("trials"), database.results("tiny").at("trials"));
+}
+
+TEST(OneShotRun, ADamagedSupernetIsTrainedAgain) {
+  Database database;
+  ASSERT_EQ(database.run(one_shot_config()), RunOutcome::finished);
+  const std::string path = database.supernets().front().string();
+  const auto content = [&] {
+    std::ifstream file(path, std::ios::binary);
+    return std::string{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  };
+  const std::string whole = content();
+  std::string damaged = whole;
+  damaged[damaged.size() - 9] = static_cast<char>(damaged[damaged.size() - 9] ^ 1);
+  for (const std::string& bytes : {damaged, whole.substr(0, whole.size() / 2), std::string("x")}) {
+    std::ofstream(path, std::ios::binary) << bytes;
+    json config = named(one_shot_config(), "n" + std::to_string(bytes.size()));
+    config["final"]["initialise"] = "supernet";
+    ASSERT_EQ(database.run(config), RunOutcome::finished);
+    EXPECT_TRUE(content() == whole);
+  }
+}
+
+TEST(OneShotRun, EachCombinationHasItsSupernetAndLaterOnesInherit) {
+  Database database;
+  json config = one_shot_config();
+  config["accuracy"]["supernets"] = {"stages.1.kernel"};
+  ASSERT_EQ(database.run(config), RunOutcome::finished);
+  EXPECT_EQ(database.supernets().size(), 2U);
+  // The second one begins with weights of the first, so another first one makes another second one.
+  config["name"] = "restricted";
+  config["space"]["genes"]["stages.1.kernel"] = 5;
+  ASSERT_EQ(database.run(config), RunOutcome::finished);
+  EXPECT_EQ(database.supernets().size(), 3U);
+}
+
+}  // namespace
+}  // namespace cosearch

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "spaces/catalog/registry.hpp"
+#include "tests/spaces/catalog/example_spaces.hpp"
+#include "trainer/data/dataset.hpp"
+#include "trainer/supernet/subnet_space.hpp"
+
+/// Small spaces and data for the tests of supernets.
+namespace cosearch::test_supernets {
+
+/// 8 x 8 images of four classes.
+[[nodiscard]] inline TaskData small_data() {
+  return make_synthetic_data({{"name", "synthetic"},
+                              {"height", 8},
+                              {"width", 8},
+                              {"classes", 4},
+                              {"train", 160},
+                              {"search", 60},
+                              {"test", 8}});
+}
+
+/// A space of the catalogue for that data; lives as long as the program.
+[[nodiscard]] inline const SearchSpace& small_space(const std::string& name) {
+  static std::map<std::string, std::unique_ptr<SearchSpace>> spaces;
+  std::unique_ptr<SearchSpace>& space = spaces[name];
+  if (space == nullptr) {
+    space = make_space(name, testing::example_options(name), {{8, 8, 1}, 4});
+  }
+  return *space;
+}
+
+/// The space of one network.
+[[nodiscard]] inline SubnetSpace only(const graph::NetworkGraph& network) {
+  return {"", {network}, [network](RngStream& /*rng*/) { return network; }, graph::hash(network)};
+}
+
+}  // namespace cosearch::test_supernets

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+#include "spaces/graph/graph.hpp"
+#include "trainer/data/dataset.hpp"
+#include "trainer/net/parameters.hpp"
+
+namespace cosearch {
+
+/// @throws ConfigError: a network and a data set that do not fit each other are the user's mistake, as spaces take both
+/// from the config. Also for networks with several outputs and data without training samples.
+void check_fit(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split);
+
+/// Share of right answers on the first `samples` (0: all) of a split, with the running statistics of batch norms.
+[[nodiscard]] double accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
+                              const Parameters& parameters, std::int64_t samples);
+
+}  // namespace cosearch

@@ -1,0 +1,56 @@
+#include "trainer/train/batch_sequence.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace cosearch {
+
+BatchSequence::BatchSequence(const TaskData& data, const TrainOptions& options, std::uint64_t seed)
+    : data_(data),
+      seed_(seed),
+      shift_(options.shift),
+      flip_(options.flip),
+      // The subset belongs to the data, not to the seed: all candidates see the same samples.
+      subset_(balanced_subset(data.train.labels, data.train.classes, options.train_samples, data.content_hash)),
+      batch_(std::min(options.batch, static_cast<std::int64_t>(subset_.size()))),
+      steps_per_epoch_(static_cast<std::int64_t>(subset_.size()) / batch_),
+      steps_(std::max<std::int64_t>(1, std::llround(options.epochs * static_cast<double>(steps_per_epoch_)))),
+      labels_(static_cast<std::size_t>(batch_)) {}
+
+void BatchSequence::select(std::int64_t step) {
+  const std::int64_t epoch = step / steps_per_epoch_;
+  if (epoch != epoch_) {
+    order_ = epoch_order(subset_, seed_, epoch);
+    epoch_ = epoch;
+    for (auto& [shape, spec] : specs_) {
+      spec.epoch = epoch;
+    }
+  }
+  first_ = step % steps_per_epoch_ * batch_;
+  for (std::size_t i = 0; i < labels_.size(); ++i) {
+    const std::int64_t sample = order_[static_cast<std::size_t>(first_) + i];
+    labels_[i] = data_.train.labels[static_cast<std::size_t>(sample)];
+  }
+}
+
+InputSource BatchSequence::input(const graph::Shape& shape) {
+  BatchSpec& spec = specs_.try_emplace(shape, plain_batches(shape, data_)).first->second;
+  spec.shift = shift_;
+  spec.flip = flip_;
+  spec.seed = seed_;
+  spec.epoch = epoch_;
+  return [this, &spec](std::int64_t first, std::int64_t count, float* out) {
+    const auto begin = static_cast<std::size_t>(first_ + first);
+    fill_batch(data_.train, spec, std::span(order_).subspan(begin, static_cast<std::size_t>(count)), out);
+  };
+}
+
+BatchSpec plain_batches(const graph::Shape& input, const TaskData& data) {
+  return {.input = input, .mean = data.mean, .std_dev = data.std_dev};
+}
+
+const graph::Shape& input_shape(const graph::NetworkGraph& graph) {
+  return std::get<graph::Input>(graph.nodes.front().op).shape;
+}
+
+}  // namespace cosearch
