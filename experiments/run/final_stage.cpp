@@ -140,7 +140,8 @@ bool FinalStage::train_one(const TrialRow& row) {
 
 void FinalStage::keep(const TrialRow& row, const graph::NetworkGraph& network, const TrainResult& result,
                       const WeightStore& weights) {
-  const double test_accuracy = evaluate_accuracy(network, data_, data_.test, weights);
+  const double test_accuracy =
+      evaluate_accuracy(network, data_, data_.test, weights, 0, campaign_.final_stage.train.precision);
   FinalRow final_row;
   final_row.trial = row.id;
   final_row.metrics = {

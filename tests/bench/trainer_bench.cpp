@@ -34,28 +34,32 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-/// GFLOP/s of one thread: ten independent accumulators hide the latency of two units. They have names because an array
-/// of them is spilled.
-double fma_peak() {
-  using Packet = Eigen::internal::packet_traits<float>::type;
+using Packet = Eigen::internal::packet_traits<float>::type;
+
+/// Rounds of ten independent fused multiply-adds, which hide the latency of two units. They have names because an array
+/// of them is spilled, and a function of their own because a loop around calls spills them too.
+[[gnu::noinline]] void fma_rounds(int rounds) {
   using Eigen::internal::pmadd;
-  using Eigen::internal::pset1;
-  constexpr int kRounds = 2'000'000;
-  Packet a = pset1<Packet>(1.0F + 1e-6F);
+  Packet a = Eigen::internal::pset1<Packet>(0.5F);
   asm volatile("" : "+v"(a));  // not a constant in memory
   Packet s0 = a, s1 = a, s2 = a, s3 = a, s4 = a, s5 = a, s6 = a, s7 = a, s8 = a, s9 = a;
+  for (int i = 0; i < rounds; ++i) {
+    s0 = pmadd(s0, a, a), s1 = pmadd(s1, a, a), s2 = pmadd(s2, a, a), s3 = pmadd(s3, a, a), s4 = pmadd(s4, a, a);
+    s5 = pmadd(s5, a, a), s6 = pmadd(s6, a, a), s7 = pmadd(s7, a, a), s8 = pmadd(s8, a, a), s9 = pmadd(s9, a, a);
+    asm volatile(""
+                 : "+v"(s0), "+v"(s1), "+v"(s2), "+v"(s3), "+v"(s4), "+v"(s5), "+v"(s6), "+v"(s7), "+v"(s8), "+v"(s9));
+  }
+}
+
+/// GFLOP/s of one thread.
+double fma_peak() {
+  constexpr int kRounds = 2'000'000;
   std::vector<double> rates;
   for (int repeat = 0; repeat < 9; ++repeat) {
     const double start = seconds(CLOCK_THREAD_CPUTIME_ID);
-    for (int i = 0; i < kRounds; ++i) {
-      s0 = pmadd(s0, a, a), s1 = pmadd(s1, a, a), s2 = pmadd(s2, a, a), s3 = pmadd(s3, a, a), s4 = pmadd(s4, a, a);
-      s5 = pmadd(s5, a, a), s6 = pmadd(s6, a, a), s7 = pmadd(s7, a, a), s8 = pmadd(s8, a, a), s9 = pmadd(s9, a, a);
-      asm volatile(""
-                   : "+v"(s0), "+v"(s1), "+v"(s2), "+v"(s3), "+v"(s4), "+v"(s5), "+v"(s6), "+v"(s7), "+v"(s8),
-                     "+v"(s9));
-    }
-    const double flops = 2.0 * 10.0 * (sizeof(Packet) / sizeof(float)) * kRounds;
-    rates.push_back(1e-9 * flops / (seconds(CLOCK_THREAD_CPUTIME_ID) - start));
+    fma_rounds(kRounds);
+    constexpr double kFlops = 2.0 * 10.0 * (sizeof(Packet) / sizeof(float)) * kRounds;
+    rates.push_back(1e-9 * kFlops / (seconds(CLOCK_THREAD_CPUTIME_ID) - start));
   }
   return median(rates);
 }
@@ -63,9 +67,9 @@ double fma_peak() {
 /// A training that can take steps.
 class Steps {
  public:
-  explicit Steps(const graph::NetworkGraph& network)
+  Steps(const graph::NetworkGraph& network, Precision precision)
       : network_(network),
-        parameters_(network),
+        parameters_(network, precision),
         executor_(start(), parameters_, kBatch),
         optimizer_({.learning_rate = 0.01}, parameters_) {
     for (std::int64_t i = 0; i < kBatch; ++i) {
@@ -131,11 +135,12 @@ Timing time_steps(Steps& steps, int repeats) {
 }
 
 /// One line for each network and number of threads. One thread is judged by its CPU time, more by the wall clock.
-void measure(const std::string& name, const std::vector<int>& thread_counts, int repeats, double peak) {
+void measure(const std::string& name, Precision precision, const std::vector<int>& thread_counts, int repeats,
+             double peak) {
   double one_thread_cpu = 0.0;
   for (const int threads : thread_counts) {
     const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
-    Steps steps(peers::network(name));
+    Steps steps(peers::network(name), precision);
     const Timing timing = time_steps(steps, repeats);
     const std::vector<double>& judged = threads == 1 ? timing.cpu : timing.wall;
     const double step = median(judged);
@@ -160,15 +165,17 @@ int main(int argc, char** argv) {
   std::vector<std::string> models = peers::network_names();
   std::vector<int> threads = {1, 2};
   int repeats = 7;
+  bool bf16 = false;
   CLI::App app("Times training steps");
   app.add_option("--models", models, "networks")->delimiter(',')->check(CLI::IsMember(peers::network_names()));
   app.add_option("--threads", threads, "numbers of threads")->delimiter(',')->check(CLI::Range(1, 256));
   app.add_option("--repeats", repeats, "timings of two steps each")->check(CLI::Range(1, 1000));
+  app.add_flag("--bf16", bf16, "products in bf16");
   CLI11_PARSE(app, argc, argv);
   const double peak = fma_peak();
   fmt::print("fma_peak_gflops {:.1f}\n", peak);
   for (const std::string& model : models) {
-    measure(model, threads, repeats, peak);
+    measure(model, bf16 ? Precision::bf16 : Precision::fp32, threads, repeats, peak);
   }
   return 0;
 }

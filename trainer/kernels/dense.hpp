@@ -16,12 +16,12 @@ struct ConvShape {
   auto operator<=>(const ConvShape&) const = default;
 };
 
-/// What the operands of a product are rounded to; sums, and everything outside of the products, stay in fp32.
+/// Arithmetic of a training. bf16: operands of products are rounded to bf16; sums, and everything outside of products,
+/// weights included, stay in fp32.
 enum class Precision { fp32, bf16 };
 
 struct LinearShape {
   std::int64_t rows = 1, inputs = 1, outputs = 1;  // x: (rows, inputs), w: (inputs, outputs), y: (rows, outputs)
-  Precision precision = Precision::fp32;
 
   auto operator<=>(const LinearShape&) const = default;
 };
@@ -56,29 +56,26 @@ class Dense {
   virtual void conv2d_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw,
                                        float* scratch) const = 0;
 
-  [[nodiscard]] virtual bool has(Precision precision) const = 0;
   [[nodiscard]] virtual std::int64_t linear_scratch(const LinearShape& shape, Use use) const = 0;
   [[nodiscard]] virtual std::int64_t linear_packed(const LinearShape& shape, Use use) const = 0;
   virtual void linear_pack(const LinearShape& shape, Use use, const float* w, float* packed) const = 0;
   /// y = x w + bias; bias (outputs) may be null.
   virtual void linear_forward(const LinearShape& shape, const float* x, const float* w, const float* packed,
                               const float* bias, float* y, float* scratch) const = 0;
-  /// dx = dy w'; needs weights packed for training.
-  virtual void linear_backward_data(const LinearShape& shape, const float* dy, const float* w, const float* packed,
-                                    float* dx, float* scratch) const = 0;
-  /// dw = x' dy
-  virtual void linear_backward_weights(const LinearShape& shape, const float* x, const float* dy, float* dw,
-                                       float* scratch) const = 0;
+  /// dw = x' dy and, unless dx is null, dx = dy w'; needs weights packed for training.
+  virtual void linear_backward(const LinearShape& shape, const float* x, const float* dy, const float* w,
+                               const float* packed, float* dx, float* dw, float* scratch) const = 0;
 
   /// What decides the bits beside the arguments: library, instruction set, compiler, blocking.
   [[nodiscard]] virtual std::string name() const = 0;
 };
 
-/// Eigen alone: always built, complete but for bf16.
+/// Eigen alone, fp32: always built.
 [[nodiscard]] const Dense& eigen_dense();
-/// oneDNN, with Eigen where it has only reference loops; null where the build has not found it.
-[[nodiscard]] const Dense* onednn_dense();
-/// The backend of the trainer: oneDNN where it is there.
-[[nodiscard]] const Dense& dense();
+/// oneDNN, with Eigen where it has only reference loops; null where the build has not found it or, for bf16, where the
+/// CPU has neither AVX512-BF16 nor AMX.
+[[nodiscard]] const Dense* onednn_dense(Precision precision);
+/// The trainer's backend: oneDNN where it is there. @throws ConfigError where the precision is not to be had.
+[[nodiscard]] const Dense& dense(Precision precision);
 
 }  // namespace cosearch::kernels

@@ -94,10 +94,10 @@ struct AttentionShape {
 };
 /// y (batch, tokens, heads * head_dim) = softmax(q k' / sqrt(head_dim)) v for each head; `probabilities` (batch, heads,
 /// tokens, tokens) receives the softmax for the backward pass.
-void attention(const AttentionShape& shape, const float* qkv, float* y, float* probabilities);
+void attention(const Dense& dense, const AttentionShape& shape, const float* qkv, float* y, float* probabilities);
 /// dqkv; scratch: tokens * tokens floats.
-void attention_backward(const AttentionShape& shape, const float* qkv, const float* probabilities, const float* dy,
-                        float* dqkv, float* scratch);
+void attention_backward(const Dense& dense, const AttentionShape& shape, const float* qkv, const float* probabilities,
+                        const float* dy, float* dqkv, float* scratch);
 
 // --- updates ---------------------------------------------------------------------------------------------------
 

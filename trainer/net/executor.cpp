@@ -107,8 +107,9 @@ TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters&
       parameters_(parameters),
       batch_(batch),
       calibrates_(calibrates),
-      schedule_(calibrates ? make_calibration_schedule(graph, samples_per_chunk(graph, batch))
-                           : make_schedule(graph, samples_per_chunk(graph, batch), kernels::Use::training)),
+      schedule_(calibrates ? make_calibration_schedule(graph, samples_per_chunk(graph, batch), parameters.precision())
+                           : make_schedule(graph, samples_per_chunk(graph, batch), kernels::Use::training,
+                                           parameters.precision())),
       memory_(std::move(memory)),
       shared_(buffers_of_units(schedule_, &ops::Needs::shared)),
       packed_(buffers_of_units(schedule_, &ops::Needs::packed)),
@@ -311,7 +312,7 @@ void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& paramet
 InferenceExecutor::InferenceExecutor(const graph::NetworkGraph& graph, const Parameters& parameters)
     : graph_(graph),
       parameters_(parameters),
-      schedule_(make_schedule(graph, kInferenceChunk, kernels::Use::inference)),
+      schedule_(make_schedule(graph, kInferenceChunk, kernels::Use::inference, parameters.precision())),
       worker_blocks_(schedule_.transient_size + schedule_.scratch_size),
       shared_(buffers_of_units(schedule_, &ops::Needs::shared)),
       packed_(buffers_of_units(schedule_, &ops::Needs::packed)) {}

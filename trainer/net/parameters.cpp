@@ -18,7 +18,7 @@ std::int64_t Parameters::place(std::int64_t begin, const Wanted& wanted) {
   return end;
 }
 
-Parameters::Parameters(const graph::NetworkGraph& graph) {
+Parameters::Parameters(const graph::NetworkGraph& graph, kernels::Precision precision) : precision_(precision) {
   const auto shapes = graph::infer_shapes(graph);
   COSEARCH_CHECK(shapes.has_value(), "a malformed network reached the trainer");
   by_node_.resize(graph.nodes.size());
@@ -38,7 +38,7 @@ Parameters::Parameters(const graph::NetworkGraph& graph) {
   values_ = AlignedFloats(place(trainable_size_, [](const Entry& entry) { return !entry.spec.trainable; }));
 }
 
-Parameters::Parameters(const WeightStore& store) {
+Parameters::Parameters(const WeightStore& store, kernels::Precision precision) : precision_(precision) {
   for (const auto& [name, weight] : store.weights()) {
     entries_.push_back({.spec = weight.spec, .node = -1, .offset = 0, .size = weight.spec.elements()});
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "spaces/graph/graph.hpp"
+#include "trainer/kernels/dense.hpp"
 #include "trainer/net/aligned_floats.hpp"
 #include "trainer/store/weight_store.hpp"
 
@@ -22,15 +23,17 @@ class Parameters {
     std::int64_t size = 0;
   };
 
-  explicit Parameters(const graph::NetworkGraph& graph);
+  explicit Parameters(const graph::NetworkGraph& graph, kernels::Precision precision = kernels::Precision::fp32);
   /// A store's weights, values included, in the order of their names. They belong to no network: none is treated as a
   /// batch norm's, and no node has any.
-  explicit Parameters(const WeightStore& store);
+  explicit Parameters(const WeightStore& store, kernels::Precision precision = kernels::Precision::fp32);
 
   /// In the order of graph::weights.
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
   /// Indices of a node's entries, in the order of graph::weights.
   [[nodiscard]] std::span<const int> of_node(int node) const { return by_node_.at(static_cast<std::size_t>(node)); }
+  /// Of the arithmetic that executors use with these weights.
+  [[nodiscard]] kernels::Precision precision() const noexcept { return precision_; }
   /// Offsets below this are summed over chunks.
   [[nodiscard]] std::int64_t chunked_size() const noexcept { return chunked_size_; }
   /// Offsets below this are trainable.
@@ -48,6 +51,7 @@ class Parameters {
   template <class Wanted>
   std::int64_t place(std::int64_t begin, const Wanted& wanted);
 
+  kernels::Precision precision_;
   std::vector<Entry> entries_;
   std::vector<std::vector<int>> by_node_;
   std::int64_t chunked_size_ = 0;

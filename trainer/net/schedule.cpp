@@ -38,7 +38,8 @@ bool has_trainable_weights(const graph::NetworkGraph& graph, int node, const std
   return std::any_of(specs.begin(), specs.end(), [](const graph::WeightSpec& spec) { return spec.trainable; });
 }
 
-std::vector<Unit> make_units(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use) {
+std::vector<Unit> make_units(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use,
+                             const kernels::Dense& dense) {
   const auto shapes = graph::infer_shapes(graph);
   COSEARCH_CHECK(shapes.has_value(), "a malformed network reached the trainer");
   const std::vector<int> fused = fused_activations(graph);
@@ -54,6 +55,7 @@ std::vector<Unit> make_units(const graph::NetworkGraph& graph, std::int64_t chun
     unit.batch_norm = std::holds_alternative<graph::BatchNorm>(source.op);
     unit.geometry.output = (*shapes)[index(node)];
     unit.geometry.use = use;
+    unit.geometry.dense = &dense;
     unit.needs_gradient = has_trainable_weights(graph, node, *shapes);
     for (std::size_t i = 0; i < source.inputs.size(); ++i) {
       unit.inputs.at(i) = unit_of[index(source.inputs[i])];
@@ -269,11 +271,12 @@ std::int64_t scratch_floats(const Schedule& schedule, const Unit& unit) {
 }
 
 template <class Plan>
-Schedule planned(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use, const Plan& plan) {
+Schedule planned(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use, kernels::Precision precision,
+                 const Plan& plan) {
   COSEARCH_CHECK(graph.outputs.size() == 1, "the trainer executes networks with one output");
   Schedule schedule;
   schedule.chunk = chunk;
-  schedule.units = make_units(graph, chunk, use);
+  schedule.units = make_units(graph, chunk, use, kernels::dense(precision));
   Planner planner(schedule);
   plan(planner);
   planner.place_buffers();
@@ -285,9 +288,10 @@ Schedule planned(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::
 
 }  // namespace
 
-Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use) {
+Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use,
+                       kernels::Precision precision) {
   const bool training = use == kernels::Use::training;
-  return planned(graph, chunk, use, [&](Planner& planner) {
+  return planned(graph, chunk, use, precision, [&](Planner& planner) {
     planner.plan_forward(training);
     if (training) {
       planner.plan_backward();
@@ -295,9 +299,9 @@ Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, ker
   });
 }
 
-Schedule make_calibration_schedule(const graph::NetworkGraph& graph, std::int64_t chunk) {
+Schedule make_calibration_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Precision precision) {
   Schedule schedule =
-      planned(graph, chunk, kernels::Use::inference, [](Planner& planner) { planner.plan_forward(true); });
+      planned(graph, chunk, kernels::Use::inference, precision, [](Planner& planner) { planner.plan_forward(true); });
   schedule.regions.pop_back();  // what follows the last batch norm
   return schedule;
 }

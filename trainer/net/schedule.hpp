@@ -65,8 +65,10 @@ struct Schedule {
 };
 
 /// The graph must be well formed and have one output, its last node.
-[[nodiscard]] Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use);
+[[nodiscard]] Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use,
+                                     kernels::Precision precision = kernels::Precision::fp32);
 /// A forward pass with the statistics of the batch, up to those of the last batch norm.
-[[nodiscard]] Schedule make_calibration_schedule(const graph::NetworkGraph& graph, std::int64_t chunk);
+[[nodiscard]] Schedule make_calibration_schedule(const graph::NetworkGraph& graph, std::int64_t chunk,
+                                                 kernels::Precision precision = kernels::Precision::fp32);
 
 }  // namespace cosearch

@@ -25,18 +25,18 @@ std::int64_t rows(const Geometry& g, std::int64_t samples) { return samples * g.
 
 Needs needs(const graph::Conv2d& op, const Geometry& geometry, std::int64_t samples) {
   const kernels::ConvShape shape = conv_shape(op, geometry, samples);
-  return {.scratch = kernels::dense().conv2d_scratch(shape, geometry.use),
-          .packed = kernels::dense().conv2d_packed(shape, geometry.use),
+  return {.scratch = geometry.dense->conv2d_scratch(shape, geometry.use),
+          .packed = geometry.dense->conv2d_packed(shape, geometry.use),
           .inputs_in_backward = true};
 }
 
 void pack(const graph::Conv2d& op, const Geometry& geometry, const float* weights, float* packed) {
-  kernels::dense().conv2d_pack(conv_shape(op, geometry, 1), geometry.use, weights, packed);
+  geometry.dense->conv2d_pack(conv_shape(op, geometry, 1), geometry.use, weights, packed);
 }
 
 void forward(const graph::Conv2d& op, const Geometry& geometry, const Forward& call) {
-  kernels::dense().conv2d_forward(conv_shape(op, geometry, call.samples), call.x[0], call.weights[0], call.packed,
-                                  call.y, call.scratch);
+  geometry.dense->conv2d_forward(conv_shape(op, geometry, call.samples), call.x[0], call.weights[0], call.packed,
+                                 call.y, call.scratch);
   if (op.bias) {
     kernels::add_bias(rows(geometry, call.samples), op.out_channels, call.weights[1], call.y);
   }
@@ -44,12 +44,12 @@ void forward(const graph::Conv2d& op, const Geometry& geometry, const Forward& c
 
 void backward(const graph::Conv2d& op, const Geometry& geometry, const Backward& call) {
   const kernels::ConvShape shape = conv_shape(op, geometry, call.samples);
-  kernels::dense().conv2d_backward_weights(shape, call.x[0], call.dy, call.dweights[0], call.scratch);
+  geometry.dense->conv2d_backward_weights(shape, call.x[0], call.dy, call.dweights[0], call.scratch);
   if (op.bias) {
     kernels::bias_backward(rows(geometry, call.samples), op.out_channels, call.dy, call.dweights[1]);
   }
   if (call.dx[0] != nullptr) {
-    kernels::dense().conv2d_backward_data(shape, call.dy, call.weights[0], call.packed, call.dx[0], call.scratch);
+    geometry.dense->conv2d_backward_data(shape, call.dy, call.weights[0], call.packed, call.dx[0], call.scratch);
   }
 }
 

@@ -15,13 +15,13 @@ Needs needs(const graph::MultiHeadAttention& op, const Geometry& geometry, std::
 }
 
 void forward(const graph::MultiHeadAttention& op, const Geometry& geometry, const Forward& call) {
-  kernels::attention(attention_shape(op, geometry, call.samples), call.x[0], call.y, call.saved);
+  kernels::attention(*geometry.dense, attention_shape(op, geometry, call.samples), call.x[0], call.y, call.saved);
 }
 
 void backward(const graph::MultiHeadAttention& op, const Geometry& geometry, const Backward& call) {
   if (call.dx[0] != nullptr) {
-    kernels::attention_backward(attention_shape(op, geometry, call.samples), call.x[0], call.saved, call.dy, call.dx[0],
-                                call.scratch);
+    kernels::attention_backward(*geometry.dense, attention_shape(op, geometry, call.samples), call.x[0], call.saved,
+                                call.dy, call.dx[0], call.scratch);
   }
 }
 

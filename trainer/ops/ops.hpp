@@ -19,6 +19,7 @@ struct Geometry {
   /// Applied to the result in the same pass; only a batch norm may have one.
   kernels::Activation activation = kernels::Activation::identity;
   kernels::Use use = kernels::Use::training;
+  const kernels::Dense* dense = nullptr;  ///< what products are computed with
 };
 
 /// What a node needs beside its inputs, weights and output.

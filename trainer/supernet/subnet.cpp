@@ -18,7 +18,7 @@ std::span<Float> stretch(std::span<Float> values, std::int64_t offset, std::int6
 }  // namespace
 
 Subnet::Subnet(graph::NetworkGraph graph, const Parameters& shared)
-    : graph_(std::move(graph)), shared_(shared), parameters_(graph_) {
+    : graph_(std::move(graph)), shared_(shared), parameters_(graph_, shared.precision()) {
   std::map<std::string_view, const Parameters::Entry*> by_name;
   for (const Parameters::Entry& entry : shared.entries()) {
     by_name.emplace(entry.spec.name, &entry);

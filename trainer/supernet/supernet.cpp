@@ -154,7 +154,7 @@ Expected<TrainResult, Infeasible> train_supernet(const SubnetSpace& space, const
     check_fit(corner, data, data.search);
     COSEARCH_CHECK(holds(store, corner), "the store has room for the corners");
   }
-  Parameters shared(store);
+  Parameters shared(store, options.train.precision);
   BatchSequence batches(data, options.train, seed);
   Sandwich sandwich(space, options, seed, store, shared, batches, data.train.classes);
   const std::uint64_t key = Hasher{}

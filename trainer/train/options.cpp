@@ -1,11 +1,36 @@
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "spaces/base/json_reader.hpp"
 #include "trainer/train/train.hpp"
 
 namespace cosearch {
+namespace {
+
+constexpr std::pair<const char*, Precision> kPrecisions[] = {{"bf16", Precision::bf16}, {"fp32", Precision::fp32}};
+
+Precision precision_named(const JsonReader& reader) {
+  std::vector<std::string> known;
+  for (const auto& [name, precision] : kPrecisions) {
+    known.emplace_back(name);
+  }
+  const std::string read = reader.name_of(known);
+  return std::find_if(std::begin(kPrecisions), std::end(kPrecisions),
+                      [&](const auto& entry) { return entry.first == read; })
+      ->second;
+}
+
+std::string name_of(Precision precision) {
+  return std::find_if(std::begin(kPrecisions), std::end(kPrecisions),
+                      [&](const auto& entry) { return entry.second == precision; })
+      ->first;
+}
+
+}  // namespace
 
 TrainOptions train_options_from_json(const nlohmann::json& json, const TrainOptions& defaults) {
   const JsonReader reader(json);
@@ -36,6 +61,10 @@ TrainOptions train_options_from_json(const nlohmann::json& json, const TrainOpti
   options.shift = static_cast<int>(reader.integer("shift", options.shift, 0, 1024));
   options.flip = reader.boolean("flip", options.flip);
   options.clip_norm = reader.number("clip_norm", options.clip_norm, kNonNegative);
+  if (const auto precision = reader.find("precision")) {
+    options.precision = precision_named(*precision);
+    static_cast<void>(kernels::dense(options.precision));  // says where it is not to be had
+  }
   return options;
 }
 
@@ -55,7 +84,8 @@ nlohmann::json to_json(const TrainOptions& options) {
           {"label_smoothing", options.label_smoothing},
           {"shift", options.shift},
           {"flip", options.flip},
-          {"clip_norm", options.clip_norm}};
+          {"clip_norm", options.clip_norm},
+          {"precision", name_of(options.precision)}};
 }
 
 }  // namespace cosearch

@@ -39,7 +39,7 @@ Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const 
                                         const ProgressSink& progress, std::stop_token stop,
                                         const Checkpoint& checkpoint) {
   check_fit(graph, data, evaluate);
-  Parameters parameters(graph);
+  Parameters parameters(graph, options.precision);
   parameters.load(store);
   const std::uint64_t key = checkpoint.path.empty() ? 0 : training_key(graph, data, options, seed, parameters);
   BatchSequence batches(data, options, seed);
@@ -64,13 +64,15 @@ Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const 
 }
 
 double evaluate_accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
-                         const WeightStore& store, std::int64_t samples) {
+                         const WeightStore& store, std::int64_t samples, Precision precision) {
   check_fit(graph, data, split);
-  Parameters parameters(graph);
+  Parameters parameters(graph, precision);
   parameters.load(store);
   return accuracy(graph, data, split, parameters, samples);
 }
 
-std::string trainer_fingerprint() { return fmt::format("trainer {} {}", kCodeVersion, kernels::dense().name()); }
+std::string trainer_fingerprint() {
+  return fmt::format("trainer {} {}", kCodeVersion, kernels::dense(Precision::fp32).name());
+}
 
 }  // namespace cosearch

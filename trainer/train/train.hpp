@@ -12,11 +12,13 @@
 #include "spaces/base/infeasible.hpp"
 #include "spaces/graph/graph.hpp"
 #include "trainer/data/dataset.hpp"
+#include "trainer/kernels/dense.hpp"
 #include "trainer/store/weight_store.hpp"
 
 namespace cosearch {
 
 enum class OptimizerKind { sgd, adamw };
+using kernels::Precision;
 
 /// A training recipe; everything that decides the result.
 struct TrainOptions {
@@ -34,6 +36,7 @@ struct TrainOptions {
   int shift = 0;           ///< random shifts by up to this many pixels, zeros moved in
   bool flip = false;       ///< random horizontal flips
   double clip_norm = 0.0;  ///< global gradient norm limit; 0 = off
+  Precision precision = Precision::fp32;
 };
 /// Reads a recipe's keys from a config object (those present), unknown keys are errors. @throws ConfigError.
 [[nodiscard]] TrainOptions train_options_from_json(const nlohmann::json& json, const TrainOptions& defaults = {});
@@ -65,7 +68,8 @@ struct Checkpoint {
 /// graph's input. The seed of all random streams is a function of `seed` alone, so callers pass one derived from
 /// (evaluator seed, network hash). Same bits for any number of threads.
 /// `store` receives the weights unless the training was stopped or diverged. Infeasible: the loss became NaN or
-/// infinite (says at which step). @throws ConfigError: the network's input or output does not fit the data set.
+/// infinite (says at which step). @throws ConfigError: the network's input or output does not fit the data set, or
+/// this machine or build does not have the precision.
 [[nodiscard]] Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const TaskData& data,
                                                       const Dataset& evaluate, const TrainOptions& options,
                                                       std::uint64_t seed, WeightStore& store,
@@ -74,7 +78,8 @@ struct Checkpoint {
 
 /// Share of right answers of trained weights on a split (first `samples`, 0 = all).
 [[nodiscard]] double evaluate_accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
-                                       const WeightStore& store, std::int64_t samples = 0);
+                                       const WeightStore& store, std::int64_t samples = 0,
+                                       Precision precision = Precision::fp32);
 
 /// Everything that can change an accuracy: code version, backend, instruction set. With the recipe, the data's hash
 /// and the seed it keys the accuracy cache.

@@ -161,12 +161,12 @@ TEST_P(AttentionTest, ForwardAndGradientMatchTheDefinition) {
   const AlignedFloats qkv_floats = naive::floats(qkv);
   AlignedFloats y = naive::unwritten(s.batch * s.tokens * features);
   AlignedFloats probabilities = naive::unwritten(s.batch * s.heads * s.tokens * s.tokens);
-  attention(s, qkv_floats.data(), y.data(), probabilities.data());
+  attention(eigen_dense(), s, qkv_floats.data(), y.data(), probabilities.data());
   naive::expect_near(y, naive_attention(s, qkv), 1e-5);
   AlignedFloats gradient = naive::unwritten(qkv_floats.size());
   AlignedFloats scratch = naive::unwritten(s.tokens * s.tokens);
-  attention_backward(s, qkv_floats.data(), probabilities.data(), naive::floats(dy).data(), gradient.data(),
-                     scratch.data());
+  attention_backward(eigen_dense(), s, qkv_floats.data(), probabilities.data(), naive::floats(dy).data(),
+                     gradient.data(), scratch.data());
   naive::expect_near(gradient, expected, 2e-5);
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest,

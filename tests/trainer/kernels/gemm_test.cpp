@@ -16,8 +16,8 @@ struct Case {
 
 std::vector<const Dense*> dense_backends() {
   std::vector<const Dense*> backends{&eigen_dense()};
-  if (onednn_dense() != nullptr) {
-    backends.push_back(onednn_dense());
+  if (const Dense* onednn = onednn_dense(Precision::fp32)) {
+    backends.push_back(onednn);
   }
   return backends;
 }
@@ -89,8 +89,8 @@ void expect_linear_matches_the_definition(const Dense& dense, const LinearShape&
   dense.linear_pack(one_row, Use::training, w_floats.data(), packed.data());
   dense.linear_forward(s, x_floats.data(), w_floats.data(), packed.data(), bias_floats.data(), y_floats.data(),
                        scratch.data());
-  dense.linear_backward_data(s, dy_floats.data(), w_floats.data(), packed.data(), dx_floats.data(), scratch.data());
-  dense.linear_backward_weights(s, x_floats.data(), dy_floats.data(), dw_floats.data(), scratch.data());
+  dense.linear_backward(s, x_floats.data(), dy_floats.data(), w_floats.data(), packed.data(), dx_floats.data(),
+                        dw_floats.data(), scratch.data());
   naive::expect_near(y_floats, y, tolerance);
   naive::expect_near(dx_floats, dx, tolerance);
   naive::expect_near(dw_floats, dw, tolerance);
@@ -103,6 +103,15 @@ TEST(Linear, MatchesTheDefinition) {
     expect_linear_matches_the_definition(*dense, {65, 48, 144}, 1e-5);
     expect_linear_matches_the_definition(*dense, {520, 96, 33}, 1e-5);
   }
+}
+
+TEST(Linear, Bf16MatchesTheDefinitionToItsEightBits) {
+  const Dense* bf16 = onednn_dense(Precision::bf16);
+  if (bf16 == nullptr) {
+    GTEST_SKIP() << "no oneDNN or no bf16 instructions";
+  }
+  expect_linear_matches_the_definition(*bf16, {65, 48, 144}, 2.0 / 256);
+  expect_linear_matches_the_definition(*bf16, {520, 96, 33}, 2.0 / 256);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, GemmTest,

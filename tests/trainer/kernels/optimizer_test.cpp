@@ -74,8 +74,8 @@ TEST(UpdateKernels, AdamwFollowsTheScalarRecurrence) {
 }
 
 TEST(Backend, NamesLibraryAndInstructionSet) {
-  EXPECT_NE(dense().name().find("eigen 3."), std::string::npos);
-  EXPECT_NE(dense().name().find(" l1 "), std::string::npos);
+  EXPECT_NE(dense(Precision::fp32).name().find("eigen 3."), std::string::npos);
+  EXPECT_NE(dense(Precision::fp32).name().find(" l1 "), std::string::npos);
 }
 
 }  // namespace

@@ -14,9 +14,17 @@ TEST(TrainOptions, RoundTripThroughJsonKeepsEveryField) {
                                {"momentum", 0.5},        {"beta1", 0.8},         {"beta2", 0.95},
                                {"epsilon", 1e-6},        {"weight_decay", 0.05}, {"warmup", 0.2},
                                {"label_smoothing", 0.1}, {"shift", 2},           {"flip", true},
-                               {"clip_norm", 1.5}};
+                               {"clip_norm", 1.5},       {"precision", "fp32"}};
   EXPECT_EQ(to_json(train_options_from_json(json)), json);
   EXPECT_EQ(to_json(TrainOptions{}).size(), json.size());
+}
+
+TEST(TrainOptions, PrecisionIsOneThatThisMachineHas) {
+  if (kernels::onednn_dense(Precision::bf16) != nullptr) {
+    EXPECT_EQ(train_options_from_json({{"precision", "bf16"}}).precision, Precision::bf16);
+  } else {
+    EXPECT_THROW(static_cast<void>(train_options_from_json({{"precision", "bf16"}})), ConfigError);
+  }
 }
 
 TEST(TrainOptions, AbsentKeysKeepTheDefaults) {

@@ -21,16 +21,13 @@ class EigenDense final : public Dense {
   void conv2d_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw,
                                float* scratch) const override;
 
-  [[nodiscard]] bool has(Precision precision) const override { return precision == Precision::fp32; }
   [[nodiscard]] std::int64_t linear_scratch(const LinearShape& /*shape*/, Use /*use*/) const override { return 0; }
   [[nodiscard]] std::int64_t linear_packed(const LinearShape& /*shape*/, Use /*use*/) const override { return 0; }
   void linear_pack(const LinearShape& /*shape*/, Use /*use*/, const float* /*w*/, float* /*packed*/) const override {}
   void linear_forward(const LinearShape& shape, const float* x, const float* w, const float* packed, const float* bias,
                       float* y, float* scratch) const override;
-  void linear_backward_data(const LinearShape& shape, const float* dy, const float* w, const float* packed, float* dx,
-                            float* scratch) const override;
-  void linear_backward_weights(const LinearShape& shape, const float* x, const float* dy, float* dw,
-                               float* scratch) const override;
+  void linear_backward(const LinearShape& shape, const float* x, const float* dy, const float* w, const float* packed,
+                       float* dx, float* dw, float* scratch) const override;
 
   [[nodiscard]] std::string name() const override;
 };

@@ -2,7 +2,6 @@
 
 #include <Eigen/Core>
 
-#include "spaces/base/check.hpp"
 #include "trainer/kernels/eigen/eigen_dense.hpp"
 #include "trainer/kernels/kernels.hpp"
 
@@ -39,21 +38,18 @@ void EigenDense::gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::i
 
 void EigenDense::linear_forward(const LinearShape& s, const float* x, const float* w, const float* /*packed*/,
                                 const float* bias, float* y, float* /*scratch*/) const {
-  COSEARCH_CHECK(has(s.precision), "Eigen has no products in this precision");
   gemm(false, false, s.rows, s.outputs, s.inputs, 1.0F, x, s.inputs, w, s.outputs, 0.0F, y, s.outputs);
   if (bias != nullptr) {
     add_bias(s.rows, s.outputs, bias, y);
   }
 }
 
-void EigenDense::linear_backward_data(const LinearShape& s, const float* dy, const float* w, const float* /*packed*/,
-                                      float* dx, float* /*scratch*/) const {
-  gemm(false, true, s.rows, s.inputs, s.outputs, 1.0F, dy, s.outputs, w, s.outputs, 0.0F, dx, s.inputs);
-}
-
-void EigenDense::linear_backward_weights(const LinearShape& s, const float* x, const float* dy, float* dw,
-                                         float* /*scratch*/) const {
+void EigenDense::linear_backward(const LinearShape& s, const float* x, const float* dy, const float* w,
+                                 const float* /*packed*/, float* dx, float* dw, float* /*scratch*/) const {
   gemm(true, false, s.inputs, s.outputs, s.rows, 1.0F, x, s.inputs, dy, s.outputs, 0.0F, dw, s.outputs);
+  if (dx != nullptr) {
+    gemm(false, true, s.rows, s.inputs, s.outputs, 1.0F, dy, s.outputs, w, s.outputs, 0.0F, dx, s.inputs);
+  }
 }
 
 const Dense& eigen_dense() {

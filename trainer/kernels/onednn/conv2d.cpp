@@ -4,6 +4,7 @@
 
 #include "trainer/kernels/onednn/executable.hpp"
 #include "trainer/kernels/onednn/onednn_dense.hpp"
+#include "trainer/kernels/onednn/rounding.hpp"
 #include "trainer/kernels/onednn/shape_cache.hpp"
 
 namespace cosearch::kernels {
@@ -14,8 +15,6 @@ using Tag = memory::format_tag;
 
 /// Layouts of packed weights are those that oneDNN likes at this batch, so that they serve every batch.
 constexpr std::int64_t kPackingBatch = 8;
-
-std::int64_t aligned(std::int64_t floats) { return (floats + 15) / 16 * 16; }
 
 ConvShape packing_shape(ConvShape shape) {
   shape.batch = kPackingBatch;

@@ -2,10 +2,12 @@
 #include <dnnl.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include "spaces/base/check.hpp"
 #include "trainer/kernels/onednn/executable.hpp"
 #include "trainer/kernels/onednn/onednn_dense.hpp"
+#include "trainer/kernels/onednn/rounding.hpp"
 #include "trainer/kernels/onednn/shape_cache.hpp"
 
 namespace cosearch::kernels {
@@ -17,10 +19,6 @@ using Type = memory::data_type;
 
 /// Layouts of packed weights are those that oneDNN likes at this number of rows, so that they serve all.
 constexpr std::int64_t kPackingRows = 512;
-
-std::int64_t aligned(std::int64_t floats) { return (floats + 15) / 16 * 16; }
-
-Type type_of(Precision precision) { return precision == Precision::bf16 ? Type::bf16 : Type::f32; }
 
 /// y (rows, outputs) = x (rows, inputs) w, or with a bias; x, w in the shape's precision, y and the bias in fp32.
 dnnl::matmul::primitive_desc describe(const memory::desc& x, const memory::desc& w, const memory::desc& y,
@@ -37,6 +35,7 @@ dnnl::matmul::primitive_desc describe(const memory::desc& x, const memory::desc&
 /// A product whose second operand is packed weights; `transposed`: by w' instead of w.
 struct ProductShape {
   LinearShape linear;
+  Precision precision = Precision::fp32;
   bool transposed = false;
   bool biased = false;
 
@@ -51,11 +50,12 @@ struct Packing {
   std::int64_t floats;
 };
 
-const Packing& packing(LinearShape linear, bool transposed) {
+const Packing& packing(ProductShape shape) {
   thread_local ShapeCache<ProductShape, Packing> cache;
-  linear.rows = kPackingRows;
-  return cache.get({linear, transposed, false}, [](const ProductShape& s) -> Packing {
-    const Type type = type_of(s.linear.precision);
+  shape.linear.rows = kPackingRows;
+  shape.biased = false;
+  return cache.get(shape, [](const ProductShape& s) -> Packing {
+    const Type type = type_of(s.precision);
     const memory::dims dims{s.inner(), s.width()};
     const auto description = describe({{s.linear.rows, s.inner()}, type, Tag::ab}, {dims, type, Tag::any},
                                       {{s.linear.rows, s.width()}, Type::f32, Tag::ab}, false);
@@ -69,11 +69,11 @@ struct Layer {
   std::int64_t scratch;
 };
 
-const Layer& product(const LinearShape& linear, bool transposed, bool biased) {
+const Layer& product(const ProductShape& shape) {
   thread_local ShapeCache<ProductShape, Layer> cache;
-  return cache.get({linear, transposed, biased}, [](const ProductShape& s) -> Layer {
-    const memory::desc x({s.linear.rows, s.inner()}, type_of(s.linear.precision), Tag::ab);
-    const memory::desc w = packing(s.linear, s.transposed).layout;
+  return cache.get(shape, [](const ProductShape& s) -> Layer {
+    const memory::desc x({s.linear.rows, s.inner()}, type_of(s.precision), Tag::ab);
+    const memory::desc w = packing(s).layout;
     const memory::desc y({s.linear.rows, s.width()}, Type::f32, Tag::ab);
     const auto d = describe(x, w, y, s.biased);
     const Executable::Argument source{DNNL_ARG_SRC, x};
@@ -90,11 +90,13 @@ const Layer& product(const LinearShape& linear, bool transposed, bool biased) {
 }
 
 /// dw (inputs, outputs) = x' dy: a product with a transposed source.
-const Layer& weights_product(const LinearShape& linear) {
-  thread_local ShapeCache<LinearShape, Layer> cache;
-  return cache.get(linear, [](const LinearShape& s) -> Layer {
-    const memory::desc x({s.inputs, s.rows}, type_of(s.precision), Tag::ba);
-    const memory::desc dy({s.rows, s.outputs}, type_of(s.precision), Tag::ab);
+const Layer& weights_product(const LinearShape& linear, Precision precision) {
+  thread_local ShapeCache<std::pair<LinearShape, Precision>, Layer> cache;
+  return cache.get({linear, precision}, [](const std::pair<LinearShape, Precision>& key) -> Layer {
+    const LinearShape& s = key.first;
+    const Type type = type_of(key.second);
+    const memory::desc x({s.inputs, s.rows}, type, Tag::ba);
+    const memory::desc dy({s.rows, s.outputs}, type, Tag::ab);
     const memory::desc dw({s.inputs, s.outputs}, Type::f32, Tag::ab);
     const auto d = describe(x, dy, dw, false);
     return {Executable(dnnl::matmul(d), {{DNNL_ARG_SRC, x},
@@ -116,63 +118,69 @@ void OnednnDense::gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::
   COSEARCH_CHECK(status == dnnl_success, "the arguments of a matrix product are consistent");
 }
 
-bool OnednnDense::has(Precision precision) const {
-  // avx512_core_bf16 and everything above it in oneDNN's order of instruction sets.
-  constexpr auto kWanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
-  return precision == Precision::fp32 || (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kWanted) == kWanted;
-}
-
 std::int64_t OnednnDense::linear_scratch(const LinearShape& shape, Use use) const {
-  std::int64_t scratch = std::max(product(shape, false, false).scratch, product(shape, false, true).scratch);
+  std::int64_t scratch =
+      std::max(product({shape, precision_, false, false}).scratch, product({shape, precision_, false, true}).scratch);
+  std::int64_t rounded = rounded_floats(precision_, shape.rows * shape.inputs);
   if (use == Use::training) {
-    scratch = std::max({scratch, product(shape, true, false).scratch, weights_product(shape).scratch});
+    scratch = std::max(
+        {scratch, product({shape, precision_, true, false}).scratch, weights_product(shape, precision_).scratch});
+    rounded += rounded_floats(precision_, shape.rows * shape.outputs);
   }
-  return scratch;
+  return rounded + scratch;
 }
 
 std::int64_t OnednnDense::linear_packed(const LinearShape& shape, Use use) const {
-  const std::int64_t forward = packing(shape, false).floats;
-  return use == Use::training ? aligned(forward) + packing(shape, true).floats : forward;
+  const std::int64_t forward = packing({shape, precision_, false, false}).floats;
+  return use == Use::training ? aligned(forward) + packing({shape, precision_, true, false}).floats : forward;
 }
 
 void OnednnDense::linear_pack(const LinearShape& shape, Use use, const float* w, float* packed) const {
-  const Packing& forward = packing(shape, false);
+  const Packing& forward = packing({shape, precision_, false, false});
   forward.pack.run({w, packed});
   if (use == Use::training) {
     packed += aligned(forward.floats);
-    packing(shape, true).pack.run({w, packed});
+    packing({shape, precision_, true, false}).pack.run({w, packed});
   }
 }
 
 void OnednnDense::linear_forward(const LinearShape& shape, const float* x, const float* /*w*/, const float* packed,
                                  const float* bias, float* y, float* scratch) const {
+  const void* source = rounded(precision_, shape.rows * shape.inputs, x, scratch);
   if (bias == nullptr) {
-    product(shape, false, false).run.run({x, packed, y, scratch});
+    product({shape, precision_, false, false}).run.run({source, packed, y, scratch});
   } else {
-    product(shape, false, true).run.run({x, packed, y, scratch, bias});
+    product({shape, precision_, false, true}).run.run({source, packed, y, scratch, bias});
   }
 }
 
-void OnednnDense::linear_backward_data(const LinearShape& shape, const float* dy, const float* /*w*/,
-                                       const float* packed, float* dx, float* scratch) const {
-  packed += aligned(packing(shape, false).floats);
-  product(shape, true, false).run.run({dy, packed, dx, scratch});
-}
-
-void OnednnDense::linear_backward_weights(const LinearShape& shape, const float* x, const float* dy, float* dw,
-                                          float* scratch) const {
-  weights_product(shape).run.run({x, dy, dw, scratch});
+void OnednnDense::linear_backward(const LinearShape& shape, const float* x, const float* dy, const float* /*w*/,
+                                  const float* packed, float* dx, float* dw, float* scratch) const {
+  const void* source = rounded(precision_, shape.rows * shape.inputs, x, scratch);
+  const void* gradient = rounded(precision_, shape.rows * shape.outputs, dy, scratch);
+  weights_product(shape, precision_).run.run({source, gradient, dw, scratch});
+  if (dx != nullptr) {
+    packed += aligned(packing({shape, precision_, false, false}).floats);
+    product({shape, precision_, true, false}).run.run({gradient, packed, dx, scratch});
+  }
 }
 
 std::string OnednnDense::name() const {
   const dnnl_version_t* version = dnnl_version();
-  return fmt::format("onednn {}.{}.{} isa {:x}, {}", version->major, version->minor, version->patch,
+  return fmt::format("onednn {}.{}.{} {} isa {:x}, {}", version->major, version->minor, version->patch,
+                     precision_ == Precision::bf16 ? "bf16" : "fp32",
                      static_cast<unsigned>(dnnl::get_effective_cpu_isa()), eigen_dense().name());
 }
 
-const Dense* onednn_dense() {
-  static const OnednnDense backend;
-  return &backend;
+const Dense* onednn_dense(Precision precision) {
+  static const OnednnDense fp32(Precision::fp32);
+  static const OnednnDense bf16(Precision::bf16);
+  if (precision == Precision::fp32) {
+    return &fp32;
+  }
+  // oneDNN's instruction sets are bit sets: each has the bits of those below it.
+  constexpr auto kWanted = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kWanted) == kWanted ? &bf16 : nullptr;
 }
 
 }  // namespace cosearch::kernels

@@ -4,10 +4,12 @@
 
 namespace cosearch::kernels {
 
-/// oneDNN's primitives, one thread each. Depthwise convolutions, other groups and shapes for which oneDNN has only
-/// reference loops are Eigen's.
+/// oneDNN's primitives, one thread each. In bf16, operands are rounded into the scratch before each product. Depthwise
+/// convolutions, other groups and shapes for which oneDNN has only reference loops are Eigen's.
 class OnednnDense final : public Dense {
  public:
+  explicit OnednnDense(Precision precision) : precision_(precision) {}
+
   void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha,
             const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
             std::int64_t ldc) const override;
@@ -22,19 +24,18 @@ class OnednnDense final : public Dense {
   void conv2d_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw,
                                float* scratch) const override;
 
-  /// bf16: where the CPU has AVX512-BF16 or AMX.
-  [[nodiscard]] bool has(Precision precision) const override;
   [[nodiscard]] std::int64_t linear_scratch(const LinearShape& shape, Use use) const override;
   [[nodiscard]] std::int64_t linear_packed(const LinearShape& shape, Use use) const override;
   void linear_pack(const LinearShape& shape, Use use, const float* w, float* packed) const override;
   void linear_forward(const LinearShape& shape, const float* x, const float* w, const float* packed, const float* bias,
                       float* y, float* scratch) const override;
-  void linear_backward_data(const LinearShape& shape, const float* dy, const float* w, const float* packed, float* dx,
-                            float* scratch) const override;
-  void linear_backward_weights(const LinearShape& shape, const float* x, const float* dy, float* dw,
-                               float* scratch) const override;
+  void linear_backward(const LinearShape& shape, const float* x, const float* dy, const float* w, const float* packed,
+                       float* dx, float* dw, float* scratch) const override;
 
   [[nodiscard]] std::string name() const override;
+
+ private:
+  Precision precision_;
 };
 
 }  // namespace cosearch::kernels
