@@ -3,6 +3,7 @@
 
 #include "trainer/kernels/kernels.hpp"
 #include "trainer/kernels/math.hpp"
+#include "trainer/kernels/softmax/softmax_row.hpp"
 
 namespace cosearch::kernels {
 namespace {
@@ -29,20 +30,6 @@ float row_maximum(std::int64_t columns, const float* x) {
   return lanes[0];
 }
 
-float row_sum(std::int64_t columns, const float* x) {
-  float lanes[kLanes] = {};
-  std::int64_t c = 0;
-  for (; c + kLanes <= columns; c += kLanes) {
-    for (std::int64_t i = 0; i < kLanes; ++i) {
-      lanes[i] += x[c + i];
-    }
-  }
-  for (std::int64_t i = 0; c < columns; ++c, ++i) {
-    lanes[i] += x[c];
-  }
-  return sum_lanes(lanes);
-}
-
 float row_dot(std::int64_t columns, const float* a, const float* b) {
   float lanes[kLanes] = {};
   std::int64_t c = 0;
@@ -60,17 +47,13 @@ float row_dot(std::int64_t columns, const float* a, const float* b) {
 }  // namespace
 
 void softmax(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
+  const SoftmaxMethod method = choose_softmax_method(columns);
+  if (method == SoftmaxMethod{SoftmaxAlgorithm::three_pass_reload, Stores::cached}) {
+    softmax_short_rows(best_instruction_set(), rows, columns, scale, x, y);
+    return;
+  }
   for (std::int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    const float maximum = row_maximum(columns, x);
-    COSEARCH_INDEPENDENT_ITERATIONS
-    for (std::int64_t c = 0; c < columns; ++c) {
-      y[c] = exponential(scale * (x[c] - maximum));
-    }
-    const float reciprocal = 1.0F / row_sum(columns, y);
-    COSEARCH_INDEPENDENT_ITERATIONS
-    for (std::int64_t c = 0; c < columns; ++c) {
-      y[c] *= reciprocal;
-    }
+    softmax_row(method, best_instruction_set(), columns, scale, x, y);
   }
 }
 

@@ -1,0 +1,530 @@
+#include "trainer/kernels/softmax/vector_kernels.hpp"
+
+#include <cmath>
+
+// Highway compiles this file once per instruction set. The build sets no -march for it, so that the AVX2 version holds
+// AVX2 alone, and the code outside the sets' namespaces runs everywhere.
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "trainer/kernels/softmax/vector_kernels.cpp"
+#include <hwy/foreach_target.h>
+// After foreach_target.h:
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace cosearch::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Tag = hn::ScalableTag<float>;
+using Vector = hn::Vec<Tag>;
+
+/// Elements that are summed in single precision before the sum goes to double precision; 16 KiB, so that the blocked
+/// variant's second look at a block finds it in the first-level cache.
+constexpr std::int64_t kBlock = 4096;
+/// Vectors per step of a loop: independent chains that hide the latency of the arithmetic.
+constexpr int kUnroll = 4;
+
+constexpr float kNegativeInfinity = -__builtin_inff();
+/// Where maxima start: finite, so that -inf minus a maximum is -inf and not NaN.
+constexpr float kLowest = -3.4028234e38F;
+
+/// Floats between what is read and what is fetched ahead. The processor's own prefetchers stop at the borders of pages
+/// of 1024 floats; without the hint every algorithm is a tenth to a third slower beyond the caches.
+constexpr std::int64_t kPrefetchDistance = 1024;
+
+HWY_INLINE std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(Tag())); }
+HWY_INLINE Vector broadcast(float value) { return hn::Set(Tag(), value); }
+
+/// Fetches what the loops below read kPrefetchDistance later; harmless beyond the end.
+HWY_INLINE void prefetch(const float* p) {
+  for (int k = 0; k < kUnroll; ++k) {
+    hwy::Prefetch(p + kPrefetchDistance + k * lanes());
+  }
+}
+
+// AVX2's masked moves of floats do not touch what the mask leaves out, although Highway promises it for AVX-512 only.
+#define COSEARCH_MASKED_MOVES (!HWY_MEM_OPS_MIGHT_FAULT || HWY_TARGET == HWY_AVX2)
+
+/// The first `count` floats at p, count < lanes(); the other lanes are -inf, which changes no maximum and no sum.
+HWY_INLINE Vector load_first(const float* p, std::int64_t count) {
+#if COSEARCH_MASKED_MOVES
+  const auto mask = hn::FirstN(Tag(), static_cast<std::size_t>(count));
+  return hn::IfThenElse(mask, hn::MaskedLoad(mask, Tag(), p), broadcast(kNegativeInfinity));
+#else
+  HWY_ALIGN float buffer[hn::MaxLanes(Tag())];
+  for (std::int64_t i = 0; i < lanes(); ++i) {
+    buffer[i] = i < count ? p[i] : kNegativeInfinity;
+  }
+  return hn::Load(Tag(), buffer);
+#endif
+}
+
+HWY_INLINE void store_first(Vector v, float* p, std::int64_t count) {
+#if COSEARCH_MASKED_MOVES
+  hn::BlendedStore(v, hn::FirstN(Tag(), static_cast<std::size_t>(count)), Tag(), p);
+#else
+  HWY_ALIGN float buffer[hn::MaxLanes(Tag())];
+  hn::Store(v, Tag(), buffer);
+  for (std::int64_t i = 0; i < count; ++i) {
+    p[i] = buffer[i];
+  }
+#endif
+}
+
+/// Below it a power of two counts as 0. Results that are not normal numbers would cost an interrupt of the pipeline
+/// each.
+constexpr float kLowestExponent = -125.0F;
+
+/// A little more than ln 2 / 2.
+constexpr float kLargestFraction = 0.35F;
+/// t within +-kLargestFraction. NaN stays, or is left to the exponent.
+HWY_INLINE Vector bounded_fraction(Vector t);
+
+/// m * 2^delta for whole delta <= 0; 0 below kLowestExponent whatever m is, so that e^-inf may be computed as NaN *
+/// 2^-inf.
+HWY_INLINE Vector times_power_of_two(Vector m, Vector delta);
+/// The same where a NaN in m has to last.
+HWY_INLINE Vector rescaled(Vector m, Vector delta);
+
+#if HWY_TARGET == HWY_AVX3
+// No Highway operation reaches vscalefps and vrangeps.
+HWY_INLINE Vector bounded_fraction(Vector t) {
+  return Vector{_mm512_range_ps(t.raw, broadcast(kLargestFraction).raw, 2)};
+}
+HWY_INLINE Vector times_power_of_two(Vector m, Vector delta) {
+  const __mmask16 kept = _mm512_cmp_ps_mask(delta.raw, broadcast(kLowestExponent).raw, _CMP_NLT_UQ);
+  return Vector{_mm512_maskz_scalef_ps(kept, m.raw, delta.raw)};
+}
+HWY_INLINE Vector rescaled(Vector m, Vector delta) { return Vector{_mm512_scalef_ps(m.raw, delta.raw)}; }
+#else
+HWY_INLINE Vector bounded_fraction(Vector t) {
+  const Vector low = broadcast(-kLargestFraction);
+  const Vector high = broadcast(kLargestFraction);
+#if HWY_TARGET == HWY_AVX2
+  return hn::Min(high, hn::Max(low, t));  // x86 returns the second operand if one is NaN
+#else
+  return hn::IfThenElse(hn::Lt(t, low), low, hn::IfThenElse(hn::Lt(high, t), high, t));
+#endif
+}
+HWY_INLINE Vector power_of_two(Vector delta) {
+  // Adding 1.5 * 2^23 + 127 leaves delta + 127, the biased exponent of 2^delta, in the low bits.
+  const hn::RebindToUnsigned<Tag> bits;
+  return hn::BitCast(Tag(), hn::ShiftLeft<23>(hn::BitCast(bits, hn::Add(delta, broadcast(12583039.0F)))));
+}
+HWY_INLINE Vector times_power_of_two(Vector m, Vector delta) {
+  return hn::IfThenZeroElse(hn::Lt(delta, broadcast(kLowestExponent)), hn::Mul(m, power_of_two(delta)));
+}
+HWY_INLINE Vector rescaled(Vector m, Vector delta) {
+  return hn::Mul(m, hn::IfThenZeroElse(hn::Lt(delta, broadcast(kLowestExponent)), power_of_two(delta)));
+}
+#endif
+
+/// e^x = m * 2^n with m in [0.7, 1.42], the pair of section 4 of the paper: n is never clipped, so that there is no
+/// overflow and no underflow.
+struct Pair {
+  Vector m;
+  Vector n;
+};
+
+/// e^t for |t| <= ln 2 / 2: the minimax polynomial of degree 5 that XNNPACK uses.
+HWY_INLINE Vector exponential_of_fraction(Vector t) {
+  Vector p = hn::MulAdd(broadcast(0x1.0F9F9Cp-7F), t, broadcast(0x1.573A1Ap-5F));
+  p = hn::MulAdd(p, t, broadcast(0x1.555A80p-3F));
+  p = hn::MulAdd(p, t, broadcast(0x1.FFFDC6p-2F));
+  p = hn::MulAdd(p, t, broadcast(0x1.FFFFF6p-1F));
+  return hn::MulAdd(p, t, broadcast(1.0F));
+}
+
+/// x - n * ln 2 for n = round(x / ln 2), after Cody and Waite: the high part of ln 2 has 9 bits, so that its product is
+/// exact up to n = 2^15 without fused multiply-add, too.
+HWY_INLINE Vector fraction(Vector x, Vector n) {
+  const Vector t = hn::NegMulAdd(n, broadcast(0.693359375F), x);
+  return hn::NegMulAdd(n, broadcast(-2.12194440e-4F), t);
+}
+HWY_INLINE Vector exponent(Vector x) { return hn::Round(hn::Mul(x, broadcast(1.44269504F))); }
+
+/// e^z for z <= 0; 0 for -inf.
+HWY_INLINE Vector exponential(Vector z) {
+  const Vector n = exponent(z);
+  return times_power_of_two(exponential_of_fraction(fraction(z, n)), n);
+}
+
+HWY_INLINE Pair extended_exponential(Vector x) {
+  const Vector n = exponent(x);
+  // For |x| beyond 2^23 the fraction is noise, and n alone decides.
+  const Vector t = bounded_fraction(fraction(x, n));
+  return {exponential_of_fraction(t), n};
+}
+
+// --- reductions over a block -----------------------------------------------------------------------------------
+
+/// Calls step(vectors) for groups of kUnroll vectors of x, and single(vector) for what is left.
+template <class Body>
+HWY_INLINE void for_vectors(std::int64_t n, const float* x, Body& body) {
+  const std::int64_t width = lanes();
+  std::int64_t i = 0;
+  for (; i + kUnroll * width <= n; i += kUnroll * width) {
+    prefetch(x + i);
+    body.group(hn::LoadU(Tag(), x + i), hn::LoadU(Tag(), x + i + width), hn::LoadU(Tag(), x + i + 2 * width),
+               hn::LoadU(Tag(), x + i + 3 * width));
+  }
+  for (; i + width <= n; i += width) {
+    body.single(hn::LoadU(Tag(), x + i));
+  }
+  if (i < n) {
+    body.single(load_first(x + i, n - i));
+  }
+}
+
+struct Maximum {
+  Vector a = broadcast(kLowest), b = a, c = a, d = a;
+  HWY_INLINE void group(Vector p, Vector q, Vector r, Vector s) {
+    a = hn::Max(p, a);
+    b = hn::Max(q, b);
+    c = hn::Max(r, c);
+    d = hn::Max(s, d);
+  }
+  HWY_INLINE void single(Vector p) { a = hn::Max(p, a); }
+};
+
+/// The largest element; NaN does not count.
+HWY_INLINE float maximum(std::int64_t n, const float* x) {
+  Maximum body{};
+  for_vectors(n, x, body);
+  const Vector all = hn::Max(hn::Max(body.a, body.b), hn::Max(body.c, body.d));
+  return hn::GetLane(hn::MaxOfLanes(Tag(), all));
+}
+
+struct ExponentialSum {
+  Vector maximum, scale;
+  Vector a = hn::Zero(Tag()), b = a, c = a, d = a;
+  HWY_INLINE Vector term(Vector p) const { return exponential(hn::Mul(scale, hn::Sub(p, maximum))); }
+  HWY_INLINE void group(Vector p, Vector q, Vector r, Vector s) {
+    a = hn::Add(a, term(p));
+    b = hn::Add(b, term(q));
+    c = hn::Add(c, term(r));
+    d = hn::Add(d, term(s));
+  }
+  HWY_INLINE void single(Vector p) { a = hn::Add(a, term(p)); }
+  HWY_INLINE double total() const {
+    return static_cast<double>(hn::GetLane(hn::SumOfLanes(Tag(), hn::Add(hn::Add(a, b), hn::Add(c, d)))));
+  }
+};
+
+HWY_INLINE double exponential_sum(std::int64_t n, float largest, float scale, const float* x) {
+  ExponentialSum body{broadcast(largest), broadcast(scale)};
+  for_vectors(n, x, body);
+  return body.total();
+}
+
+/// Sum of e^(scale * x) lane by lane as m * 2^n. Four terms are brought to one exponent and added before the
+/// accumulator is: one rescaling of the accumulator for four vectors.
+struct PairSum {
+  Vector scale;
+  Vector m = hn::Zero(Tag());
+  Vector n = broadcast(kLowest);
+  HWY_INLINE void group(Vector p, Vector q, Vector r, Vector s) {
+    const Pair e = extended_exponential(hn::Mul(scale, p));
+    const Pair f = extended_exponential(hn::Mul(scale, q));
+    const Pair g = extended_exponential(hn::Mul(scale, r));
+    const Pair h = extended_exponential(hn::Mul(scale, s));
+    const Vector largest = hn::Max(hn::Max(hn::Max(e.n, f.n), hn::Max(g.n, h.n)), n);
+    const Vector ef =
+        hn::Add(times_power_of_two(e.m, hn::Sub(e.n, largest)), times_power_of_two(f.m, hn::Sub(f.n, largest)));
+    const Vector gh =
+        hn::Add(times_power_of_two(g.m, hn::Sub(g.n, largest)), times_power_of_two(h.m, hn::Sub(h.n, largest)));
+    m = hn::Add(rescaled(m, hn::Sub(n, largest)), hn::Add(ef, gh));
+    n = largest;
+  }
+  HWY_INLINE void single(Vector p) {
+    const Pair e = extended_exponential(hn::Mul(scale, p));
+    const Vector largest = hn::Max(e.n, n);
+    m = hn::Add(rescaled(m, hn::Sub(n, largest)), times_power_of_two(e.m, hn::Sub(e.n, largest)));
+    n = largest;
+  }
+};
+
+/// m * 2^n.
+struct ScalarPair {
+  double m;
+  float n;
+};
+
+double rescaled(double m, float delta) { return delta < -2000.0F ? m * 0.0 : std::ldexp(m, static_cast<int>(delta)); }
+
+ScalarPair exponential_pair_sum(std::int64_t n, float scale, const float* x) {
+  ScalarPair sum{0.0, kLowest};
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    PairSum body{broadcast(scale)};
+    for_vectors(HWY_MIN(kBlock, n - begin), x + begin, body);
+    const Vector largest = hn::MaxOfLanes(Tag(), body.n);
+    const Vector m = hn::SumOfLanes(Tag(), rescaled(body.m, hn::Sub(body.n, largest)));
+    const float block_n = hn::GetLane(largest);
+    const float merged = HWY_MAX(sum.n, block_n);
+    sum.m = rescaled(sum.m, sum.n - merged) + rescaled(static_cast<double>(hn::GetLane(m)), block_n - merged);
+    sum.n = merged;
+  }
+  return sum;
+}
+
+/// Maximum and sum of e^(scale * (x - maximum)) in one pass over memory: block by block, merged like PairSum.
+struct MaximumAndSum {
+  float maximum;
+  double sum;
+};
+MaximumAndSum online_sum(std::int64_t n, float scale, const float* x) {
+  MaximumAndSum all{kLowest, 0.0};
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    const std::int64_t count = HWY_MIN(kBlock, n - begin);
+    const float block_maximum = maximum(count, x + begin);
+    const double block_sum = exponential_sum(count, block_maximum, scale, x + begin);
+    const float merged = HWY_MAX(all.maximum, block_maximum);
+    const auto weight = [merged, scale](float part) {
+      return std::exp(static_cast<double>(scale) * (static_cast<double>(part) - static_cast<double>(merged)));
+    };
+    all.sum = all.sum * weight(all.maximum) + block_sum * weight(block_maximum);
+    all.maximum = merged;
+  }
+  return all;
+}
+
+// --- passes that write ------------------------------------------------------------------------------------------
+
+/// y = function(x); y may be x.
+template <Stores stores, class Function>
+HWY_INLINE void write(std::int64_t n, const float* x, float* y, const Function& function) {
+  const std::int64_t width = lanes();
+  std::int64_t i = 0;
+  const auto store = [](Vector v, float* p) HWY_ATTR {
+    if constexpr (stores == Stores::non_temporal) {
+      hn::Stream(v, Tag(), p);
+    } else {
+      hn::StoreU(v, Tag(), p);
+    }
+  };
+  if constexpr (stores == Stores::non_temporal) {
+    // Non-temporal stores take whole aligned vectors only.
+    const auto misaligned = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(y) / sizeof(float)) % width;
+    i = misaligned == 0 ? 0 : HWY_MIN(n, width - misaligned);
+    if (i > 0) {
+      store_first(function(load_first(x, i)), y, i);
+    }
+  }
+  for (; i + kUnroll * width <= n; i += kUnroll * width) {
+    prefetch(x + i);
+    const Vector p = function(hn::LoadU(Tag(), x + i));
+    const Vector q = function(hn::LoadU(Tag(), x + i + width));
+    const Vector r = function(hn::LoadU(Tag(), x + i + 2 * width));
+    const Vector s = function(hn::LoadU(Tag(), x + i + 3 * width));
+    store(p, y + i);
+    store(q, y + i + width);
+    store(r, y + i + 2 * width);
+    store(s, y + i + 3 * width);
+  }
+  for (; i + width <= n; i += width) {
+    store(function(hn::LoadU(Tag(), x + i)), y + i);
+  }
+  if (i < n) {
+    store_first(function(load_first(x + i, n - i)), y + i, n - i);
+  }
+  if constexpr (stores == Stores::non_temporal) {
+    hwy::FlushStream();
+  }
+}
+
+template <class Function>
+HWY_INLINE void write(Stores stores, std::int64_t n, const float* x, float* y, const Function& function) {
+  if (stores == Stores::non_temporal) {
+    write<Stores::non_temporal>(n, x, y, function);
+  } else {
+    write<Stores::cached>(n, x, y, function);
+  }
+}
+
+struct ScaledExponential {
+  Vector maximum, scale, factor;
+  HWY_INLINE Vector operator()(Vector x) const {
+    return hn::Mul(factor, exponential(hn::Mul(scale, hn::Sub(x, maximum))));
+  }
+};
+
+struct ScaledPair {
+  Vector scale, factor, n;
+  HWY_INLINE Vector operator()(Vector x) const {
+    const Pair e = extended_exponential(hn::Mul(scale, x));
+    return times_power_of_two(hn::Mul(factor, e.m), hn::Sub(e.n, n));
+  }
+};
+
+struct Scaled {
+  Vector factor;
+  HWY_INLINE Vector operator()(Vector x) const { return hn::Mul(factor, x); }
+};
+
+HWY_INLINE Vector reciprocal(double sum) { return broadcast(static_cast<float>(1.0 / sum)); }
+
+// --- algorithms ---------------------------------------------------------------------------------------------------
+
+void three_pass_recompute(Stores stores, std::int64_t n, float scale, const float* x, float* y) {
+  const float largest = maximum(n, x);
+  double sum = 0.0;
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    sum += exponential_sum(HWY_MIN(kBlock, n - begin), largest, scale, x + begin);
+  }
+  write(stores, n, x, y, ScaledExponential{broadcast(largest), broadcast(scale), reciprocal(sum)});
+}
+
+/// y = e^(scale * (x - largest)); returns the sum.
+HWY_INLINE double store_exponentials(std::int64_t n, float largest, float scale, const float* x, float* y) {
+  ExponentialSum sum{broadcast(largest), broadcast(scale)};
+  const std::int64_t width = lanes();
+  std::int64_t i = 0;
+  for (; i + 2 * width <= n; i += 2 * width) {
+    const Vector p = sum.term(hn::LoadU(Tag(), x + i));
+    const Vector q = sum.term(hn::LoadU(Tag(), x + i + width));
+    sum.a = hn::Add(sum.a, p);
+    sum.b = hn::Add(sum.b, q);
+    hn::StoreU(p, Tag(), y + i);
+    hn::StoreU(q, Tag(), y + i + width);
+  }
+  for (; i < n; i += width) {
+    const std::int64_t count = HWY_MIN(width, n - i);
+    const Vector p = sum.term(count == width ? hn::LoadU(Tag(), x + i) : load_first(x + i, count));
+    sum.a = hn::Add(sum.a, p);
+    if (count == width) {
+      hn::StoreU(p, Tag(), y + i);
+    } else {
+      store_first(p, y + i, count);
+    }
+  }
+  return sum.total();
+}
+
+void three_pass_reload(Stores stores, std::int64_t n, float scale, const float* x, float* y) {
+  const float largest = maximum(n, x);
+  double sum = 0.0;
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    sum += store_exponentials(HWY_MIN(kBlock, n - begin), largest, scale, x + begin, y + begin);
+  }
+  write(stores, n, y, y, Scaled{reciprocal(sum)});
+}
+
+void two_pass(Stores stores, std::int64_t n, float scale, const float* x, float* y) {
+  const ScalarPair sum = exponential_pair_sum(n, scale, x);
+  // 0 is a row of -inf alone, whose softmax is 0 / 0. As the exponent NaN reaches the small elements, too.
+  const float exponent_of_sum = sum.m > 0.0 ? sum.n : __builtin_nanf("");
+  write(stores, n, x, y, ScaledPair{broadcast(scale), reciprocal(sum.m), broadcast(exponent_of_sum)});
+}
+
+void blocked_online(Stores stores, std::int64_t n, float scale, const float* x, float* y) {
+  const MaximumAndSum all = online_sum(n, scale, x);
+  write(stores, n, x, y, ScaledExponential{broadcast(all.maximum), broadcast(scale), reciprocal(all.sum)});
+}
+
+void row(SoftmaxMethod method, std::int64_t n, float scale, const float* x, float* y) {
+  switch (method.algorithm) {
+    case SoftmaxAlgorithm::three_pass_recompute:
+      return three_pass_recompute(method.stores, n, scale, x, y);
+    case SoftmaxAlgorithm::three_pass_reload:
+      return three_pass_reload(method.stores, n, scale, x, y);
+    case SoftmaxAlgorithm::two_pass:
+      return two_pass(method.stores, n, scale, x, y);
+    case SoftmaxAlgorithm::blocked_online:
+      return blocked_online(method.stores, n, scale, x, y);
+  }
+}
+
+/// Rows of `vectors` vectors, the last one perhaps in part, that stay in registers from load to store.
+template <int vectors>
+void rows_in_registers(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
+  const std::int64_t width = lanes();
+  const std::int64_t full = (vectors - 1) * width;
+  const std::int64_t rest = columns - full;
+  for (std::int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    Vector v[vectors];
+    for (int k = 0; k + 1 < vectors; ++k) {
+      v[k] = hn::LoadU(Tag(), x + k * width);
+    }
+    v[vectors - 1] = load_first(x + full, rest);
+    Vector largest = broadcast(kLowest);
+    for (int k = 0; k < vectors; ++k) {
+      largest = hn::Max(v[k], largest);
+    }
+    largest = hn::MaxOfLanes(Tag(), largest);
+    Vector sum = hn::Zero(Tag());
+    for (int k = 0; k < vectors; ++k) {
+      v[k] = exponential(hn::Mul(broadcast(scale), hn::Sub(v[k], largest)));
+      sum = hn::Add(sum, v[k]);
+    }
+    const Vector factor = hn::Div(broadcast(1.0F), hn::SumOfLanes(Tag(), sum));
+    for (int k = 0; k + 1 < vectors; ++k) {
+      hn::StoreU(hn::Mul(v[k], factor), Tag(), y + k * width);
+    }
+    store_first(hn::Mul(v[vectors - 1], factor), y + full, rest);
+  }
+}
+
+void short_rows(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
+  switch ((columns + lanes() - 1) / lanes()) {
+    case 1:
+      return rows_in_registers<1>(rows, columns, scale, x, y);
+    case 2:
+      return rows_in_registers<2>(rows, columns, scale, x, y);
+    case 3:
+      return rows_in_registers<3>(rows, columns, scale, x, y);
+    case 4:
+      return rows_in_registers<4>(rows, columns, scale, x, y);
+    case 5:
+      return rows_in_registers<5>(rows, columns, scale, x, y);
+    case 6:
+      return rows_in_registers<6>(rows, columns, scale, x, y);
+    case 7:
+      return rows_in_registers<7>(rows, columns, scale, x, y);
+    case 8:
+      return rows_in_registers<8>(rows, columns, scale, x, y);
+    default:
+      for (std::int64_t r = 0; r < rows; ++r) {
+        three_pass_reload(Stores::cached, columns, scale, x + r * columns, y + r * columns);
+      }
+  }
+}
+
+}  // namespace
+
+SoftmaxKernels compiled_kernels() { return {&row, &short_rows}; }
+
+}  // namespace HWY_NAMESPACE
+}  // namespace cosearch::kernels
+#undef COSEARCH_MASKED_MOVES
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace cosearch::kernels {
+
+SoftmaxKernels softmax_kernels(InstructionSet set) {
+  const auto supported = hwy::SupportedTargets();
+  switch (set) {
+    case InstructionSet::portable:
+      return HWY_STATIC_DISPATCH(compiled_kernels)();
+    case InstructionSet::avx2:
+#if HWY_TARGETS & HWY_AVX2
+      return (supported & HWY_AVX2) != 0 ? N_AVX2::compiled_kernels() : SoftmaxKernels{};
+#else
+      return {};
+#endif
+    case InstructionSet::avx512:
+#if HWY_TARGETS & HWY_AVX3
+      return (supported & HWY_AVX3) != 0 ? N_AVX3::compiled_kernels() : SoftmaxKernels{};
+#else
+      return {};
+#endif
+  }
+  return {};
+}
+
+}  // namespace cosearch::kernels
+#endif  // HWY_ONCE
