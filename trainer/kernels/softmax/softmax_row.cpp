@@ -80,21 +80,22 @@ void softmax_short_rows(InstructionSet set, std::int64_t rows, std::int64_t colu
   kernels_of(set).short_rows(rows, columns, scale, x, y);
 }
 
-SoftmaxMethod choose_softmax_method(std::int64_t n, std::int64_t cache_bytes) {
-  const std::int64_t bytes = n * static_cast<std::int64_t>(sizeof(float));
-  // While the row stays in the cache, traffic is cheap and arithmetic counts: the two-pass algorithm evaluates every
+SoftmaxMethod choose_softmax_method(std::int64_t n, InstructionSet set, std::int64_t cache_bytes) {
+  // While x and y stay in the cache, traffic is cheap and arithmetic counts: the two-pass algorithm evaluates every
   // exponential twice, and pays for keeping the exponents apart on top, so it loses to the one that stores and reloads.
-  if (bytes <= cache_bytes) {
+  // Narrower vectors make arithmetic dearer still: there it pays only well into the last-level cache.
+  const std::int64_t bytes = 2 * n * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t reach = set == InstructionSet::avx512 ? cache_bytes : 8 * cache_bytes;
+  if (bytes <= reach) {
     return {SoftmaxAlgorithm::three_pass_reload, Stores::cached};
   }
-  // Just beyond, y still finds room in the last-level cache, which ordinary stores use and non-temporal ones do not.
-  if (bytes <= 2 * cache_bytes) {
-    return {SoftmaxAlgorithm::two_pass, Stores::cached};
-  }
+  // y would displace x without being read again: written past the caches it costs no read of its lines first.
   return {SoftmaxAlgorithm::two_pass, Stores::non_temporal};
 }
 
-SoftmaxMethod choose_softmax_method(std::int64_t n) { return choose_softmax_method(n, second_level_cache_bytes()); }
+SoftmaxMethod choose_softmax_method(std::int64_t n) {
+  return choose_softmax_method(n, best_instruction_set(), second_level_cache_bytes());
+}
 
 std::int64_t second_level_cache_bytes() {
   constexpr std::int64_t kFallback = std::int64_t{1} << 20;

@@ -43,10 +43,10 @@ enum class InstructionSet { portable, avx2, avx512 };
 ///
 /// Every |scale * x| is at most 1e37 or x is -inf, whose probability is 0. A NaN, a +inf, or nothing but -inf makes the
 /// whole row NaN. Elements below 2^-125 may be 0. The others' relative error is below 1e-6 plus the rounding of the
-/// argument, 2^-23 * |scale * (x - max)|; for two_pass with scale 1 the argument is not rounded at all, up to |x| of 1e4.
-/// Sums are in single precision within blocks of 4096 elements and in double precision over the blocks, so that the error
-/// does not grow with n. The bits depend on the arguments other than method.stores, not on alignment; instruction sets
-/// differ in the last places. COSEARCH_CHECK: n >= 1, `set` is supported.
+/// argument, 2^-23 * |scale * (x - max)|; for two_pass with scale 1 the argument is not rounded at all, up to |x| of
+/// 1e4. Sums are in single precision within blocks of 4096 elements and in double precision over the blocks, so that
+/// the error does not grow with n. The bits depend on the arguments other than method.stores, not on alignment;
+/// instruction sets differ in the last places. COSEARCH_CHECK: n >= 1, `set` is supported.
 void softmax_row(SoftmaxMethod method, InstructionSet set, std::int64_t n, float scale, const float* x, float* y);
 
 /// y = softmax(scale * x) by rows of (rows, columns) with three_pass_reload, otherwise as softmax_row. Rows of up to
@@ -56,8 +56,8 @@ void softmax_short_rows(InstructionSet set, std::int64_t rows, std::int64_t colu
 
 /// The fastest method for a row of n elements with a second-level cache of `cache_bytes`, as tests/bench/softmax_bench
 /// measures it.
-[[nodiscard]] SoftmaxMethod choose_softmax_method(std::int64_t n, std::int64_t cache_bytes);
-/// For this processor.
+[[nodiscard]] SoftmaxMethod choose_softmax_method(std::int64_t n, InstructionSet set, std::int64_t cache_bytes);
+/// For this processor and its best instruction set.
 [[nodiscard]] SoftmaxMethod choose_softmax_method(std::int64_t n);
 
 /// Bytes of one core's second-level cache by sysconf; 1 MiB where the system does not tell.

@@ -215,14 +215,17 @@ TEST(SoftmaxShortRows, KeepNanInItsRow) {
 
 TEST(ChooseSoftmaxMethod, TakesTwoPassesOnlyBeyondTheCache) {
   constexpr std::int64_t kCache = 2 << 20;
-  constexpr std::int64_t kFit = kCache / 4;
+  constexpr std::int64_t kFit = kCache / 8;  // floats of which x and y fit
   const SoftmaxMethod reload{SoftmaxAlgorithm::three_pass_reload, Stores::cached};
-  EXPECT_EQ(choose_softmax_method(1, kCache), reload);
-  EXPECT_EQ(choose_softmax_method(65, kCache), reload);
-  EXPECT_EQ(choose_softmax_method(kFit, kCache), reload);
-  EXPECT_EQ(choose_softmax_method(kFit + 1, kCache), (SoftmaxMethod{SoftmaxAlgorithm::two_pass, Stores::cached}));
-  EXPECT_EQ(choose_softmax_method(64 * kFit, kCache),
-            (SoftmaxMethod{SoftmaxAlgorithm::two_pass, Stores::non_temporal}));
+  const SoftmaxMethod two_pass{SoftmaxAlgorithm::two_pass, Stores::non_temporal};
+  for (const InstructionSet set : {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512}) {
+    EXPECT_EQ(choose_softmax_method(1, set, kCache), reload);
+    EXPECT_EQ(choose_softmax_method(65, set, kCache), reload);
+    EXPECT_EQ(choose_softmax_method(kFit, set, kCache), reload);
+    EXPECT_EQ(choose_softmax_method(100 * kFit, set, kCache), two_pass);
+  }
+  EXPECT_EQ(choose_softmax_method(kFit + 1, InstructionSet::avx512, kCache), two_pass);
+  EXPECT_EQ(choose_softmax_method(kFit + 1, InstructionSet::avx2, kCache), reload);
   EXPECT_GE(second_level_cache_bytes(), 64 << 10);
 }
 
