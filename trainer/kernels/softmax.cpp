@@ -30,20 +30,6 @@ float row_maximum(std::int64_t columns, const float* x) {
   return lanes[0];
 }
 
-float row_dot(std::int64_t columns, const float* a, const float* b) {
-  float lanes[kLanes] = {};
-  std::int64_t c = 0;
-  for (; c + kLanes <= columns; c += kLanes) {
-    for (std::int64_t i = 0; i < kLanes; ++i) {
-      lanes[i] = multiply_add(a[c + i], b[c + i], lanes[i]);
-    }
-  }
-  for (std::int64_t i = 0; c < columns; ++c, ++i) {
-    lanes[i] = multiply_add(a[c], b[c], lanes[i]);
-  }
-  return sum_lanes(lanes);
-}
-
 }  // namespace
 
 void softmax(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
@@ -59,13 +45,7 @@ void softmax(std::int64_t rows, std::int64_t columns, float scale, const float* 
 
 void softmax_backward(std::int64_t rows, std::int64_t columns, float scale, const float* y, const float* dy,
                       float* dx) {
-  for (std::int64_t r = 0; r < rows; ++r, y += columns, dy += columns, dx += columns) {
-    const float mean = row_dot(columns, y, dy);
-    COSEARCH_INDEPENDENT_ITERATIONS
-    for (std::int64_t c = 0; c < columns; ++c) {
-      dx[c] = scale * y[c] * (dy[c] - mean);
-    }
-  }
+  softmax_rows_backward(best_instruction_set(), rows, columns, scale, y, dy, dx);
 }
 
 double softmax_cross_entropy(std::int64_t rows, std::int64_t columns, float smoothing, float gradient_scale,

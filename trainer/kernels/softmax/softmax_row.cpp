@@ -80,6 +80,11 @@ void softmax_short_rows(InstructionSet set, std::int64_t rows, std::int64_t colu
   kernels_of(set).short_rows(rows, columns, scale, x, y);
 }
 
+void softmax_rows_backward(InstructionSet set, std::int64_t rows, std::int64_t columns, float scale, const float* y,
+                           const float* dy, float* dx) {
+  kernels_of(set).rows_backward(rows, columns, scale, y, dy, dx);
+}
+
 SoftmaxMethod choose_softmax_method(std::int64_t n, InstructionSet set, std::int64_t cache_bytes) {
   // While x and y stay in the cache, traffic is cheap and arithmetic counts: the two-pass algorithm evaluates every
   // exponential twice, and pays for keeping the exponents apart on top, so it loses to the one that stores and reloads.

@@ -54,6 +54,10 @@ void softmax_row(SoftmaxMethod method, InstructionSet set, std::int64_t n, float
 void softmax_short_rows(InstructionSet set, std::int64_t rows, std::int64_t columns, float scale, const float* x,
                         float* y);
 
+/// dx = scale * y * (dy - sum(dy * y)) by rows of (rows, columns); in place of dy allowed.
+void softmax_rows_backward(InstructionSet set, std::int64_t rows, std::int64_t columns, float scale, const float* y,
+                           const float* dy, float* dx);
+
 /// The fastest method for a row of n elements with a second-level cache of `cache_bytes`, as tests/bench/softmax_bench
 /// measures it.
 [[nodiscard]] SoftmaxMethod choose_softmax_method(std::int64_t n, InstructionSet set, std::int64_t cache_bytes);

@@ -49,15 +49,16 @@ HWY_INLINE void prefetch(const float* p) {
 // AVX2's masked moves of floats do not touch what the mask leaves out, although Highway promises it for AVX-512 only.
 #define COSEARCH_MASKED_MOVES (!HWY_MEM_OPS_MIGHT_FAULT || HWY_TARGET == HWY_AVX2)
 
-/// The first `count` floats at p, count < lanes(); the other lanes are -inf, which changes no maximum and no sum.
-HWY_INLINE Vector load_first(const float* p, std::int64_t count) {
+/// The first `count` floats at p, count <= lanes(), and `others` in the other lanes: -inf changes no maximum and no sum
+/// of exponentials.
+HWY_INLINE Vector load_first(const float* p, std::int64_t count, float others = kNegativeInfinity) {
 #if COSEARCH_MASKED_MOVES
   const auto mask = hn::FirstN(Tag(), static_cast<std::size_t>(count));
-  return hn::IfThenElse(mask, hn::MaskedLoad(mask, Tag(), p), broadcast(kNegativeInfinity));
+  return hn::IfThenElse(mask, hn::MaskedLoad(mask, Tag(), p), broadcast(others));
 #else
   HWY_ALIGN float buffer[hn::MaxLanes(Tag())];
   for (std::int64_t i = 0; i < lanes(); ++i) {
-    buffer[i] = i < count ? p[i] : kNegativeInfinity;
+    buffer[i] = i < count ? p[i] : others;
   }
   return hn::Load(Tag(), buffer);
 #endif
@@ -438,54 +439,81 @@ void row(SoftmaxMethod method, std::int64_t n, float scale, const float* x, floa
   }
 }
 
-/// Rows of `vectors` vectors, the last one perhaps in part, that stay in registers from load to store.
-template <int vectors>
-void rows_in_registers(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
+/// Sums or maxima of v[0], ..., v[count - 1] in a tree.
+template <int count, class Operation>
+HWY_INLINE Vector folded(const Vector* v, Operation operation) {
+  if constexpr (count == 1) {
+    return v[0];
+  } else {
+    constexpr int kHalf = count / 2;
+    return operation(folded<kHalf>(v, operation), folded<count - kHalf>(v + kHalf, operation));
+  }
+}
+
+/// `together` rows of `vectors` vectors, the last one perhaps in part, that stay in registers from load to store.
+template <int vectors, int together>
+HWY_INLINE void rows_in_registers(std::int64_t columns, float scale, const float* x, float* y) {
   const std::int64_t width = lanes();
   const std::int64_t full = (vectors - 1) * width;
-  const std::int64_t rest = columns - full;
-  for (std::int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    Vector v[vectors];
+  Vector v[together][vectors];
+  Vector factor[together];
+  for (int r = 0; r < together; ++r) {
     for (int k = 0; k + 1 < vectors; ++k) {
-      v[k] = hn::LoadU(Tag(), x + k * width);
+      v[r][k] = hn::LoadU(Tag(), x + r * columns + k * width);
     }
-    v[vectors - 1] = load_first(x + full, rest);
-    Vector largest = broadcast(kLowest);
-    for (int k = 0; k < vectors; ++k) {
-      largest = hn::Max(v[k], largest);
+    v[r][vectors - 1] = load_first(x + r * columns + full, columns - full);
+    const auto larger = [](Vector a, Vector b) HWY_ATTR { return hn::Max(a, b); };
+    factor[r] = hn::MaxOfLanes(Tag(), hn::Max(folded<vectors>(v[r], larger), broadcast(kLowest)));
+  }
+  for (int k = 0; k < vectors; ++k) {
+    for (int r = 0; r < together; ++r) {
+      v[r][k] = exponential(hn::Mul(broadcast(scale), hn::Sub(v[r][k], factor[r])));
     }
-    largest = hn::MaxOfLanes(Tag(), largest);
-    Vector sum = hn::Zero(Tag());
-    for (int k = 0; k < vectors; ++k) {
-      v[k] = exponential(hn::Mul(broadcast(scale), hn::Sub(v[k], largest)));
-      sum = hn::Add(sum, v[k]);
-    }
-    const Vector factor = hn::Div(broadcast(1.0F), hn::SumOfLanes(Tag(), sum));
+  }
+  for (int r = 0; r < together; ++r) {
+    const auto sum = [](Vector a, Vector b) HWY_ATTR { return hn::Add(a, b); };
+    factor[r] = hn::Div(broadcast(1.0F), hn::SumOfLanes(Tag(), folded<vectors>(v[r], sum)));
+  }
+  for (int r = 0; r < together; ++r) {
     for (int k = 0; k + 1 < vectors; ++k) {
-      hn::StoreU(hn::Mul(v[k], factor), Tag(), y + k * width);
+      hn::StoreU(hn::Mul(v[r][k], factor[r]), Tag(), y + r * columns + k * width);
     }
-    store_first(hn::Mul(v[vectors - 1], factor), y + full, rest);
+    store_first(hn::Mul(v[r][vectors - 1], factor[r]), y + r * columns + full, columns - full);
+  }
+}
+
+template <int vectors>
+void short_rows_of(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
+  // A row is a chain of two reductions over the lanes: rows side by side hide each other's latency, as far as the
+  // registers reach.
+  constexpr int kTogether = HWY_TARGET != HWY_AVX3 ? 1 : vectors <= 4 ? 4 : 2;
+  std::int64_t r = 0;
+  for (; r + kTogether <= rows; r += kTogether) {
+    rows_in_registers<vectors, kTogether>(columns, scale, x + r * columns, y + r * columns);
+  }
+  for (; r < rows; ++r) {
+    rows_in_registers<vectors, 1>(columns, scale, x + r * columns, y + r * columns);
   }
 }
 
 void short_rows(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
   switch ((columns + lanes() - 1) / lanes()) {
     case 1:
-      return rows_in_registers<1>(rows, columns, scale, x, y);
+      return short_rows_of<1>(rows, columns, scale, x, y);
     case 2:
-      return rows_in_registers<2>(rows, columns, scale, x, y);
+      return short_rows_of<2>(rows, columns, scale, x, y);
     case 3:
-      return rows_in_registers<3>(rows, columns, scale, x, y);
+      return short_rows_of<3>(rows, columns, scale, x, y);
     case 4:
-      return rows_in_registers<4>(rows, columns, scale, x, y);
+      return short_rows_of<4>(rows, columns, scale, x, y);
     case 5:
-      return rows_in_registers<5>(rows, columns, scale, x, y);
+      return short_rows_of<5>(rows, columns, scale, x, y);
     case 6:
-      return rows_in_registers<6>(rows, columns, scale, x, y);
+      return short_rows_of<6>(rows, columns, scale, x, y);
     case 7:
-      return rows_in_registers<7>(rows, columns, scale, x, y);
+      return short_rows_of<7>(rows, columns, scale, x, y);
     case 8:
-      return rows_in_registers<8>(rows, columns, scale, x, y);
+      return short_rows_of<8>(rows, columns, scale, x, y);
     default:
       for (std::int64_t r = 0; r < rows; ++r) {
         three_pass_reload(Stores::cached, columns, scale, x + r * columns, y + r * columns);
@@ -493,9 +521,38 @@ void short_rows(std::int64_t rows, std::int64_t columns, float scale, const floa
   }
 }
 
+/// Calls body(place, load, store) for each vector of a row, the last one perhaps in part.
+template <class Body>
+HWY_INLINE void for_vectors_of_row(std::int64_t columns, Body body) {
+  const std::int64_t width = lanes();
+  std::int64_t i = 0;
+  for (; i + width <= columns; i += width) {
+    body(
+        i, [](const float* p) HWY_ATTR { return hn::LoadU(Tag(), p); },
+        [](Vector v, float* p) HWY_ATTR { hn::StoreU(v, Tag(), p); });
+  }
+  if (const std::int64_t rest = columns - i; rest > 0) {
+    body(
+        i, [rest](const float* p) HWY_ATTR { return load_first(p, rest, 0.0F); },
+        [rest](Vector v, float* p) HWY_ATTR { store_first(v, p, rest); });
+  }
+}
+
+void rows_backward(std::int64_t rows, std::int64_t columns, float scale, const float* y, const float* dy, float* dx) {
+  for (std::int64_t r = 0; r < rows; ++r, y += columns, dy += columns, dx += columns) {
+    Vector product = hn::Zero(Tag());
+    for_vectors_of_row(columns, [&](std::int64_t i, auto load, auto)
+                                    HWY_ATTR { product = hn::MulAdd(load(y + i), load(dy + i), product); });
+    const Vector mean = hn::SumOfLanes(Tag(), product);
+    for_vectors_of_row(columns, [&](std::int64_t i, auto load, auto store) HWY_ATTR {
+      store(hn::Mul(hn::Mul(broadcast(scale), load(y + i)), hn::Sub(load(dy + i), mean)), dx + i);
+    });
+  }
+}
+
 }  // namespace
 
-SoftmaxKernels compiled_kernels() { return {&row, &short_rows}; }
+SoftmaxKernels compiled_kernels() { return {&row, &short_rows, &rows_backward}; }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace cosearch::kernels
