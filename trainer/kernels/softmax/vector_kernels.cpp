@@ -2,168 +2,30 @@
 
 #include <cmath>
 
-// Highway compiles this file once per instruction set. The build sets no -march for it, so that the AVX2 version holds
-// AVX2 alone, and the code outside the sets' namespaces runs everywhere.
+// Highway compiles this file once per instruction set. The build's own -march is the oldest one here, so that the AVX2
+// version holds AVX2 alone, and the code outside the sets' namespaces runs everywhere.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "trainer/kernels/softmax/vector_kernels.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h:
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
+
+#include "trainer/kernels/softmax/exponential-inl.hpp"
+#include "trainer/kernels/softmax/short_rows-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace cosearch::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Tag = hn::ScalableTag<float>;
-using Vector = hn::Vec<Tag>;
-
 /// Elements that are summed in single precision before the sum goes to double precision; 16 KiB, so that the blocked
 /// variant's second look at a block finds it in the first-level cache.
 constexpr std::int64_t kBlock = 4096;
-/// Vectors per step of a loop: independent chains that hide the latency of the arithmetic.
-constexpr int kUnroll = 4;
-
-constexpr float kNegativeInfinity = -__builtin_inff();
-/// Where maxima start: finite, so that -inf minus a maximum is -inf and not NaN.
-constexpr float kLowest = -3.4028234e38F;
-
-/// Floats between what is read and what is fetched ahead. The processor's own prefetchers stop at the borders of pages
-/// of 1024 floats; without the hint every algorithm is a tenth to a third slower beyond the caches.
-constexpr std::int64_t kPrefetchDistance = 1024;
-
-HWY_INLINE std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(Tag())); }
-HWY_INLINE Vector broadcast(float value) { return hn::Set(Tag(), value); }
-
-/// Fetches what the loops below read kPrefetchDistance later; harmless beyond the end.
-HWY_INLINE void prefetch(const float* p) {
-  for (int k = 0; k < kUnroll; ++k) {
-    hwy::Prefetch(p + kPrefetchDistance + k * lanes());
-  }
-}
-
-// AVX2's masked moves of floats do not touch what the mask leaves out, although Highway promises it for AVX-512 only.
-#define COSEARCH_MASKED_MOVES (!HWY_MEM_OPS_MIGHT_FAULT || HWY_TARGET == HWY_AVX2)
-
-/// The first `count` floats at p, count <= lanes(), and `others` in the other lanes: -inf changes no maximum and no sum
-/// of exponentials.
-HWY_INLINE Vector load_first(const float* p, std::int64_t count, float others = kNegativeInfinity) {
-#if COSEARCH_MASKED_MOVES
-  const auto mask = hn::FirstN(Tag(), static_cast<std::size_t>(count));
-  return hn::IfThenElse(mask, hn::MaskedLoad(mask, Tag(), p), broadcast(others));
-#else
-  HWY_ALIGN float buffer[hn::MaxLanes(Tag())];
-  for (std::int64_t i = 0; i < lanes(); ++i) {
-    buffer[i] = i < count ? p[i] : others;
-  }
-  return hn::Load(Tag(), buffer);
-#endif
-}
-
-HWY_INLINE void store_first(Vector v, float* p, std::int64_t count) {
-#if COSEARCH_MASKED_MOVES
-  hn::BlendedStore(v, hn::FirstN(Tag(), static_cast<std::size_t>(count)), Tag(), p);
-#else
-  HWY_ALIGN float buffer[hn::MaxLanes(Tag())];
-  hn::Store(v, Tag(), buffer);
-  for (std::int64_t i = 0; i < count; ++i) {
-    p[i] = buffer[i];
-  }
-#endif
-}
-
-/// Below it a power of two counts as 0. Results that are not normal numbers would cost an interrupt of the pipeline
-/// each.
-constexpr float kLowestExponent = -125.0F;
-
-/// A little more than ln 2 / 2.
-constexpr float kLargestFraction = 0.35F;
-/// t within +-kLargestFraction. NaN stays, or is left to the exponent.
-HWY_INLINE Vector bounded_fraction(Vector t);
-
-/// m * 2^delta for whole delta <= 0; 0 below kLowestExponent whatever m is, so that e^-inf may be computed as NaN *
-/// 2^-inf.
-HWY_INLINE Vector times_power_of_two(Vector m, Vector delta);
-/// The same where a NaN in m has to last.
-HWY_INLINE Vector rescaled(Vector m, Vector delta);
-
-#if HWY_TARGET == HWY_AVX3
-// No Highway operation reaches vscalefps and vrangeps.
-HWY_INLINE Vector bounded_fraction(Vector t) {
-  return Vector{_mm512_range_ps(t.raw, broadcast(kLargestFraction).raw, 2)};
-}
-HWY_INLINE Vector times_power_of_two(Vector m, Vector delta) {
-  const __mmask16 kept = _mm512_cmp_ps_mask(delta.raw, broadcast(kLowestExponent).raw, _CMP_NLT_UQ);
-  return Vector{_mm512_maskz_scalef_ps(kept, m.raw, delta.raw)};
-}
-HWY_INLINE Vector rescaled(Vector m, Vector delta) { return Vector{_mm512_scalef_ps(m.raw, delta.raw)}; }
-#else
-HWY_INLINE Vector bounded_fraction(Vector t) {
-  const Vector low = broadcast(-kLargestFraction);
-  const Vector high = broadcast(kLargestFraction);
-#if HWY_TARGET == HWY_AVX2
-  return hn::Min(high, hn::Max(low, t));  // x86 returns the second operand if one is NaN
-#else
-  return hn::IfThenElse(hn::Lt(t, low), low, hn::IfThenElse(hn::Lt(high, t), high, t));
-#endif
-}
-HWY_INLINE Vector power_of_two(Vector delta) {
-  // Adding 1.5 * 2^23 + 127 leaves delta + 127, the biased exponent of 2^delta, in the low bits.
-  const hn::RebindToUnsigned<Tag> bits;
-  return hn::BitCast(Tag(), hn::ShiftLeft<23>(hn::BitCast(bits, hn::Add(delta, broadcast(12583039.0F)))));
-}
-HWY_INLINE Vector times_power_of_two(Vector m, Vector delta) {
-  return hn::IfThenZeroElse(hn::Lt(delta, broadcast(kLowestExponent)), hn::Mul(m, power_of_two(delta)));
-}
-HWY_INLINE Vector rescaled(Vector m, Vector delta) {
-  return hn::Mul(m, hn::IfThenZeroElse(hn::Lt(delta, broadcast(kLowestExponent)), power_of_two(delta)));
-}
-#endif
-
-/// e^x = m * 2^n with m in [0.7, 1.42], the pair of section 4 of the paper: n is never clipped, so that there is no
-/// overflow and no underflow.
-struct Pair {
-  Vector m;
-  Vector n;
-};
-
-/// e^t for |t| <= ln 2 / 2: the minimax polynomial of degree 5 that XNNPACK uses.
-HWY_INLINE Vector exponential_of_fraction(Vector t) {
-  Vector p = hn::MulAdd(broadcast(0x1.0F9F9Cp-7F), t, broadcast(0x1.573A1Ap-5F));
-  p = hn::MulAdd(p, t, broadcast(0x1.555A80p-3F));
-  p = hn::MulAdd(p, t, broadcast(0x1.FFFDC6p-2F));
-  p = hn::MulAdd(p, t, broadcast(0x1.FFFFF6p-1F));
-  return hn::MulAdd(p, t, broadcast(1.0F));
-}
-
-/// x - n * ln 2 for n = round(x / ln 2), after Cody and Waite: the high part of ln 2 has 9 bits, so that its product is
-/// exact up to n = 2^15 without fused multiply-add, too.
-HWY_INLINE Vector fraction(Vector x, Vector n) {
-  const Vector t = hn::NegMulAdd(n, broadcast(0.693359375F), x);
-  return hn::NegMulAdd(n, broadcast(-2.12194440e-4F), t);
-}
-HWY_INLINE Vector exponent(Vector x) { return hn::Round(hn::Mul(x, broadcast(1.44269504F))); }
-
-/// e^z for z <= 0; 0 for -inf.
-HWY_INLINE Vector exponential(Vector z) {
-  const Vector n = exponent(z);
-  return times_power_of_two(exponential_of_fraction(fraction(z, n)), n);
-}
-
-HWY_INLINE Pair extended_exponential(Vector x) {
-  const Vector n = exponent(x);
-  // For |x| beyond 2^23 the fraction is noise, and n alone decides.
-  const Vector t = bounded_fraction(fraction(x, n));
-  return {exponential_of_fraction(t), n};
-}
 
 // --- reductions over a block -----------------------------------------------------------------------------------
 
-/// Calls step(vectors) for groups of kUnroll vectors of x, and single(vector) for what is left.
+/// Calls body.group(vectors) for each kUnroll vectors of x, and body.single(vector) for what is left.
 template <class Body>
 HWY_INLINE void for_vectors(std::int64_t n, const float* x, Body& body) {
   const std::int64_t width = lanes();
@@ -439,63 +301,6 @@ void row(SoftmaxMethod method, std::int64_t n, float scale, const float* x, floa
   }
 }
 
-/// Sums or maxima of v[0], ..., v[count - 1] in a tree.
-template <int count, class Operation>
-HWY_INLINE Vector folded(const Vector* v, Operation operation) {
-  if constexpr (count == 1) {
-    return v[0];
-  } else {
-    constexpr int kHalf = count / 2;
-    return operation(folded<kHalf>(v, operation), folded<count - kHalf>(v + kHalf, operation));
-  }
-}
-
-/// `together` rows of `vectors` vectors, the last one perhaps in part, that stay in registers from load to store.
-template <int vectors, int together>
-HWY_INLINE void rows_in_registers(std::int64_t columns, float scale, const float* x, float* y) {
-  const std::int64_t width = lanes();
-  const std::int64_t full = (vectors - 1) * width;
-  Vector v[together][vectors];
-  Vector factor[together];
-  for (int r = 0; r < together; ++r) {
-    for (int k = 0; k + 1 < vectors; ++k) {
-      v[r][k] = hn::LoadU(Tag(), x + r * columns + k * width);
-    }
-    v[r][vectors - 1] = load_first(x + r * columns + full, columns - full);
-    const auto larger = [](Vector a, Vector b) HWY_ATTR { return hn::Max(a, b); };
-    factor[r] = hn::MaxOfLanes(Tag(), hn::Max(folded<vectors>(v[r], larger), broadcast(kLowest)));
-  }
-  for (int k = 0; k < vectors; ++k) {
-    for (int r = 0; r < together; ++r) {
-      v[r][k] = exponential(hn::Mul(broadcast(scale), hn::Sub(v[r][k], factor[r])));
-    }
-  }
-  for (int r = 0; r < together; ++r) {
-    const auto sum = [](Vector a, Vector b) HWY_ATTR { return hn::Add(a, b); };
-    factor[r] = hn::Div(broadcast(1.0F), hn::SumOfLanes(Tag(), folded<vectors>(v[r], sum)));
-  }
-  for (int r = 0; r < together; ++r) {
-    for (int k = 0; k + 1 < vectors; ++k) {
-      hn::StoreU(hn::Mul(v[r][k], factor[r]), Tag(), y + r * columns + k * width);
-    }
-    store_first(hn::Mul(v[r][vectors - 1], factor[r]), y + r * columns + full, columns - full);
-  }
-}
-
-template <int vectors>
-void short_rows_of(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
-  // A row is a chain of two reductions over the lanes: rows side by side hide each other's latency, as far as the
-  // registers reach.
-  constexpr int kTogether = HWY_TARGET != HWY_AVX3 ? 1 : vectors <= 4 ? 4 : 2;
-  std::int64_t r = 0;
-  for (; r + kTogether <= rows; r += kTogether) {
-    rows_in_registers<vectors, kTogether>(columns, scale, x + r * columns, y + r * columns);
-  }
-  for (; r < rows; ++r) {
-    rows_in_registers<vectors, 1>(columns, scale, x + r * columns, y + r * columns);
-  }
-}
-
 void short_rows(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
   switch ((columns + lanes() - 1) / lanes()) {
     case 1:
@@ -521,42 +326,12 @@ void short_rows(std::int64_t rows, std::int64_t columns, float scale, const floa
   }
 }
 
-/// Calls body(place, load, store) for each vector of a row, the last one perhaps in part.
-template <class Body>
-HWY_INLINE void for_vectors_of_row(std::int64_t columns, Body body) {
-  const std::int64_t width = lanes();
-  std::int64_t i = 0;
-  for (; i + width <= columns; i += width) {
-    body(
-        i, [](const float* p) HWY_ATTR { return hn::LoadU(Tag(), p); },
-        [](Vector v, float* p) HWY_ATTR { hn::StoreU(v, Tag(), p); });
-  }
-  if (const std::int64_t rest = columns - i; rest > 0) {
-    body(
-        i, [rest](const float* p) HWY_ATTR { return load_first(p, rest, 0.0F); },
-        [rest](Vector v, float* p) HWY_ATTR { store_first(v, p, rest); });
-  }
-}
-
-void rows_backward(std::int64_t rows, std::int64_t columns, float scale, const float* y, const float* dy, float* dx) {
-  for (std::int64_t r = 0; r < rows; ++r, y += columns, dy += columns, dx += columns) {
-    Vector product = hn::Zero(Tag());
-    for_vectors_of_row(columns, [&](std::int64_t i, auto load, auto)
-                                    HWY_ATTR { product = hn::MulAdd(load(y + i), load(dy + i), product); });
-    const Vector mean = hn::SumOfLanes(Tag(), product);
-    for_vectors_of_row(columns, [&](std::int64_t i, auto load, auto store) HWY_ATTR {
-      store(hn::Mul(hn::Mul(broadcast(scale), load(y + i)), hn::Sub(load(dy + i), mean)), dx + i);
-    });
-  }
-}
-
 }  // namespace
 
 SoftmaxKernels compiled_kernels() { return {&row, &short_rows, &rows_backward}; }
 
 }  // namespace HWY_NAMESPACE
 }  // namespace cosearch::kernels
-#undef COSEARCH_MASKED_MOVES
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE

@@ -213,6 +213,29 @@ TEST(SoftmaxShortRows, KeepNanInItsRow) {
   }
 }
 
+TEST(SoftmaxRowsBackward, MatchesTheDefinitionInPlaceForEveryLength) {
+  constexpr std::int64_t kRows = 3;
+  for (const InstructionSet set : supported_instruction_sets()) {
+    for (std::int64_t columns = 1; columns <= 100; ++columns) {
+      const std::vector<float> y = random_row(kRows * columns, 1.0F, 10);
+      const std::vector<float> dy = random_row(kRows * columns, 1.0F, 11);
+      naive::Values expected(y.size());
+      for (std::int64_t first = 0; first < kRows * columns; first += columns) {
+        double mean = 0.0;
+        for (std::int64_t c = first; c < first + columns; ++c) {
+          mean += static_cast<double>(y[at(c)]) * static_cast<double>(dy[at(c)]);
+        }
+        for (std::int64_t c = first; c < first + columns; ++c) {
+          expected[at(c)] = 0.5 * static_cast<double>(y[at(c)]) * (static_cast<double>(dy[at(c)]) - mean);
+        }
+      }
+      std::vector<float> dx = dy;
+      softmax_rows_backward(set, kRows, columns, 0.5F, y.data(), dx.data(), dx.data());
+      naive::expect_near(dx, expected, 2e-6);
+    }
+  }
+}
+
 TEST(ChooseSoftmaxMethod, TakesTwoPassesOnlyBeyondTheCache) {
   constexpr std::int64_t kCache = 2 << 20;
   constexpr std::int64_t kFit = kCache / 8;  // floats of which x and y fit
