@@ -34,6 +34,7 @@ constexpr std::array kCombines{
     std::pair{Combine::exp_sub, "exp_sub"},
     std::pair{Combine::sqrt, "sqrt"},
     std::pair{Combine::rsqrt, "rsqrt"},
+    std::pair{Combine::round, "round"},
     std::pair{Combine::relu, "relu"},
     std::pair{Combine::relu6, "relu6"},
     std::pair{Combine::hard_swish, "hard_swish"},

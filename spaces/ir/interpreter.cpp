@@ -62,6 +62,8 @@ double combine_values(Combine combine, std::span<const double> v) {
       return std::sqrt(v[0]);
     case Combine::rsqrt:
       return 1.0 / std::sqrt(v[0]);
+    case Combine::round:
+      return std::nearbyint(v[0]);
     case Combine::relu:
       return std::max(v[0], 0.0);
     case Combine::relu6:

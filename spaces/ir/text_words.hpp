@@ -28,7 +28,7 @@ inline constexpr Words<TensorKind, 5> kTensorKinds{{{"activation", TensorKind::a
                                                     {"gradient", TensorKind::gradient},
                                                     {"state", TensorKind::state}}};
 
-inline constexpr Words<Combine, 23> kCombines{{{"copy", Combine::copy},
+inline constexpr Words<Combine, 24> kCombines{{{"copy", Combine::copy},
                                                {"add", Combine::add},
                                                {"sub", Combine::sub},
                                                {"mul", Combine::mul},
@@ -39,6 +39,7 @@ inline constexpr Words<Combine, 23> kCombines{{{"copy", Combine::copy},
                                                {"exp_sub", Combine::exp_sub},
                                                {"sqrt", Combine::sqrt},
                                                {"rsqrt", Combine::rsqrt},
+                                               {"round", Combine::round},
                                                {"relu", Combine::relu},
                                                {"relu6", Combine::relu6},
                                                {"hard_swish", Combine::hard_swish},

@@ -43,6 +43,7 @@ Arity arity(Combine combine) {
     case Combine::exp:
     case Combine::sqrt:
     case Combine::rsqrt:
+    case Combine::round:
     case Combine::relu:
     case Combine::relu6:
     case Combine::hard_swish:

@@ -74,6 +74,7 @@ enum class Combine {
   exp_sub,          ///< 2: exp(a - b)
   sqrt,             ///< 1
   rsqrt,            ///< 1: 1 / sqrt(a)
+  round,            ///< 1: the nearest whole number, of two equally near ones the even one
   relu,             ///< 1: max(a, 0)
   relu6,            ///< 1: min(max(a, 0), 6)
   hard_swish,       ///< 1: a * relu6(a + 3) / 6

@@ -9,25 +9,8 @@
 namespace cosearch::kernels {
 namespace {
 
-constexpr std::int64_t kLanes = 16;
 /// Rows that are summed in single precision before the sum goes to double precision.
 constexpr std::int64_t kBlockRows = 64;
-
-/// Sum of term(c) over the columns in 16 fixed lanes.
-template <class Term>
-float lane_sum(std::int64_t columns, const Term& term) {
-  float lanes[kLanes] = {};
-  std::int64_t c = 0;
-  for (; c + kLanes <= columns; c += kLanes) {
-    for (std::int64_t i = 0; i < kLanes; ++i) {
-      lanes[i] += term(c + i);
-    }
-  }
-  for (std::int64_t i = 0; c < columns; ++c, ++i) {
-    lanes[i] += term(c);
-  }
-  return sum_lanes(lanes);
-}
 
 /// Calls body(first row, end row) for blocks of kBlockRows rows, which stay in the first-level cache while the blocks
 /// of channels walk over them.
@@ -83,44 +66,6 @@ void for_channels(std::int64_t rows, std::int64_t channels, float* y, const Valu
 }
 
 }  // namespace
-
-void layer_norm(std::int64_t rows, std::int64_t columns, float epsilon, const float* x, const float* scale,
-                const float* shift, float* y, float* saved) {
-  const float share = 1.0F / static_cast<float>(columns);
-  for (std::int64_t r = 0; r < rows; ++r, x += columns, y += columns, saved += 2) {
-    const float mean = share * lane_sum(columns, [x](std::int64_t c) { return x[c]; });
-    const float variance =
-        share * lane_sum(columns, [x, mean](std::int64_t c) { return (x[c] - mean) * (x[c] - mean); });
-    const float reciprocal = 1.0F / std::sqrt(variance + epsilon);
-    COSEARCH_INDEPENDENT_ITERATIONS
-    for (std::int64_t c = 0; c < columns; ++c) {
-      y[c] = multiply_add((x[c] - mean) * reciprocal, scale[c], shift[c]);
-    }
-    saved[0] = mean;
-    saved[1] = reciprocal;
-  }
-}
-
-void layer_norm_backward(std::int64_t rows, std::int64_t columns, const float* x, const float* scale,
-                         const float* saved, const float* dy, float* dx, float* dscale, float* dshift) {
-  const float share = 1.0F / static_cast<float>(columns);
-  std::fill_n(dscale, columns, 0.0F);
-  std::fill_n(dshift, columns, 0.0F);
-  for (std::int64_t r = 0; r < rows; ++r, x += columns, dy += columns, dx += columns, saved += 2) {
-    const float mean = saved[0];
-    const float reciprocal = saved[1];
-    const float mean_gradient = share * lane_sum(columns, [=](std::int64_t c) { return dy[c] * scale[c]; });
-    const float mean_product =
-        share * lane_sum(columns, [=](std::int64_t c) { return dy[c] * scale[c] * ((x[c] - mean) * reciprocal); });
-    COSEARCH_INDEPENDENT_ITERATIONS
-    for (std::int64_t c = 0; c < columns; ++c) {
-      const float normalised = (x[c] - mean) * reciprocal;
-      dscale[c] = multiply_add(dy[c], normalised, dscale[c]);
-      dshift[c] += dy[c];
-      dx[c] = reciprocal * (dy[c] * scale[c] - mean_gradient - normalised * mean_product);
-    }
-  }
-}
 
 void batch_norm_statistics(std::int64_t rows, std::int64_t channels, const float* x, double* mean, double* deviation) {
   // Deviations from the first row instead of from zero: a mean far larger than the spread costs no digits.

@@ -3,6 +3,7 @@
 
 #include "trainer/kernels/kernels.hpp"
 #include "trainer/kernels/math.hpp"
+#include "trainer/kernels/softmax/softmax_row.hpp"
 
 namespace cosearch::kernels {
 namespace {
@@ -29,60 +30,22 @@ float row_maximum(std::int64_t columns, const float* x) {
   return lanes[0];
 }
 
-float row_sum(std::int64_t columns, const float* x) {
-  float lanes[kLanes] = {};
-  std::int64_t c = 0;
-  for (; c + kLanes <= columns; c += kLanes) {
-    for (std::int64_t i = 0; i < kLanes; ++i) {
-      lanes[i] += x[c + i];
-    }
-  }
-  for (std::int64_t i = 0; c < columns; ++c, ++i) {
-    lanes[i] += x[c];
-  }
-  return sum_lanes(lanes);
-}
-
-float row_dot(std::int64_t columns, const float* a, const float* b) {
-  float lanes[kLanes] = {};
-  std::int64_t c = 0;
-  for (; c + kLanes <= columns; c += kLanes) {
-    for (std::int64_t i = 0; i < kLanes; ++i) {
-      lanes[i] = multiply_add(a[c + i], b[c + i], lanes[i]);
-    }
-  }
-  for (std::int64_t i = 0; c < columns; ++c, ++i) {
-    lanes[i] = multiply_add(a[c], b[c], lanes[i]);
-  }
-  return sum_lanes(lanes);
-}
-
 }  // namespace
 
 void softmax(std::int64_t rows, std::int64_t columns, float scale, const float* x, float* y) {
+  const SoftmaxMethod method = choose_softmax_method(columns);
+  if (method == SoftmaxMethod{SoftmaxAlgorithm::three_pass_reload, Stores::cached}) {
+    softmax_short_rows(best_instruction_set(), rows, columns, scale, x, y);
+    return;
+  }
   for (std::int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    const float maximum = row_maximum(columns, x);
-    COSEARCH_INDEPENDENT_ITERATIONS
-    for (std::int64_t c = 0; c < columns; ++c) {
-      y[c] = exponential(scale * (x[c] - maximum));
-    }
-    const float reciprocal = 1.0F / row_sum(columns, y);
-    COSEARCH_INDEPENDENT_ITERATIONS
-    for (std::int64_t c = 0; c < columns; ++c) {
-      y[c] *= reciprocal;
-    }
+    softmax_row(method, best_instruction_set(), columns, scale, x, y);
   }
 }
 
 void softmax_backward(std::int64_t rows, std::int64_t columns, float scale, const float* y, const float* dy,
                       float* dx) {
-  for (std::int64_t r = 0; r < rows; ++r, y += columns, dy += columns, dx += columns) {
-    const float mean = row_dot(columns, y, dy);
-    COSEARCH_INDEPENDENT_ITERATIONS
-    for (std::int64_t c = 0; c < columns; ++c) {
-      dx[c] = scale * y[c] * (dy[c] - mean);
-    }
-  }
+  softmax_rows_backward(best_instruction_set(), rows, columns, scale, y, dy, dx);
 }
 
 double softmax_cross_entropy(std::int64_t rows, std::int64_t columns, float smoothing, float gradient_scale,

@@ -324,6 +324,8 @@ TEST(Interpreter, CombinesByDefinition) {
   EXPECT_DOUBLE_EQ(combined("exp_sub", {1.5, 2.0}), std::exp(-0.5));
   EXPECT_DOUBLE_EQ(combined("sqrt", {2.25}), 1.5);
   EXPECT_DOUBLE_EQ(combined("rsqrt", {4.0}), 0.5);
+  EXPECT_DOUBLE_EQ(combined("round", {-1.75}), -2.0);
+  EXPECT_DOUBLE_EQ(combined("round", {2.5}), 2.0);
   EXPECT_DOUBLE_EQ(combined("relu", {-1.0}), 0.0);
   EXPECT_DOUBLE_EQ(combined("relu", {2.0}), 2.0);
   EXPECT_DOUBLE_EQ(combined("relu6", {7.0}), 6.0);
