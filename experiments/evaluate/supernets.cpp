@@ -49,6 +49,8 @@ std::optional<WeightStore> read_supernet(const std::string& path, const WeightSt
   return std::nullopt;
 }
 
+std::string label(const SubnetSpace& subnets) { return subnets.name.empty() ? "supernet" : "supernet " + subnets.name; }
+
 void create_directory(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -91,7 +93,7 @@ bool Supernets::prepare_one(std::size_t index, const std::string& directory, con
   WeightStore store = make_supernet(subnets, campaign_.seed);
   if (std::optional<WeightStore> known = read_supernet(path, store)) {
     store = std::move(*known);
-    events.note(fmt::format("supernet {}: taken from {}", subnets.name, path));
+    events.note(fmt::format("{}: taken from {}", label(subnets), path));
   } else {
     if (origin != nullptr) {
       inherit(origin->scorer->store(), store);
@@ -110,11 +112,11 @@ bool Supernets::train_one(const Supernet& supernet, const std::string& stem, Wei
                           const std::stop_token& stop) const {
   const SubnetSpace& subnets = supernet.space.subnets;
   const std::string checkpoint = stem + ".checkpoint";
-  const auto report = [&](const TrainProgress& progress) { events.training(subnets.name, progress); };
+  const auto report = [&](const TrainProgress& progress) { events.training(label(subnets), progress); };
   const auto result = train_supernet(subnets, data_, options_, campaign_.seed, store, report, stop, {checkpoint});
   if (!result) {
     throw std::runtime_error(
-        fmt::format("supernet {}: {}; a lower /accuracy/learning_rate may help", subnets.name, result.error().reason));
+        fmt::format("{}: {}; a lower /accuracy/learning_rate may help", label(subnets), result.error().reason));
   }
   if (result->stopped) {
     return false;
@@ -126,7 +128,7 @@ bool Supernets::train_one(const Supernet& supernet, const std::string& stem, Wei
   }
   std::error_code ignored;
   std::filesystem::remove(checkpoint, ignored);
-  events.note(fmt::format("supernet {}: trained, loss {:.4f}", subnets.name, result->train_loss));
+  events.note(fmt::format("{}: trained, loss {:.4f}", label(subnets), result->train_loss));
   return true;
 }
 
