@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <iterator>
 #include <limits>
 #include <set>
 
@@ -386,9 +385,10 @@ void write_resolved(const JsonReader& root, const Campaign& campaign, json& reso
 std::vector<std::string> reported_metrics(AccuracyKind accuracy, const Target& target) {
   std::vector<std::string> names = target.metric_names();
   if (accuracy != AccuracyKind::none) {
-    std::copy_if(kTrainedMetrics.begin(), kTrainedMetrics.end(), std::back_inserter(names), [&](std::string_view name) {
-      return accuracy == AccuracyKind::train || name != "train_loss";  // a supernet's loss is that of many networks
-    });
+    names.insert(names.end(), kTrainedMetrics.begin(), kTrainedMetrics.end());
+  }
+  if (accuracy == AccuracyKind::one_shot) {
+    std::erase(names, "train_loss");  // a supernet's loss is that of many networks
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());

@@ -15,7 +15,8 @@ void read_one_shot(const JsonReader& accuracy, Campaign& campaign) {
   constexpr std::int64_t kMostCalibration = 65536;
   OneShot& one_shot = campaign.one_shot;
   std::vector<std::string> own;
-  for (const auto& [key, value] : to_json(one_shot).items()) {
+  const json defaults = to_json(one_shot);
+  for (const auto& [key, value] : defaults.items()) {
     own.push_back(key);
   }
   accuracy.only(with_recipe_keys(own));
@@ -32,7 +33,8 @@ void read_one_shot(const JsonReader& accuracy, Campaign& campaign) {
 }
 
 std::vector<std::string> with_recipe_keys(std::vector<std::string> keys) {
-  for (const auto& [key, value] : to_json(TrainOptions{}).items()) {
+  const json recipe = to_json(TrainOptions{});
+  for (const auto& [key, value] : recipe.items()) {
     keys.push_back(key);
   }
   return keys;

@@ -19,6 +19,8 @@
 namespace cosearch {
 namespace {
 
+constexpr const char* kCheckpoint = ".checkpoint";
+
 std::string content_hash(const WeightStore& store) {
   Hasher hasher;
   for (const auto& [name, weight] : store.weights()) {
@@ -48,6 +50,8 @@ std::optional<WeightStore> read_supernet(const std::string& path, const WeightSt
   }
   return std::nullopt;
 }
+
+std::string label(const SubnetSpace& subnets) { return subnets.name.empty() ? "supernet" : "supernet " + subnets.name; }
 
 void create_directory(const std::string& directory) {
   std::error_code error;
@@ -91,7 +95,7 @@ bool Supernets::prepare_one(std::size_t index, const std::string& directory, con
   WeightStore store = make_supernet(subnets, campaign_.seed);
   if (std::optional<WeightStore> known = read_supernet(path, store)) {
     store = std::move(*known);
-    events.note(fmt::format("supernet {}: taken from {}", subnets.name, path));
+    events.note(fmt::format("{}: taken from {}", label(subnets), path));
   } else {
     if (origin != nullptr) {
       inherit(origin->scorer->store(), store);
@@ -100,6 +104,8 @@ bool Supernets::prepare_one(std::size_t index, const std::string& directory, con
       return false;
     }
   }
+  std::error_code ignored;  // a run that was killed between the two steps leaves both files
+  std::filesystem::remove(stem + kCheckpoint, ignored);
   supernet.scorer = std::make_unique<SubnetScorer>(
       std::move(store), data_,
       SubnetScorer::Options{campaign_.one_shot.calibration_samples, campaign_.train.evaluate_samples});
@@ -109,12 +115,12 @@ bool Supernets::prepare_one(std::size_t index, const std::string& directory, con
 bool Supernets::train_one(const Supernet& supernet, const std::string& stem, WeightStore& store, const Events& events,
                           const std::stop_token& stop) const {
   const SubnetSpace& subnets = supernet.space.subnets;
-  const std::string checkpoint = stem + ".checkpoint";
-  const auto report = [&](const TrainProgress& progress) { events.training(subnets.name, progress); };
-  const auto result = train_supernet(subnets, data_, options_, campaign_.seed, store, report, stop, {checkpoint});
+  const auto report = [&](const TrainProgress& progress) { events.training(label(subnets), progress); };
+  const auto result =
+      train_supernet(subnets, data_, options_, campaign_.seed, store, report, stop, {stem + kCheckpoint});
   if (!result) {
     throw std::runtime_error(
-        fmt::format("supernet {}: {}; a lower /accuracy/learning_rate may help", subnets.name, result.error().reason));
+        fmt::format("{}: {}; a lower /accuracy/learning_rate may help", label(subnets), result.error().reason));
   }
   if (result->stopped) {
     return false;
@@ -124,9 +130,7 @@ bool Supernets::train_one(const Supernet& supernet, const std::string& stem, Wei
   } catch (const std::runtime_error& error) {
     throw StoreError(5, error.what());
   }
-  std::error_code ignored;
-  std::filesystem::remove(checkpoint, ignored);
-  events.note(fmt::format("supernet {}: trained, loss {:.4f}", subnets.name, result->train_loss));
+  events.note(fmt::format("{}: trained, loss {:.4f}", label(subnets), result->train_loss));
   return true;
 }
 

@@ -243,20 +243,11 @@ bool prepare_supernets(Supernets& supernets, const std::string& directory, bool 
   std::string line = "supernet";
   Progress progress(stderr, quiet, [&line] { return line; });
   const auto start = std::chrono::steady_clock::now();
-  std::int64_t first_step = -1;
   Supernets::Events events;
-  events.note = [&](const std::string& text) {
-    first_step = -1;
-    progress.note(text);
-  };
+  events.note = [&](const std::string& text) { progress.note(text); };
   events.training = [&](const std::string& name, const TrainProgress& now) {
-    if (first_step < 0) {
-      first_step = now.step - 1;
-      progress.note(fmt::format("supernet {}: training of {} steps{}", name, now.steps,
-                                first_step > 0 ? fmt::format(", going on after step {}", first_step) : ""));
-    }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    line = fmt::format("supernet {}  step {}/{}  loss {:.3f}  {} so far", name, now.step, now.steps, now.loss,
+    line = fmt::format("{}  step {}/{}  loss {:.3f}  {} so far", name, now.step, now.steps, now.loss,
                        duration_text(seconds));
     progress.refresh();
   };

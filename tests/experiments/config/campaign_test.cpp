@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include <algorithm>
 #include <fstream>
 
@@ -103,7 +105,7 @@ TEST(Campaign, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {
       {"/constraints", {{{"metric", "macs"}, {"max", "3"}}}, {"/constraints/0/max", "a number", "read \"3\""}},
       {"/accuracy/epochs", "many", {"/accuracy/epochs"}},
       {"/accuracy/epoch", 1, {"/accuracy/epoch", "epochs"}},
-      {"/accuracy/kind", "proxy", {"/accuracy/kind", "none, train"}},
+      {"/accuracy/kind", "proxy", {"/accuracy/kind", "none, one_shot, train"}},
       {"/screen/predictor", "forest", {"/screen/predictor", "ridge"}},
       {"/screen/share", 0, {"/screen/share", "above 0"}},
       {"/screen/alpha", 1, {"/screen/alpha"}},
@@ -212,13 +214,15 @@ TEST(CampaignSchema, PublishedFileIsThePrintedSchema) {
 TEST(CampaignSchema, DescribesEveryKeyOfARecipe) {
   const json schema = campaign_schema();
   const json recipe = to_json(TrainOptions{});
+  // Beside the recipe: what the kinds need; which of the front, and where it begins.
+  const std::map<std::string, std::size_t> own{{"accuracy", 5}, {"final", 2}};
   for (const char* section : {"accuracy", "final"}) {
     const json& properties = schema.at("properties").at(section).at("properties");
     for (const auto& [key, value] : recipe.items()) {
       ASSERT_TRUE(properties.contains(key)) << section << " lacks " << key;
       EXPECT_EQ(properties.at(key).at("default"), value);
     }
-    EXPECT_EQ(properties.size(), recipe.size() + 1);
+    EXPECT_EQ(properties.size(), recipe.size() + own.at(section));
   }
 }
 

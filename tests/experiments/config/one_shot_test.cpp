@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "spaces/base/config_error.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
 
 namespace cosearch {
@@ -33,11 +34,12 @@ TEST(OneShotConfig, ResolvedConfigReadsBackToAnEqualCampaign) {
   const Campaign again = campaign_from_json(campaign.resolved);
   EXPECT_EQ(again.resolved, campaign.resolved);
   EXPECT_TRUE(again.final_stage.from_supernet);
-  const json& accuracy = campaign_schema().at("properties").at("accuracy").at("properties");
+  const json schema = campaign_schema();
+  const json& accuracy = schema.at("properties").at("accuracy").at("properties");
   for (const auto& [key, value] : campaign.resolved.at("accuracy").items()) {
     EXPECT_TRUE(accuracy.contains(key)) << key;
   }
-  EXPECT_TRUE(campaign_schema().at("properties").at("final").at("properties").contains("initialise"));
+  EXPECT_TRUE(schema.at("properties").at("final").at("properties").contains("initialise"));
 }
 
 TEST(OneShotConfig, OneSpaceForEachCombinationOfTheChosenGenes) {
@@ -67,11 +69,11 @@ TEST(OneShotConfig, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {
       {"/accuracy/distillation", 1.5, {"/accuracy/distillation", "0 to 1"}},
       {"/accuracy/calibration_samples", 3, {"/accuracy/calibration_samples", "16 to"}},
       {"/accuracy/supernets", "family", {"/accuracy/supernets", "list"}},
-      {"/accuracy/supernets", {3}, {"/accuracy/supernets/0", "gene"}},
+      {"/accuracy/supernets", {3}, {"/accuracy/supernets/0", "a string"}},
       {"/accuracy/supernets", {"stem.widht"}, {"/accuracy/supernets/0", "did you mean \"stem.width\""}},
       {"/accuracy/supernets", {"hw.board"}, {"/accuracy/supernets/0", "is not known"}},
       {"/accuracy/supernets", {"stages.0.kernel"}, {"/accuracy/supernets/0", "stages.0.depth"}},
-      {"/accuracy/learning_rate", 0, {"/accuracy/learning_rate", "greater than 0"}},
+      {"/accuracy/learning_rate", 0, {"/accuracy/learning_rate", "above 0"}},
       {"/final/initialise", "supernets", {"/final/initialise", "did you mean \"supernet\""}},
       {"/final/initialize", "supernet", {"/final/initialize", "did you mean \"initialise\""}},
       {"/objectives", {"train_loss", "latency_ms"}, {"/objectives/0", "train_loss"}},

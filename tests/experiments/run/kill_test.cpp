@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "experiments/store/store.hpp"
+#include "spaces/base/hash.hpp"
 #include "spaces/base/rng.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
 
@@ -120,12 +121,13 @@ class ProgramRun {
             {"finals", finals},
             {"front", json::parse(content(log_))}};
   }
-  /// Names and contents of the trained supernets.
+  /// Names and hashes of the supernets' files.
   [[nodiscard]] std::map<std::string, std::string> supernets() const {
     std::map<std::string, std::string> files;
     for (const auto& entry : std::filesystem::directory_iterator(Store::open_reader(database_).files_directory())) {
-      if (entry.path().filename().string().starts_with("supernet-")) {
-        files.emplace(entry.path().filename().string(), content(entry.path().string()));
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with("supernet-") && !name.ends_with(".tmp")) {  // a write that was killed leaves one
+        files.emplace(entry.path().filename().string(), hex(Hasher().add(content(entry.path().string())).value()));
       }
     }
     return files;
