@@ -63,6 +63,7 @@ constexpr std::array kRecipeKeys{
     RecipeKey{"shift", "random shifts by up to this many pixels"},
     RecipeKey{"flip", "random horizontal flips"},
     RecipeKey{"clip_norm", "limit of the global gradient norm; 0: off"},
+    RecipeKey{"precision", "fp32, or bf16: products in bf16 where the processor has them"},
 };
 
 json recipe() {
@@ -74,7 +75,7 @@ json recipe() {
     if (value.is_boolean()) {
       property["type"] = "boolean";
     } else if (value.is_string()) {
-      property["enum"] = {"adamw", "sgd"};
+      property["enum"] = key.name == "precision" ? precision_names() : std::vector<std::string>{"adamw", "sgd"};
     } else {
       property["type"] = value.is_number_integer() ? "integer" : "number";
       property["minimum"] = 0;

@@ -108,7 +108,8 @@ bool Supernets::prepare_one(std::size_t index, const std::string& directory, con
   std::filesystem::remove(stem + kCheckpoint, ignored);
   supernet.scorer = std::make_unique<SubnetScorer>(
       std::move(store), data_,
-      SubnetScorer::Options{campaign_.one_shot.calibration_samples, campaign_.train.evaluate_samples});
+      SubnetScorer::Options{campaign_.one_shot.calibration_samples, campaign_.train.evaluate_samples,
+                            campaign_.train.precision});
   return true;
 }
 

@@ -25,7 +25,7 @@ bool has_batch_norm(const graph::NetworkGraph& network) {
 
 SubnetScorer::SubnetScorer(WeightStore store, const TaskData& data, const Options& options)
     : store_(std::move(store)),
-      shared_(store_),
+      shared_(store_, options.precision),
       data_(data),
       options_(options),
       calibration_(

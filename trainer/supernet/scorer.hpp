@@ -21,6 +21,7 @@ class SubnetScorer {
     std::int64_t calibration_samples =
         256;                            ///< a fixed, class-balanced part of the training split, without augmentation
     std::int64_t evaluate_samples = 0;  ///< of the evaluated split; 0: all
+    kernels::Precision precision = kernels::Precision::fp32;
   };
   SubnetScorer(WeightStore store, const TaskData& data, const Options& options);
 

@@ -14,11 +14,7 @@ namespace {
 constexpr std::pair<const char*, Precision> kPrecisions[] = {{"bf16", Precision::bf16}, {"fp32", Precision::fp32}};
 
 Precision precision_named(const JsonReader& reader) {
-  std::vector<std::string> known;
-  for (const auto& [name, precision] : kPrecisions) {
-    known.emplace_back(name);
-  }
-  const std::string read = reader.name_of(known);
+  const std::string read = reader.name_of(precision_names());
   return std::find_if(std::begin(kPrecisions), std::end(kPrecisions),
                       [&](const auto& entry) { return entry.first == read; })
       ->second;
@@ -31,6 +27,14 @@ std::string name_of(Precision precision) {
 }
 
 }  // namespace
+
+std::vector<std::string> precision_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, precision] : kPrecisions) {
+    names.emplace_back(name);
+  }
+  return names;
+}
 
 TrainOptions train_options_from_json(const nlohmann::json& json, const TrainOptions& defaults) {
   const JsonReader reader(json);

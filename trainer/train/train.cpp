@@ -6,7 +6,8 @@
 #include <span>
 
 #include "spaces/base/hash.hpp"
-#include "trainer/kernels/kernels.hpp"
+#include "trainer/kernels/dense.hpp"
+#include "trainer/kernels/softmax/softmax_row.hpp"
 #include "trainer/net/executor.hpp"
 #include "trainer/net/parameters.hpp"
 #include "trainer/train/accuracy.hpp"
@@ -72,7 +73,8 @@ double evaluate_accuracy(const graph::NetworkGraph& graph, const TaskData& data,
 }
 
 std::string trainer_fingerprint() {
-  return fmt::format("trainer {} {}", kCodeVersion, kernels::dense(Precision::fp32).name());
+  return fmt::format("trainer {} {} softmax {}", kCodeVersion, kernels::dense(Precision::fp32).name(),
+                     kernels::to_string(kernels::best_instruction_set()));
 }
 
 }  // namespace cosearch

@@ -5,6 +5,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -41,6 +42,8 @@ struct TrainOptions {
 /// Reads a recipe's keys from a config object (those present), unknown keys are errors. @throws ConfigError.
 [[nodiscard]] TrainOptions train_options_from_json(const nlohmann::json& json, const TrainOptions& defaults = {});
 [[nodiscard]] nlohmann::json to_json(const TrainOptions& options);
+/// What the key "precision" may be, sorted.
+[[nodiscard]] std::vector<std::string> precision_names();
 
 /// Called now and then during long work, never concurrently for one training.
 struct TrainProgress {
