@@ -57,12 +57,13 @@ std::vector<std::string> class_names_of(const ClassFoldersOptions& options, cons
   if (!options.class_names.empty()) {
     return options.class_names;
   }
-  if (static_cast<std::int64_t>(found.size()) != options.classes) {
+  if (std::ssize(found) != options.classes) {
+    constexpr std::ptrdiff_t kMostShown = 5;
+    const auto end = found.begin() + std::min(kMostShown, std::ssize(found));
     throw ConfigError(
         "/classes",
-        fmt::format("holds {} class folders ({}), expected {}", found.size(),
-                    fmt::join(found.begin(), found.begin() + std::min<std::ptrdiff_t>(5, std::ssize(found)), ", "),
-                    options.classes),
+        fmt::format("holds {} class folders ({}{}), expected {}", found.size(), fmt::join(found.begin(), end, ", "),
+                    end == found.end() ? "" : ", ...", options.classes),
         root.string());
   }
   return found;
