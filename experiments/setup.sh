@@ -1,8 +1,9 @@
 # Sourced by experiments/quickstart.sh and tests/run.sh: packages and builds, from the repository's root.
 # Debian 12 as root or with sudo; does nothing where everything is there already.
 
-build_packages="cmake g++ ninja-build libcli11-dev libdnnl-dev libeigen3-dev libfmt-dev libhwy-dev libspdlog-dev libsqlite3-dev
-  libsqlitecpp-dev librandom123-dev libtbb-dev nlohmann-json3-dev zlib1g-dev dataset-fashion-mnist"
+build_packages="cmake g++ ninja-build libcli11-dev libdnnl-dev libeigen3-dev libfmt-dev libhwy-dev libpng-dev
+  libspdlog-dev libsqlite3-dev libsqlitecpp-dev librandom123-dev libtbb-dev nlohmann-json3-dev zlib1g-dev
+  dataset-fashion-mnist"
 test_packages="libgtest-dev libgmock-dev"
 check_packages="clang-format clang-tidy"
 bench_packages="libbenchmark-dev"

@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/table.hpp"
 #include "experiments/config/campaign.hpp"
 #include "spaces/base/config_error.hpp"
+#include "trainer/data/dataset.hpp"
 
 namespace cosearch::cli {
 namespace {
@@ -25,6 +27,19 @@ std::string joined_metrics(const Campaign& campaign) {
   return text;
 }
 
+std::string described(const TaskData& data) {
+  std::string text = fmt::format("{}: {} training, {} search, {} test samples of {}", data.name, data.train.size(),
+                                 data.search.size(), data.test.size(), fmt::join(data.train.sample, " x "));
+  constexpr std::size_t kMostNames = 12;
+  if (!data.class_names.empty()) {
+    const std::size_t shown = std::min(kMostNames, data.class_names.size());
+    const auto end = data.class_names.begin() + static_cast<std::ptrdiff_t>(shown);
+    text += fmt::format("; classes {}{}", fmt::join(data.class_names.begin(), end, ", "),
+                        shown < data.class_names.size() ? ", ..." : "");
+  }
+  return text;
+}
+
 int validate(CommandLine& line, const ValidateOptions& options) {
   if (options.schema == !options.config.empty()) {
     throw ConfigError("validate", "needs either a config file or --schema");
@@ -36,7 +51,7 @@ int validate(CommandLine& line, const ValidateOptions& options) {
   CampaignOverrides overrides;
   overrides.data_directory = line.options.data_directory;
   const Campaign campaign = load_campaign(options.config, overrides);
-  static_cast<void>(load_campaign_data(campaign));
+  const std::optional<TaskData> data = load_campaign_data(campaign);
   if (line.options.format != Format::table) {
     print(line.out, line.options.format, nlohmann::ordered_json(campaign.resolved));
     return 0;
@@ -44,6 +59,9 @@ int validate(CommandLine& line, const ValidateOptions& options) {
   const JointSpace space(campaign, line.options.data_directory);
   const std::optional<std::int64_t> designs = space.params().count();
   Table table({"campaign", campaign.name});
+  if (data) {
+    table.add_row({"data set", described(*data)});
+  }
   table.add_row({"space", campaign.space_name});
   table.add_row({"target", campaign.target_name});
   table.add_row({"genes", fmt::format("{}", space.params().size())});

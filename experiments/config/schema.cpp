@@ -109,8 +109,14 @@ json open(json properties, json required, const char* description) {
 json task_sections() {
   json properties;
   properties["dataset"] = open({{"name", one_of(names(dataset_registry()), "data set")}}, json::array({"name"}),
-                               "What networks learn; further keys are options of the data set (fashion_mnist: "
-                               "\"directory\"). Needed wherever accuracy or error is asked for.");
+                               "What networks learn; further keys are options of the data set. cifar: directory, "
+                               "search, variant. fashion_mnist: directory. idx: classes, height, images, labels, "
+                               "search, test_images, test_labels, width. image_folder: channels, classes, "
+                               "directory, height, search_percent, test_percent, width. npz: black, channels, "
+                               "classes, height, images, labels, layout, path, search, test_images, test_labels, "
+                               "white, width. synthetic: channels, classes, height, search, seed, test, train, "
+                               "width. wav_folder: classes, coefficients, directory, milliseconds, search_percent, "
+                               "test_percent. Needed wherever accuracy or error is asked for.");
   properties["task"] =
       closed({{"sample",
                {{"type", "array"},

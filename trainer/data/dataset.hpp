@@ -27,6 +27,7 @@ struct Dataset {
 /// The three splits of a task. `search` scores candidates; `test` is touched once, at the end.
 struct TaskData {
   std::string name;
+  std::vector<std::string> class_names;  ///< by label; empty where the files name none
   Dataset train;
   Dataset search;
   Dataset test;
@@ -55,6 +56,45 @@ struct TaskData {
 /// "train": 256, "search": 64, "test": 64, "seed": 0}; every key but the name may be left out (defaults as shown).
 [[nodiscard]] TaskData make_synthetic_data(const nlohmann::json& config);
 [[nodiscard]] TaskShape synthetic_shape(const nlohmann::json& config);
+
+/// The data sets below read files of the user. Their configs state the samples' shape and the classes, since a campaign
+/// is checked without its data; files that say otherwise are refused. Of the training samples, "search" (default: a
+/// tenth) go to the search split, each class by its share (`hold_out`).
+
+/// {"name": "idx", "images": PATH, "labels": PATH, "test_images": PATH, "test_labels": PATH, "height": 28, "width": 28,
+/// "classes": 10, "search": 5000}: pairs of IDX files of bytes, plain or gzip-compressed: MNIST and its relatives.
+[[nodiscard]] TaskData load_idx(const nlohmann::json& config);
+[[nodiscard]] TaskShape idx_shape(const nlohmann::json& config);
+
+/// {"name": "cifar", "directory": PATH, "variant": "cifar10", "search": 5000}: the binary versions of CIFAR-10 and
+/// CIFAR-100 (Krizhevsky, "Learning multiple layers of features from tiny images", 2009), 32 x 32 x 3. Variants:
+/// "cifar10" (data_batch_1.bin to data_batch_5.bin of equal length, test_batch.bin; 10 classes), "cifar100_fine" and
+/// "cifar100_coarse" (train.bin, test.bin; 100 or 20 classes).
+[[nodiscard]] TaskData load_cifar(const nlohmann::json& config);
+[[nodiscard]] TaskShape cifar_shape(const nlohmann::json& config);
+
+/// {"name": "npz", "path": PATH, "height": 28, "width": 28, "channels": 1, "classes": 10, "images": "x_train",
+/// "labels": "y_train", "test_images": "x_test", "test_labels": "y_test", "layout": "nhwc", "black": 0, "white": 255,
+/// "search": 5000}: arrays KEY.npy of an NPZ archive, or of a directory. Images are (n, height, width, channels), with
+/// "layout": "nchw" (n, channels, height, width), with one channel also (n, height, width); labels are integers, (n)
+/// or (n, 1). Values from "black" to "white" become bytes from 0 to 255, rounded; others are refused.
+[[nodiscard]] TaskData load_npz(const nlohmann::json& config);
+[[nodiscard]] TaskShape npz_shape(const nlohmann::json& config);
+
+/// {"name": "image_folder", "directory": PATH, "classes": 10 or ["cat", "dog"], "height": 32, "width": 32, "channels":
+/// 3, "search_percent": 10, "test_percent": 10}: PNG pictures in class folders (`list_class_folders`), as 1 (grey) or 3
+/// (RGB) channels, resized (`resize`). The splits follow from the files' names; where there is a folder `test`, it is
+/// the test split.
+[[nodiscard]] TaskData load_image_folder(const nlohmann::json& config);
+[[nodiscard]] TaskShape image_folder_shape(const nlohmann::json& config);
+
+/// {"name": "wav_folder", "directory": PATH, "classes": 35 or ["yes", "no"], "milliseconds": 1000, "coefficients": 10,
+/// "search_percent": 10, "test_percent": 10}: recordings in class folders, as in Speech Commands, as (frames,
+/// coefficients, 1) mel-frequency cepstral coefficients (`Mfcc`). Recordings are brought to 16 kHz, cut to the stated
+/// time or filled with silence. A coefficient becomes the byte 128 + 32 z, rounded and clipped, where z is its distance
+/// from the mean over the training split in standard deviations.
+[[nodiscard]] TaskData load_wav_folder(const nlohmann::json& config);
+[[nodiscard]] TaskShape wav_folder_shape(const nlohmann::json& config);
 
 /// Sets `mean`, `std_dev` and `content_hash` from the splits' bytes.
 void measure(TaskData& data);

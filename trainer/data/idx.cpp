@@ -99,11 +99,18 @@ std::array<std::int64_t, N> read_header(ByteReader& reader, std::uint32_t magic,
 }
 
 std::vector<std::uint8_t> read_body(ByteReader& reader, std::int64_t size, const std::string& layout) {
-  std::vector<std::uint8_t> body(static_cast<std::size_t>(size));
-  const std::size_t got = reader.read(body.data(), body.size());
-  if (got < body.size()) {
-    throw reader.error(
-        fmt::format("is truncated: holds {} bytes after its header, expected {} ({})", got, size, layout));
+  // In steps, so that a header that announces too much does not make us allocate it.
+  constexpr std::int64_t kStep = std::int64_t{1} << 24U;
+  std::vector<std::uint8_t> body;
+  for (std::int64_t got = 0; got < size;) {
+    const std::int64_t step = std::min(kStep, size - got);
+    body.resize(static_cast<std::size_t>(got + step));
+    const auto came = static_cast<std::int64_t>(reader.read(body.data() + got, static_cast<std::size_t>(step)));
+    got += came;
+    if (came < step) {
+      throw reader.error(
+          fmt::format("is truncated: holds {} bytes after its header, expected {} ({})", got, size, layout));
+    }
   }
   std::uint8_t extra = 0;
   if (reader.read(&extra, 1) != 0) {

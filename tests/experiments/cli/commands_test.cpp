@@ -281,7 +281,10 @@ TEST_F(CommandsTest, ValidatePrintsTheResolvedConfigAndTheSchema) {
   EXPECT_EQ(resolved.exit_code, 0) << resolved.err;
   EXPECT_EQ(json::parse(resolved.out), campaign_from_json(train_config()).resolved);
   EXPECT_EQ(json::parse(run_cosearch({"validate", "--schema"}).out), campaign_schema());
-  EXPECT_NE(run_cosearch({"validate", file("tiny.json")}).out.find("minimize error"), std::string::npos);
+  const std::string table = run_cosearch({"validate", file("tiny.json")}).out;
+  EXPECT_NE(table.find("minimize error"), std::string::npos);
+  EXPECT_NE(table.find("synthetic: "), std::string::npos);
+  EXPECT_NE(table.find(" test samples of 8 x 8 x 1"), std::string::npos);
 }
 
 TEST_F(CommandsTest, EveryCatalogueEntryIsListedAndDescribed) {

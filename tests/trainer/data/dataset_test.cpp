@@ -194,13 +194,40 @@ TEST(Dataset, ConstantImagesKeepAFiniteNormalisation) {
   EXPECT_DOUBLE_EQ(data.std_dev, 1.0);
 }
 
-TEST(DatasetRegistry, IsSortedAndEveryEntryChecksItsOwnName) {
+/// The keys that a data set cannot do without, and none more.
+json smallest_config(const std::string& name) {
+  const json folder{{"directory", "/d"}, {"classes", 3}};
+  const json image{{"height", 4}, {"width", 5}};
+  json config{{"name", name}};
+  if (name == "cifar") {
+    config["directory"] = "/d";
+  } else if (name == "idx") {
+    config.update(image);
+    config.update({{"images", "/a"}, {"labels", "/b"}, {"test_images", "/c"}, {"test_labels", "/d"}, {"classes", 3}});
+  } else if (name == "image_folder") {
+    config.update(image);
+    config.update(folder);
+  } else if (name == "npz") {
+    config.update(image);
+    config.update({{"path", "/p"}, {"classes", 3}});
+  } else if (name == "wav_folder") {
+    config.update(folder);
+  }
+  return config;
+}
+
+TEST(DatasetRegistry, IsSortedAndEveryEntryChecksItsKeysWithoutFiles) {
   const auto entries = dataset_registry();
   EXPECT_TRUE(std::is_sorted(entries.begin(), entries.end(),
                              [](const DatasetEntry& a, const DatasetEntry& b) { return a.name < b.name; }));
   for (const DatasetEntry& entry : entries) {
     EXPECT_FALSE(entry.summary.empty());
-    EXPECT_NO_THROW(static_cast<void>(task_shape_of({{"name", std::string(entry.name)}})));
+    json config = smallest_config(std::string(entry.name));
+    const TaskShape shape = task_shape_of(config);
+    EXPECT_EQ(shape.sample.size(), 3U) << entry.name;
+    EXPECT_GE(shape.classes, 2) << entry.name;
+    config["no_such_key"] = 1;
+    EXPECT_THROW(static_cast<void>(task_shape_of(config)), ConfigError) << entry.name;
   }
 }
 
@@ -214,7 +241,9 @@ TEST(DatasetRegistry, BadConfigsNameTheKeyAndWhatIsAllowed) {
       {json::array(), "", "expected an object, read []"},
       {json::object(), "/name", "is missing; expected a string"},
       {{{"name", 3}}, "/name", "expected a string, read 3"},
-      {{{"name", "fashion_mnits"}}, "/name", "known: fashion_mnist, synthetic; did you mean \"fashion_mnist\"?"},
+      {{{"name", "fashion_mnits"}},
+       "/name",
+       "known: cifar, fashion_mnist, idx, image_folder, npz, synthetic, wav_folder; did you mean \"fashion_mnist\"?"},
       {{{"name", "fashion_mnist"}, {"directroy", "/x"}}, "/directroy", "did you mean \"directory\"?"},
       {{{"name", "fashion_mnist"}, {"directory", 1}}, "/directory", "expected a string, read 1"},
       {{{"name", "fashion_mnist"}, {"directory", ""}}, "/directory", "the four IDX files"},
