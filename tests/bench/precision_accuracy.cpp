@@ -70,7 +70,7 @@ void measure(const Arguments& arguments, const TaskData& data, const std::string
 }
 
 void run(const Arguments& arguments) {
-  const TaskData data = make_task_data(nlohmann::json::parse(arguments.data));
+  const TaskData data = load_task_data(nlohmann::json::parse(arguments.data));
   for (const std::string& model : arguments.models) {
     for (const std::string& precision : arguments.precisions) {
       nlohmann::json recipe = nlohmann::json::parse(arguments.recipe);

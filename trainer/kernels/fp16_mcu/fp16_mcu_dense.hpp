@@ -17,7 +17,7 @@ namespace cosearch::kernels {
 /// - An inner product of length K has two lanes, both 0 at first. Element k is accumulated in lane k mod 2 by a fused
 ///   multiply-add, rounded once to fp16; at the end lane 0 + lane 1 is rounded to fp16. An odd K is continued by one
 ///   product of zeros.
-/// - With fp32 accumulation the lanes are fp32, and only their sum is rounded to fp16.
+/// - With fp32 accumulation the lanes and their sum are fp32, and the sum is rounded to fp16.
 /// - gemm: alpha * product + beta * c is computed in fp32 and rounded to fp16.
 /// - A convolution is an inner product in the order (kernel_h, kernel_w, channels of the group) over the window
 ///   (im2row); pixels outside of the image are zeros that count. A depthwise one has one channel.

@@ -27,13 +27,19 @@ struct Fp32Accumulation {
   static float multiply_add(float a, float b, float c) { return a * b + c; }
 };
 
-/// The sum of the lanes is rounded to fp16: once, because fp32 has more than twice fp16's bits and two.
-float finished(float even, float odd, bool adds, float before) {
+/// Sums of two fp16 numbers are rounded once, because fp32 has more than twice fp16's bits and two.
+inline float finished(float even, float odd, bool adds, float before) {
   const float sum = round_to_half(even + odd);
   return adds ? round_to_half(before + sum) : sum;
 }
 
-void store(const float* sums, std::int64_t columns, bool adds, float* c) {
+inline void store(const float* sums, std::int64_t columns, bool adds, float* c) {
+  if (columns == kPanel && !adds) {  // vector operations
+    for (std::int64_t j = 0; j < kPanel; ++j) {
+      c[j] = finished(sums[2 * j], sums[2 * j + 1], false, 0.0F);
+    }
+    return;
+  }
   for (std::int64_t j = 0; j < columns; ++j) {
     c[j] = finished(sums[2 * j], sums[2 * j + 1], adds, c[j]);
   }
@@ -63,6 +69,7 @@ void fp16_product(const Product<float>& p) {
 
 // Vectors of the compiler, because it does not keep arrays of so many sums in registers.
 using Vector = float __attribute__((vector_size(64)));
+using Unaligned = float __attribute__((vector_size(64), aligned(4)));
 using Pairs = std::int64_t __attribute__((vector_size(64)));
 #ifdef __AVX512F__
 constexpr int kRows = 12;  // 24 sums of 32 registers
@@ -79,8 +86,7 @@ void fp32_tile(const Product<float>& p, std::int64_t row, std::int64_t valid, st
   }
   const float* b = p.b + 2 * first * p.pairs;
   for (std::int64_t l = 0; l < p.pairs; ++l, b += kLanes) {
-    Vector columns[2];
-    std::memcpy(columns, b, sizeof columns);
+    const Vector columns[2] = {*reinterpret_cast<const Unaligned*>(b), *reinterpret_cast<const Unaligned*>(b + kPanel)};
 #pragma GCC unroll 12
     for (int r = 0; r < kRows; ++r) {
       std::int64_t bits = 0;
