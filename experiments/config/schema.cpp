@@ -63,7 +63,11 @@ constexpr std::array kRecipeKeys{
     RecipeKey{"shift", "random shifts by up to this many pixels"},
     RecipeKey{"flip", "random horizontal flips"},
     RecipeKey{"clip_norm", "limit of the global gradient norm; 0: off"},
-    RecipeKey{"precision", "fp32, or bf16: products in bf16 where the processor has them"},
+    RecipeKey{
+        "precision",
+        "fp32; bf16: products in bf16 where the processor has them; fp16_mcu: as a microcontroller with fp16 SIMD "
+        "trains; fp16_mcu_fp32_accumulate: the same with sums of products in fp32"},
+    RecipeKey{"loss_scale", "factor of the gradients between the loss and the optimiser, against underflow"},
 };
 
 json recipe() {

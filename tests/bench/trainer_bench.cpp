@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "spaces/base/config_error.hpp"
 #include "tests/peers/networks.hpp"
 #include "trainer/net/executor.hpp"
 #include "trainer/net/parameters.hpp"
@@ -165,17 +167,23 @@ int main(int argc, char** argv) {
   std::vector<std::string> models = peers::network_names();
   std::vector<int> threads = {1, 2};
   int repeats = 7;
-  bool bf16 = false;
+  std::string precision = "fp32";
   CLI::App app("Times training steps");
   app.add_option("--models", models, "networks")->delimiter(',')->check(CLI::IsMember(peers::network_names()));
   app.add_option("--threads", threads, "numbers of threads")->delimiter(',')->check(CLI::Range(1, 256));
   app.add_option("--repeats", repeats, "timings of two steps each")->check(CLI::Range(1, 1000));
-  app.add_flag("--bf16", bf16, "products in bf16");
+  app.add_option("--precision", precision, "as in a training recipe");
   CLI11_PARSE(app, argc, argv);
   const double peak = fma_peak();
   fmt::print("fma_peak_gflops {:.1f}\n", peak);
-  for (const std::string& model : models) {
-    measure(model, bf16 ? Precision::bf16 : Precision::fp32, threads, repeats, peak);
+  try {
+    const Precision arithmetic = train_options_from_json({{"precision", precision}}).precision;
+    for (const std::string& model : models) {
+      measure(model, arithmetic, threads, repeats, peak);
+    }
+  } catch (const ConfigError& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 2;
   }
   return 0;
 }

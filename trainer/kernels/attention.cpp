@@ -18,6 +18,7 @@ void attention(const Dense& dense, const AttentionShape& shape, const float* qkv
       const float* q = qkv + n * t * 3 * features + h * d;
       dense.gemm(false, true, t, t, d, 1.0F, q, 3 * features, q + features, 3 * features, 0.0F, probabilities, t);
       softmax(t, t, attention_scale(shape), probabilities, probabilities);
+      dense.round_to_storage(t * t, probabilities);
       dense.gemm(false, false, t, d, t, 1.0F, probabilities, t, q + 2 * features, 3 * features, 0.0F,
                  y + n * t * features + h * d, features);
     }
@@ -42,6 +43,7 @@ void attention_backward(const Dense& dense, const AttentionShape& shape, const f
       dense.gemm(true, false, t, d, t, 1.0F, probabilities, t, dout, features, 0.0F, dv, stride);
       dense.gemm(false, true, t, t, d, 1.0F, dout, features, v, stride, 0.0F, scratch, t);
       softmax_backward(t, t, attention_scale(shape), probabilities, scratch, scratch);
+      dense.round_to_storage(t * t, scratch);
       dense.gemm(false, false, t, d, t, 1.0F, scratch, t, k, stride, 0.0F, dq, stride);
       dense.gemm(true, false, t, d, t, 1.0F, scratch, t, q, stride, 0.0F, dk, stride);
     }

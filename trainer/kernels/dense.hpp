@@ -17,11 +17,18 @@ struct ConvShape {
 };
 
 /// Arithmetic of a training. bf16: operands of products are rounded to bf16; sums, and everything outside of products,
-/// weights included, stay in fp32.
-enum class Precision { fp32, bf16 };
+/// weights included, stay in fp32. fp16_mcu: training on a microcontroller with packed fp16 SIMD; products as
+/// fp16_mcu_dense.hpp defines them. What operators read and write is stored in fp16: activations, their gradients,
+/// trainable weights, gradients of weights (summed over the batch in fp16) and the velocities of SGD. What an operator
+/// computes beside products (normalisation, softmax, activations, sums of biases' gradients, a weight's update) is fp32
+/// on such numbers, and its result is rounded. fp32 stay: statistics of batch norms, the state of AdamW (squares of
+/// gradients are below the smallest fp16 number) and the loss. fp16_mcu_fp32_accumulate: the same, with products that
+/// accumulate in fp32.
+enum class Precision { fp32, bf16, fp16_mcu, fp16_mcu_fp32_accumulate };
 
 struct LinearShape {
   std::int64_t rows = 1, inputs = 1, outputs = 1;  // x: (rows, inputs), w: (inputs, outputs), y: (rows, outputs)
+  std::int64_t samples = 1;                        // that the rows belong to, the same number each
 
   auto operator<=>(const LinearShape&) const = default;
 };
@@ -66,6 +73,9 @@ class Dense {
   virtual void linear_backward(const LinearShape& shape, const float* x, const float* dy, const float* w,
                                const float* packed, float* dx, float* dw, float* scratch) const = 0;
 
+  /// Rounds results of this or other kernels to the type that tensors are stored in; nothing where that is fp32.
+  virtual void round_to_storage(std::int64_t /*count*/, float* /*x*/) const {}
+
   /// What decides the bits beside the arguments: library, instruction set, compiler, blocking.
   [[nodiscard]] virtual std::string name() const = 0;
 };
@@ -75,6 +85,10 @@ class Dense {
 /// oneDNN, with Eigen where it has only reference loops; null where the build has not found it or, for bf16, where the
 /// CPU has neither AVX512-BF16 nor AMX.
 [[nodiscard]] const Dense* onednn_dense(Precision precision);
+/// `precision`: one of the two fp16_mcu ones. AVX512-FP16 where the CPU has it, for accumulation in fp16.
+[[nodiscard]] const Dense& fp16_mcu_dense(Precision precision);
+/// fp16_mcu without AVX512-FP16: the same bits, slowly.
+[[nodiscard]] const Dense& portable_fp16_mcu_dense();
 /// The trainer's backend: oneDNN where it is there. @throws ConfigError where the precision is not to be had.
 [[nodiscard]] const Dense& dense(Precision precision);
 

@@ -101,9 +101,10 @@ void attention_backward(const Dense& dense, const AttentionShape& shape, const f
 
 // --- updates ---------------------------------------------------------------------------------------------------
 
-/// sum[i] = part[0][offset + i] + part[1][offset + i] + ..., in this order; parts >= 1.
-void accumulate_in_order(std::int64_t count, std::int64_t parts, const float* const* part, std::int64_t offset,
-                         float* sum);
+/// sum[i] = part[0][offset + i] + part[1][offset + i] + ..., in this order, each sum rounded to the storage of `dense`;
+/// parts >= 1.
+void accumulate_in_order(const Dense& dense, std::int64_t count, std::int64_t parts, const float* const* part,
+                         std::int64_t offset, float* sum);
 [[nodiscard]] double sum_of_squares(std::int64_t count, const float* x);
 
 /// One step of gradient descent with momentum: g = gradient_scale * gradient + decay * w, v = momentum * v + g,

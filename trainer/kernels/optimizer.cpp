@@ -6,15 +6,12 @@
 
 namespace cosearch::kernels {
 
-void accumulate_in_order(std::int64_t count, std::int64_t parts, const float* const* part, std::int64_t offset,
-                         float* sum) {
+void accumulate_in_order(const Dense& dense, std::int64_t count, std::int64_t parts, const float* const* part,
+                         std::int64_t offset, float* sum) {
   std::copy_n(part[0] + offset, count, sum);
   for (std::int64_t p = 1; p < parts; ++p) {
-    const float* source = part[p] + offset;
-    COSEARCH_INDEPENDENT_ITERATIONS
-    for (std::int64_t i = 0; i < count; ++i) {
-      sum[i] += source[i];
-    }
+    add(count, sum, part[p] + offset, sum);
+    dense.round_to_storage(count, sum);
   }
 }
 

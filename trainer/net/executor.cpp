@@ -69,6 +69,7 @@ void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, con
     input(first, samples, call.y);
   }
   std::visit([&](const auto& op) { ops::forward(op, unit.geometry, call); }, graph.nodes[index(unit.node)].op);
+  unit.geometry.dense->round_to_storage(samples * graph::elements(unit.geometry.output), call.y);
 }
 
 std::vector<AlignedFloats> buffers_of_units(const Schedule& schedule, std::int64_t ops::Needs::*size) {
@@ -211,7 +212,7 @@ void TrainingExecutor::run_loss(const Action& action, std::size_t chunk, const C
   const float* outputs = buffer(schedule_, memory, action.y);
   float* gradient = buffer(schedule_, memory, unit.gradient);
   const auto smoothing = static_cast<float>(targets.label_smoothing);
-  const float scale = 1.0F / static_cast<float>(batch_);
+  const float scale = static_cast<float>(targets.loss_scale) / static_cast<float>(batch_);
   const std::uint8_t* labels = targets.labels.data() + chunk_first_[chunk];
   const std::int64_t first = chunk_first_[chunk] * classes;
   if (!targets.probabilities.empty()) {
@@ -222,6 +223,7 @@ void TrainingExecutor::run_loss(const Action& action, std::size_t chunk, const C
           ? kernels::softmax_cross_entropy(samples, classes, smoothing, scale, outputs, labels, gradient)
           : kernels::distillation_cross_entropy(samples, classes, smoothing, targets.teacher_weight, scale, outputs,
                                                 labels, targets.teacher.data() + first, gradient);
+  unit.geometry.dense->round_to_storage(samples * classes, gradient);
 }
 
 void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, const ChunkMemory& memory) {
@@ -256,9 +258,20 @@ void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, con
     }
   }
   std::visit([&](const auto& op) { ops::backward(op, unit.geometry, call); }, graph_.nodes[index(unit.node)].op);
+  const kernels::Dense& dense = *unit.geometry.dense;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (call.dweights.at(i) != nullptr) {
+      dense.round_to_storage(parameters_.entries()[index(entries[i])].size, call.dweights.at(i));
+    }
+  }
+  const std::int64_t size = call.samples * graph::elements(unit.geometry.input);
   for (std::size_t i = 0; i < 2; ++i) {
+    if (call.dx.at(i) != nullptr) {
+      dense.round_to_storage(size, call.dx.at(i));
+    }
     if (call.dx.at(i) != target.at(i)) {
-      kernels::add(call.samples * graph::elements(unit.geometry.input), target.at(i), call.dx.at(i), target.at(i));
+      kernels::add(size, target.at(i), call.dx.at(i), target.at(i));
+      dense.round_to_storage(size, target.at(i));
     }
   }
 }
@@ -286,16 +299,18 @@ void TrainingExecutor::combine(const Region& region) {
 }
 
 void TrainingExecutor::sum_gradients() {
+  const kernels::Dense& dense = kernels::dense(parameters_.precision());
   const std::int64_t size = parameters_.chunked_size();
   for (std::size_t chunk = 0; chunk < chunk_gradient_data_.size(); ++chunk) {
     chunk_gradient_data_[chunk] = memory_->gradients(chunk);  // shared memory may have moved
   }
   for_each_parallel((size + kSumBlock - 1) / kSumBlock, [&](std::int64_t block) {
     const std::int64_t begin = block * kSumBlock;
-    kernels::accumulate_in_order(std::min(kSumBlock, size - begin),
+    kernels::accumulate_in_order(dense, std::min(kSumBlock, size - begin),
                                  static_cast<std::int64_t>(chunk_gradient_data_.size()), chunk_gradient_data_.data(),
                                  begin, gradients_.data() + begin);
   });
+  dense.round_to_storage(parameters_.trainable_size() - size, gradients_.data() + size);  // of batch norms
 }
 
 void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& parameters, const InputSource& input,

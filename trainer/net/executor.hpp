@@ -27,6 +27,8 @@ struct Targets {
   double teacher_weight = 0.0;
   /// Receives the network's own probabilities; empty: not wanted.
   std::span<float> probabilities = {};
+  /// Gradients are those of this times the loss, so that small ones do not vanish in a narrow type.
+  double loss_scale = 1.0;
 };
 
 /// The memory that a chunk's actions work in.
@@ -47,7 +49,7 @@ class TrainingExecutor {
                    std::shared_ptr<TrainingMemory> memory = std::make_shared<TrainingMemory>());
 
   /// Forward, softmax cross entropy with label smoothing, backward. Moves the running statistics of batch norms.
-  /// Returns the mean loss; `gradients()` are those of the mean loss.
+  /// Returns the mean loss; `gradients()` are those of the mean loss, times the loss scale.
   double step(const InputSource& input, std::span<const std::uint8_t> labels, double label_smoothing);
   /// The same with a teacher's soft targets.
   double step(const InputSource& input, const Targets& targets);

@@ -54,6 +54,7 @@ void Parameters::load(const WeightStore& store) {
     COSEARCH_CHECK(static_cast<std::int64_t>(slice.size()) == entry.size, "a slice does not have the network's shape");
     std::copy(slice.begin(), slice.end(), values_.data() + entry.offset);
   }
+  kernels::dense(precision_).round_to_storage(trainable_size_, values_.data());
 }
 
 void Parameters::save(WeightStore& store) const {

@@ -42,7 +42,8 @@ class Parameters {
   [[nodiscard]] std::span<float> values() noexcept { return values_.span(); }
   [[nodiscard]] std::span<const float> values() const noexcept { return values_.span(); }
 
-  /// Copies from, and to, the slices of a store that holds every weight of the network.
+  /// Copies from, and to, the slices of a store that holds every weight of the network. Trainable weights are rounded
+  /// to the precision's storage.
   void load(const WeightStore& store);
   void save(WeightStore& store) const;
 

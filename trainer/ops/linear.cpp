@@ -6,7 +6,8 @@ namespace {
 kernels::LinearShape linear_shape(const Geometry& g, std::int64_t samples) {
   return {.rows = samples * graph::elements(g.output) / g.output.back(),
           .inputs = g.input.back(),
-          .outputs = g.output.back()};
+          .outputs = g.output.back(),
+          .samples = samples};
 }
 
 }  // namespace

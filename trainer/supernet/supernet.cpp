@@ -105,7 +105,9 @@ class Sandwich {
   /// Adds the gradients of one network; returns its loss.
   double learn(Member& network, bool largest) {
     network.subnet.gather();
-    Targets targets{.labels = batches_.labels(), .label_smoothing = options_.train.label_smoothing};
+    Targets targets{.labels = batches_.labels(),
+                    .label_smoothing = options_.train.label_smoothing,
+                    .loss_scale = options_.train.loss_scale};
     if (options_.distillation > 0.0 && largest) {
       targets.probabilities = teacher_;
     } else if (options_.distillation > 0.0) {

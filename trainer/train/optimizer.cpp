@@ -29,7 +29,7 @@ Optimizer::Optimizer(const TrainOptions& options, const Parameters& parameters)
 
 double Optimizer::gradient_scale(std::span<const float> gradients) {
   if (options_.clip_norm <= 0.0) {
-    return 1.0;
+    return 1.0 / options_.loss_scale;
   }
   for_each_parallel(static_cast<std::int64_t>(blocks_.size()), [&](std::int64_t i) {
     const Block& block = blocks_[static_cast<std::size_t>(i)];
@@ -39,8 +39,8 @@ double Optimizer::gradient_scale(std::span<const float> gradients) {
   for (const double square : squares_) {
     sum += square;
   }
-  const double norm = std::sqrt(sum);
-  return norm > options_.clip_norm ? options_.clip_norm / norm : 1.0;
+  const double norm = std::sqrt(sum) / options_.loss_scale;
+  return (norm > options_.clip_norm ? options_.clip_norm / norm : 1.0) / options_.loss_scale;
 }
 
 void Optimizer::update(std::int64_t step, double rate, std::span<const float> gradients, Parameters& parameters) {
@@ -59,6 +59,7 @@ void Optimizer::update(std::int64_t step, double rate, std::span<const float> gr
                                  static_cast<float>(1.0 / (1.0 - std::pow(options_.beta2, power)))};
   float* const weights = parameters.values().data();
   float* const first = state_.data();
+  const kernels::Dense& dense = kernels::dense(parameters.precision());
   for_each_parallel(static_cast<std::int64_t>(blocks_.size()), [&](std::int64_t i) {
     const Block& block = blocks_[static_cast<std::size_t>(i)];
     const float decay = block.decay ? static_cast<float>(options_.weight_decay) : 0.0F;
@@ -67,12 +68,14 @@ void Optimizer::update(std::int64_t step, double rate, std::span<const float> gr
       kernels::SgdStep call = sgd;
       call.decay = decay;
       kernels::sgd_update(call, block.size, gradient, weights + block.begin, first + block.begin);
+      dense.round_to_storage(block.size, first + block.begin);
     } else {
       kernels::AdamwStep call = adamw;
       call.decay = decay;
       kernels::adamw_update(call, block.size, gradient, weights + block.begin, first + block.begin,
                             first + parameters.trainable_size() + block.begin);
     }
+    dense.round_to_storage(block.size, weights + block.begin);
   });
 }
 

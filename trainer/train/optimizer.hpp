@@ -16,8 +16,9 @@ class Optimizer {
  public:
   Optimizer(const TrainOptions& options, const Parameters& parameters);
 
-  /// Step number `step` (from 0) at the given rate. Gradients are scaled down to a global norm of
-  /// options.clip_norm where that is positive and smaller than theirs.
+  /// Step number `step` (from 0) at the given rate. Gradients are divided by options.loss_scale, then scaled down to a
+  /// global norm of options.clip_norm where that is positive and smaller than theirs. Weights, and velocities of SGD,
+  /// are rounded to the storage of the parameters' precision.
   void update(std::int64_t step, double rate, std::span<const float> gradients, Parameters& parameters);
 
   /// Velocities, or means and squares; what a checkpoint keeps.

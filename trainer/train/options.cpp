@@ -11,7 +11,11 @@
 namespace cosearch {
 namespace {
 
-constexpr std::pair<const char*, Precision> kPrecisions[] = {{"bf16", Precision::bf16}, {"fp32", Precision::fp32}};
+constexpr std::pair<const char*, Precision> kPrecisions[] = {
+    {"bf16", Precision::bf16},
+    {"fp16_mcu", Precision::fp16_mcu},
+    {"fp16_mcu_fp32_accumulate", Precision::fp16_mcu_fp32_accumulate},
+    {"fp32", Precision::fp32}};
 
 Precision precision_named(const JsonReader& reader) {
   const std::string read = reader.name_of(precision_names());
@@ -69,6 +73,7 @@ TrainOptions train_options_from_json(const nlohmann::json& json, const TrainOpti
     options.precision = precision_named(*precision);
     static_cast<void>(kernels::dense(options.precision));  // says where it is not to be had
   }
+  options.loss_scale = reader.number("loss_scale", options.loss_scale, kPositive);
   return options;
 }
 
@@ -89,7 +94,8 @@ nlohmann::json to_json(const TrainOptions& options) {
           {"shift", options.shift},
           {"flip", options.flip},
           {"clip_norm", options.clip_norm},
-          {"precision", name_of(options.precision)}};
+          {"precision", name_of(options.precision)},
+          {"loss_scale", options.loss_scale}};
 }
 
 }  // namespace cosearch

@@ -47,7 +47,9 @@ Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const 
   TrainingExecutor executor(graph, parameters, batches.batch());
   const InputSource input = batches.input(input_shape(graph));
   const auto step = [&](std::int64_t /*step*/) {
-    const double loss = executor.step(input, batches.labels(), options.label_smoothing);
+    const double loss = executor.step(
+        input,
+        {.labels = batches.labels(), .label_smoothing = options.label_smoothing, .loss_scale = options.loss_scale});
     return StepResult{loss, executor.gradients()};
   };
   auto result = run({.options = options,

@@ -38,6 +38,7 @@ struct TrainOptions {
   bool flip = false;       ///< random horizontal flips
   double clip_norm = 0.0;  ///< global gradient norm limit; 0 = off
   Precision precision = Precision::fp32;
+  double loss_scale = 1.0;  ///< of the gradients between the loss and the optimiser, against underflow
 };
 /// Reads a recipe's keys from a config object (those present), unknown keys are errors. @throws ConfigError.
 [[nodiscard]] TrainOptions train_options_from_json(const nlohmann::json& json, const TrainOptions& defaults = {});

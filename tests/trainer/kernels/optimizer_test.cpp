@@ -12,7 +12,7 @@ TEST(UpdateKernels, SumsFollowTheOrderOfTheParts) {
   const std::array<float, 3> negative = {0.0F, -1e8F, 1.0F};
   const std::array<const float*, 3> parts = {large.data(), one.data(), negative.data()};
   std::array<float, 2> sum{};
-  accumulate_in_order(2, 3, parts.data(), 1, sum.data());
+  accumulate_in_order(eigen_dense(), 2, 3, parts.data(), 1, sum.data());
   EXPECT_EQ(sum[0], 0.0F);
   EXPECT_EQ(sum[1], 1.0F);
 }

@@ -9,12 +9,24 @@ namespace cosearch {
 namespace {
 
 TEST(TrainOptions, RoundTripThroughJsonKeepsEveryField) {
-  const nlohmann::json json = {{"epochs", 2.5},          {"batch", 32},          {"train_samples", 100},
-                               {"evaluate_samples", 50}, {"optimizer", "adamw"}, {"learning_rate", 0.25},
-                               {"momentum", 0.5},        {"beta1", 0.8},         {"beta2", 0.95},
-                               {"epsilon", 1e-6},        {"weight_decay", 0.05}, {"warmup", 0.2},
-                               {"label_smoothing", 0.1}, {"shift", 2},           {"flip", true},
-                               {"clip_norm", 1.5},       {"precision", "fp32"}};
+  const nlohmann::json json = {{"epochs", 2.5},
+                               {"batch", 32},
+                               {"train_samples", 100},
+                               {"evaluate_samples", 50},
+                               {"optimizer", "adamw"},
+                               {"learning_rate", 0.25},
+                               {"momentum", 0.5},
+                               {"beta1", 0.8},
+                               {"beta2", 0.95},
+                               {"epsilon", 1e-6},
+                               {"weight_decay", 0.05},
+                               {"warmup", 0.2},
+                               {"label_smoothing", 0.1},
+                               {"shift", 2},
+                               {"flip", true},
+                               {"clip_norm", 1.5},
+                               {"precision", "fp16_mcu"},
+                               {"loss_scale", 8.0}};
   EXPECT_EQ(to_json(train_options_from_json(json)), json);
   EXPECT_EQ(to_json(TrainOptions{}).size(), json.size());
 }
@@ -25,6 +37,12 @@ TEST(TrainOptions, PrecisionIsOneThatThisMachineHas) {
   } else {
     EXPECT_THROW(static_cast<void>(train_options_from_json({{"precision", "bf16"}})), ConfigError);
   }
+}
+
+TEST(TrainOptions, Fp16OfAMicrocontrollerIsEverywhere) {
+  EXPECT_EQ(train_options_from_json({{"precision", "fp16_mcu"}}).precision, Precision::fp16_mcu);
+  EXPECT_EQ(train_options_from_json({{"precision", "fp16_mcu_fp32_accumulate"}}).precision,
+            Precision::fp16_mcu_fp32_accumulate);
 }
 
 TEST(TrainOptions, AbsentKeysKeepTheDefaults) {
@@ -61,6 +79,8 @@ TEST(TrainOptions, BadInputNamesThePlaceAndWhatIsAllowed) {
       {{{"shift", -1}}, "/shift", "expected an integer from 0"},
       {{{"flip", 1}}, "/flip", "expected true or false"},
       {{{"clip_norm", -2}}, "/clip_norm", "at least 0"},
+      {{{"precision", "fp16"}}, "/precision", "known: bf16, fp16_mcu, fp16_mcu_fp32_accumulate, fp32"},
+      {{{"loss_scale", 0}}, "/loss_scale", "above 0"},
       {nlohmann::json::array(), "", "expected an object, read []"},
   };
   for (const BadInput& input : inputs) {

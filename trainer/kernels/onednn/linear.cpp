@@ -53,6 +53,7 @@ struct Packing {
 const Packing& packing(ProductShape shape) {
   thread_local ShapeCache<ProductShape, Packing> cache;
   shape.linear.rows = kPackingRows;
+  shape.linear.samples = 1;
   shape.biased = false;
   return cache.get(shape, [](const ProductShape& s) -> Packing {
     const Type type = type_of(s.precision);
