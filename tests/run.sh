@@ -48,7 +48,7 @@ if [ "$mode" = --all ]; then
   build tsan
   run_tests tsan -R "$threaded"
   build bench
-  for bench in build/bench/tests/bench/*_bench; do
+  for bench in build/release/tests/bench/*_bench; do
     say "benchmark $(basename "$bench")"
     "$bench"
   done

@@ -23,7 +23,7 @@ trap 'rm -f "$results"' EXIT
 for round in $(seq "$rounds"); do
   say "round $round of $rounds, load $(cut -d ' ' -f 1 /proc/loadavg)"
   for threads in 1 2; do
-    build/bench/tests/bench/trainer_bench --models resnet8,ds_cnn,vit --threads "$threads" --repeats 3 |
+    build/release/tests/bench/trainer_bench --models resnet8,ds_cnn,vit --threads "$threads" --repeats 3 |
       tee -a /dev/stderr | sed -n 's/^train /ours /p' >>"$results"
     OMP_NUM_THREADS=$threads OPENBLAS_NUM_THREADS=$threads /usr/bin/python3 tests/bench/torch_training.py "$threads" 3 \
       resnet8 ds_cnn vit | tee -a /dev/stderr | sed 's/^train /torch /' >>"$results"
