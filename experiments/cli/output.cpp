@@ -39,7 +39,7 @@ std::string csv_field(const json& value) {
   if (value.is_null()) {
     return {};
   }
-  const std::string text = value.is_string() ? value.get<std::string>() : dump(value, -1);
+  std::string text = value.is_string() ? value.get<std::string>() : dump(value, -1);
   if (text.find_first_of("\",\r\n") == std::string::npos) {
     return text;
   }

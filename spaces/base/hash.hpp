@@ -12,6 +12,7 @@ namespace cosearch {
 class Hasher {
  public:
   Hasher& add(std::string_view text);
+  Hasher& add(const char* text) { return add(std::string_view(text)); }  ///< a literal would become a bool
   Hasher& add(std::int64_t value);
   Hasher& add(std::uint64_t value);
   Hasher& add(int value) { return add(static_cast<std::int64_t>(value)); }

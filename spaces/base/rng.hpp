@@ -46,8 +46,8 @@ class RngStream {
 
  private:
   void refill() noexcept;
-  std::array<std::uint32_t, 2> key_;
-  std::array<std::uint32_t, 4> counter_;
+  std::array<std::uint32_t, 2> key_{};
+  std::array<std::uint32_t, 4> counter_{};
   std::array<std::uint32_t, 4> block_{};
   unsigned used_ = 4;
 };

@@ -48,7 +48,7 @@ std::vector<std::string> class_folders_of(const fs::path& root) {
 }
 
 std::vector<std::string> class_names_of(const ClassFoldersOptions& options, const fs::path& root) {
-  const std::vector<std::string> found = class_folders_of(root);
+  std::vector<std::string> found = class_folders_of(root);
   for (const std::string& name : options.class_names) {
     if (!std::binary_search(found.begin(), found.end(), name)) {
       throw ConfigError("/classes", fmt::format("class folder {}", unknown_name(name, found)), root.string());

@@ -30,7 +30,7 @@ NpzOptions read_options(const nlohmann::json& config) {
   const JsonReader reader(config);
   reader.only({"black", "channels", "classes", "height", "images", "labels", "layout", "name", "path", "search",
                "test_images", "test_labels", "white", "width"});
-  const NpzOptions options{
+  NpzOptions options{
       .path = path_option(reader, "path", "an NPZ file or a directory of NPY files"),
       .images = reader.text("images", "x_train"),
       .labels = reader.text("labels", "y_train"),

@@ -12,8 +12,8 @@ namespace {
 
 struct WavFolderOptions {
   ClassFoldersOptions folders;
-  std::int64_t samples;  // of a clip, at Mfcc::kRate
-  std::int64_t coefficients;
+  std::int64_t samples = 0;  // of a clip, at Mfcc::kRate
+  std::int64_t coefficients = 0;
 
   [[nodiscard]] graph::Shape sample() const { return {Mfcc::frames(samples), coefficients, 1}; }
 };
@@ -49,7 +49,8 @@ struct Level {
 std::vector<Level> measure_levels(const std::vector<float>& features, std::int64_t coefficients) {
   constexpr double kBytesPerDeviation = 32.0;
   std::vector<Level> levels(static_cast<std::size_t>(coefficients));
-  const double count = static_cast<double>(features.size() / levels.size());
+  const std::size_t frames = features.size() / levels.size();
+  const auto count = static_cast<double>(frames);
   for (std::size_t k = 0; k < levels.size() && !features.empty(); ++k) {
     double sum = 0.0;
     for (std::size_t i = k; i < features.size(); i += levels.size()) {

@@ -29,14 +29,14 @@ struct Block {
   Packet packets[kPackets];
 
   static Block zero() {
-    Block block;
+    Block block;  // NOLINT(cppcoreguidelines-pro-type-member-init): all vectors are set below
     for (Packet& packet : block.packets) {
       packet = pset1<Packet>(0.0F);
     }
     return block;
   }
   static Block load(const float* from) {
-    Block block;
+    Block block;  // NOLINT(cppcoreguidelines-pro-type-member-init): all vectors are set below
     for (std::int64_t i = 0; i < kPackets; ++i) {
       block.packets[i] = ploadu<Packet>(from + i * kWidth);
     }

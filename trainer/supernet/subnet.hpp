@@ -28,9 +28,9 @@ class Subnet {
 
  private:
   struct Slice {
-    std::int64_t offset;
-    std::int64_t shared_offset;
-    bool trainable;
+    std::int64_t offset = 0;
+    std::int64_t shared_offset = 0;
+    bool trainable = false;
     SliceMap map;
   };
   graph::NetworkGraph graph_;

@@ -64,7 +64,7 @@ class Sandwich {
 
   StepResult step(std::int64_t step) {
     RngStream rng(seed_, Purpose::subnet, static_cast<std::uint64_t>(step));
-    graph::NetworkGraph first = space_.sample(rng);
+    const graph::NetworkGraph first = space_.sample(rng);
     const std::optional<std::size_t> drawn = family_of(first, families_);
     const std::size_t family = drawn.value_or(0);
     std::set<std::uint64_t> seen{graph::hash(families_[family].largest)};
@@ -77,8 +77,7 @@ class Sandwich {
     };
     learn_new(families_[family].smallest, corners_[family][1].get());
     for (std::int64_t i = 0; i < options_.random_subnets; ++i) {
-      std::optional<graph::NetworkGraph> network =
-          i == 0 && drawn ? std::optional(std::move(first)) : sampled(family, rng);
+      std::optional<graph::NetworkGraph> network = i == 0 && drawn ? std::optional(first) : sampled(family, rng);
       if (network && holds(store_, *network)) {
         learn_new(*network, nullptr);
       }
@@ -150,7 +149,7 @@ WeightStore make_supernet(const SubnetSpace& space, std::uint64_t seed) {
 
 Expected<TrainResult, Infeasible> train_supernet(const SubnetSpace& space, const TaskData& data,
                                                  const SupernetOptions& options, std::uint64_t seed, WeightStore& store,
-                                                 const ProgressSink& progress, std::stop_token stop,
+                                                 const ProgressSink& progress, const std::stop_token& stop,
                                                  const Checkpoint& checkpoint) {
   for (const graph::NetworkGraph& corner : space.corners) {
     check_fit(corner, data, data.search);
@@ -163,15 +162,15 @@ Expected<TrainResult, Infeasible> train_supernet(const SubnetSpace& space, const
                                 .add(supernet_fingerprint(space, data, options, seed))
                                 .add_bytes(std::as_bytes(std::span<const float>(shared.values())))
                                 .value();
-  const auto result = run({.options = options.train,
-                           .batches = batches,
-                           .parameters = shared,
-                           .step = [&](std::int64_t step) { return sandwich.step(step); },
-                           .checkpoint = checkpoint.path,
-                           .key = key,
-                           .checkpoint_interval = std::clamp<std::int64_t>(batches.steps() / kLeastCheckpoints, 1,
-                                                                           batches.steps_per_epoch())},
-                          progress, stop);
+  auto result = run({.options = options.train,
+                     .batches = batches,
+                     .parameters = shared,
+                     .step = [&](std::int64_t step) { return sandwich.step(step); },
+                     .checkpoint = checkpoint.path,
+                     .key = key,
+                     .checkpoint_interval =
+                         std::clamp<std::int64_t>(batches.steps() / kLeastCheckpoints, 1, batches.steps_per_epoch())},
+                    progress, stop);
   if (result && !result->stopped) {
     shared.save(store);
   }

@@ -37,7 +37,7 @@ struct SupernetOptions {
 [[nodiscard]] Expected<TrainResult, Infeasible> train_supernet(const SubnetSpace& space, const TaskData& data,
                                                                const SupernetOptions& options, std::uint64_t seed,
                                                                WeightStore& store, const ProgressSink& progress = {},
-                                                               std::stop_token stop = {},
+                                                               const std::stop_token& stop = {},
                                                                const Checkpoint& checkpoint = {});
 
 /// Hash of everything that decides the trained weights: space, data, recipe, seed, code, and the initial weights by

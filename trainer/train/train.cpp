@@ -37,7 +37,7 @@ std::uint64_t training_key(const graph::NetworkGraph& graph, const TaskData& dat
 
 Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& evaluate,
                                         const TrainOptions& options, std::uint64_t seed, WeightStore& store,
-                                        const ProgressSink& progress, std::stop_token stop,
+                                        const ProgressSink& progress, const std::stop_token& stop,
                                         const Checkpoint& checkpoint) {
   check_fit(graph, data, evaluate);
   Parameters parameters(graph, options.precision);

@@ -77,7 +77,8 @@ struct Checkpoint {
 [[nodiscard]] Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const TaskData& data,
                                                       const Dataset& evaluate, const TrainOptions& options,
                                                       std::uint64_t seed, WeightStore& store,
-                                                      const ProgressSink& progress = {}, std::stop_token stop = {},
+                                                      const ProgressSink& progress = {},
+                                                      const std::stop_token& stop = {},
                                                       const Checkpoint& checkpoint = {});
 
 /// Share of right answers of trained weights on a split (first `samples`, 0 = all).

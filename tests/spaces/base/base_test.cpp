@@ -61,6 +61,7 @@ TEST(Hasher, SeparatesFieldsAndKeepsItsValues) {
             Hasher{}.add(std::string_view("a")).add(std::string_view("bc")).value());
   EXPECT_EQ(Hasher{}.add(0.0).value(), Hasher{}.add(-0.0).value());
   EXPECT_NE(Hasher{}.add(1.0).value(), Hasher{}.add(std::nextafter(1.0, 2.0)).value());
+  EXPECT_EQ(Hasher{}.add("ab").value(), Hasher{}.add(std::string_view("ab")).value());  // not as a bool
   // Stored hashes must stay: pinned.
   EXPECT_EQ(hex(Hasher{}.add(std::string_view("cosearch")).add(42).value()), "5552024cf17ef2a0");
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <type_traits>
 
 #include "trainer/kernels/depthwise.hpp"
 #include "trainer/kernels/fp16_mcu/fp16_mcu_dense.hpp"
@@ -23,7 +24,7 @@ std::int64_t packed_elements(const Windows& windows, std::int64_t out_channels, 
 
 template <class Element>
 std::int64_t forward_floats(const ConvShape& s) {
-  constexpr auto kPerFloat = static_cast<std::int64_t>(sizeof(float) / sizeof(Element));
+  constexpr std::int64_t kPerFloat = std::is_same_v<Element, Half> ? 2 : 1;
   return AlignedFloats::rounded_up(packed_elements(forward_windows(s), s.out_channels, is_depthwise(s)) / kPerFloat);
 }
 
@@ -221,7 +222,7 @@ std::int64_t Fp16McuDense<Element>::conv2d_packed(const ConvShape& s, Use use) c
   if (use == Use::inference) {
     return forward;
   }
-  constexpr auto kPerFloat = static_cast<std::int64_t>(sizeof(float) / sizeof(Element));
+  constexpr std::int64_t kPerFloat = std::is_same_v<Element, Half> ? 2 : 1;
   return forward + packed_elements(backward_windows(s), s.channels, is_depthwise(s)) / kPerFloat;
 }
 

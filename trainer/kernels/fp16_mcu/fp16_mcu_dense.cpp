@@ -1,6 +1,11 @@
 #include "trainer/kernels/fp16_mcu/fp16_mcu_dense.hpp"
 
+#ifdef COSEARCH_AVX512_FP16
+#include <cpuid.h>
+#endif
+
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "spaces/base/check.hpp"
@@ -17,7 +22,7 @@ namespace {
 
 template <class Element>
 std::int64_t floats(std::int64_t elements) {
-  constexpr auto kPerFloat = static_cast<std::int64_t>(sizeof(float) / sizeof(Element));
+  constexpr std::int64_t kPerFloat = std::is_same_v<Element, Half> ? 2 : 1;
   return AlignedFloats::rounded_up((elements + kPerFloat - 1) / kPerFloat);
 }
 
@@ -159,9 +164,20 @@ template class Fp16McuDense<float>;
 
 namespace {
 
+#ifdef COSEARCH_AVX512_FP16
+/// By CPUID leaf 7, EDX bit 23: not every compiler knows the feature by name. The registers' state is AVX-512's.
+bool has_avx512_fp16() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  return __builtin_cpu_supports("avx512f") != 0 && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 23U & 1U) != 0;
+}
+#endif
+
 const Dense& fastest_fp16_mcu_dense() {
 #ifdef COSEARCH_AVX512_FP16
-  if (__builtin_cpu_supports("avx512fp16") != 0) {
+  if (has_avx512_fp16()) {
     static const Fp16McuDense<Half> backend(avx512_fp16_engine(), "fp16_mcu");
     return backend;
   }

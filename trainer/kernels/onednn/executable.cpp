@@ -36,7 +36,7 @@ Executable::Executable(const dnnl::primitive& primitive, std::initializer_list<A
 
 void Executable::run(std::initializer_list<const void*> addresses) const {
   COSEARCH_CHECK(addresses.size() == count_, "one address for each argument");
-  std::array<dnnl_exec_arg_t, kMost> arguments;
+  std::array<dnnl_exec_arg_t, kMost> arguments{};
   std::size_t i = 0;
   for (const void* address : addresses) {
     const dnnl_memory_t memory = memories_[i].get();

@@ -23,15 +23,15 @@ using Tag = hn::ScalableTag<float>;
 using Vector = hn::Vec<Tag>;
 
 /// Vectors per step of a loop: independent chains that hide the latency of the arithmetic.
-constexpr int kUnroll = 4;
+inline constexpr int kUnroll = 4;
 
-constexpr float kNegativeInfinity = -__builtin_inff();
+inline constexpr float kNegativeInfinity = -__builtin_inff();
 /// Where maxima start: finite, so that -inf minus a maximum is -inf and not NaN.
-constexpr float kLowest = -3.4028234e38F;
+inline constexpr float kLowest = -3.4028234e38F;
 
 /// Floats between what is read and what is fetched ahead. The processor's own prefetchers stop at the borders of pages
 /// of 1024 floats; without the hint every algorithm is a tenth to a third slower beyond the caches.
-constexpr std::int64_t kPrefetchDistance = 1024;
+inline constexpr std::int64_t kPrefetchDistance = 1024;
 
 HWY_INLINE std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(Tag())); }
 HWY_INLINE Vector broadcast(float value) { return hn::Set(Tag(), value); }
@@ -75,10 +75,10 @@ HWY_INLINE void store_first(Vector v, float* p, std::int64_t count) {
 
 /// Below it a power of two counts as 0. Results that are not normal numbers would cost an interrupt of the pipeline
 /// each.
-constexpr float kLowestExponent = -125.0F;
+inline constexpr float kLowestExponent = -125.0F;
 
 /// A little more than ln 2 / 2.
-constexpr float kLargestFraction = 0.35F;
+inline constexpr float kLargestFraction = 0.35F;
 /// t within +-kLargestFraction. NaN stays, or is left to the exponent.
 HWY_INLINE Vector bounded_fraction(Vector t);
 

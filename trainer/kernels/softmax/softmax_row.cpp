@@ -14,14 +14,14 @@ constexpr std::array kSets = {InstructionSet::portable, InstructionSet::avx2, In
 
 /// The processor is asked once.
 const SoftmaxKernels& kernels_of(InstructionSet set) {
-  static const std::array<SoftmaxKernels, kSets.size()> kTable = [] {
+  static const std::array<SoftmaxKernels, kSets.size()> by_set = [] {
     std::array<SoftmaxKernels, kSets.size()> table;
     for (const InstructionSet s : kSets) {
       table.at(static_cast<std::size_t>(s)) = softmax_kernels(s);
     }
     return table;
   }();
-  const SoftmaxKernels& kernels = kTable.at(static_cast<std::size_t>(set));
+  const SoftmaxKernels& kernels = by_set.at(static_cast<std::size_t>(set));
   COSEARCH_CHECK(kernels.row != nullptr, "this processor lacks the instruction set");
   return kernels;
 }
@@ -39,8 +39,8 @@ std::vector<InstructionSet> supported_instruction_sets() {
 }
 
 InstructionSet best_instruction_set() {
-  static const InstructionSet kBest = supported_instruction_sets().back();
-  return kBest;
+  static const InstructionSet best = supported_instruction_sets().back();
+  return best;
 }
 
 std::string_view to_string(InstructionSet set) {
@@ -105,8 +105,8 @@ SoftmaxMethod choose_softmax_method(std::int64_t n) {
 std::int64_t second_level_cache_bytes() {
   constexpr std::int64_t kFallback = std::int64_t{1} << 20;
 #ifdef _SC_LEVEL2_CACHE_SIZE
-  static const std::int64_t kBytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-  return kBytes > 0 ? kBytes : kFallback;  // 0 or -1: not known, e.g. under some hypervisors
+  static const std::int64_t bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  return bytes > 0 ? bytes : kFallback;  // 0 or -1: not known, e.g. under some hypervisors
 #else
   return kFallback;
 #endif
