@@ -33,7 +33,7 @@ cat <<TEXT
 
 The database is $database, the exported front (networks, weights, hardware, per-layer costs) $results/front.
 Try next:
-  $cosearch query --db $database --where "latency_ms < 20 and accuracy > 0.8" --sort -accuracy --limit 10
+  $cosearch query --db $database --where "latency_ms < 20 and accuracy > 0.65" --sort -accuracy --limit 10
   $cosearch show --db $database 0                 # one candidate: genes, per-layer cost
   $cosearch pareto --db $database --knee          # one good compromise
   $cosearch resume --db $database --add-evals 100 # search on
