@@ -90,7 +90,8 @@ HWY_INLINE void for_vectors_of_row(std::int64_t columns, Body body) {
   }
 }
 
-inline void rows_backward(std::int64_t rows, std::int64_t columns, float scale, const float* y, const float* dy, float* dx) {
+inline void rows_backward(std::int64_t rows, std::int64_t columns, float scale, const float* y, const float* dy,
+                          float* dx) {
   for (std::int64_t r = 0; r < rows; ++r, y += columns, dy += columns, dx += columns) {
     Vector product = hn::Zero(Tag());
     for_vectors_of_row(columns, [&](std::int64_t i, auto load, auto)
