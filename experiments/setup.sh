@@ -7,6 +7,7 @@ build_packages="cmake g++ ninja-build libcli11-dev libdnnl-dev libeigen3-dev lib
 test_packages="libgtest-dev libgmock-dev"
 check_packages="clang-format clang-tidy"
 bench_packages="libbenchmark-dev"
+peer_packages="python3-torch libopenblas0-openmp"
 
 say() { printf '\n== %s\n' "$*" >&2; }
 

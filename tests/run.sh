@@ -18,7 +18,7 @@ esac
 
 # shellcheck disable=SC2086  # the lists are words
 case "$mode" in
-  --all) install_packages $build_packages $test_packages $check_packages $bench_packages ;;
+  --all) install_packages $build_packages $test_packages $check_packages $bench_packages $peer_packages ;;
   *) install_packages $build_packages $test_packages $check_packages ;;
 esac
 

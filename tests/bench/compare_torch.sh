@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 
 rounds=${1:-7}
 # shellcheck disable=SC2086  # the lists are words
-install_packages $build_packages $bench_packages python3-torch libopenblas0-openmp
+install_packages $build_packages $bench_packages $peer_packages
 build bench >&2
 # OpenBLAS falls back to SSE3 on processors newer than itself; a third of the ViT's speed.
 if grep -qw avx512f /proc/cpuinfo; then
