@@ -246,13 +246,20 @@ HWY_INLINE double store_exponentials(std::int64_t n, float largest, float scale,
   ExponentialSum sum{broadcast(largest), broadcast(scale)};
   const std::int64_t width = lanes();
   std::int64_t i = 0;
-  for (; i + 2 * width <= n; i += 2 * width) {
+  for (; i + kUnroll * width <= n; i += kUnroll * width) {
+    prefetch(x + i);
     const Vector p = sum.term(hn::LoadU(Tag(), x + i));
     const Vector q = sum.term(hn::LoadU(Tag(), x + i + width));
+    const Vector r = sum.term(hn::LoadU(Tag(), x + i + 2 * width));
+    const Vector s = sum.term(hn::LoadU(Tag(), x + i + 3 * width));
     sum.a = hn::Add(sum.a, p);
     sum.b = hn::Add(sum.b, q);
+    sum.c = hn::Add(sum.c, r);
+    sum.d = hn::Add(sum.d, s);
     hn::StoreU(p, Tag(), y + i);
     hn::StoreU(q, Tag(), y + i + width);
+    hn::StoreU(r, Tag(), y + i + 2 * width);
+    hn::StoreU(s, Tag(), y + i + 3 * width);
   }
   for (; i < n; i += width) {
     const std::int64_t count = HWY_MIN(width, n - i);
