@@ -1,8 +1,11 @@
 // How well a supernet orders the networks of a space: Kendall's tau between the accuracies that they have with its
-// weights and those that they reach when each is trained alone, beside the tau of their multiply-accumulates. Writes a
-// CSV and a scatter picture. Times are those of this run; the ranks are the same on every run.
+// weights and those that they reach when each is trained alone, beside the tau of their multiply-accumulates. The
+// networks are drawn once; each is trained alone as often as asked, and the mean counts. The tau between two such
+// trainings bounds what any score can reach. Every seed trains one supernet. Writes a CSV and a scatter picture. Times
+// are those of this run; the ranks are the same on every run.
 #include <fmt/format.h>
 #include <fmt/os.h>
+#include <fmt/ranges.h>
 #include <tbb/global_control.h>
 #include <tbb/info.h>
 #include <tbb/parallel_for.h>
@@ -12,9 +15,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <iostream>
+#include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -34,8 +42,11 @@ struct Arguments {
   std::string space = "mobile_cnn";
   std::string data = R"({"name": "fashion_mnist"})";
   std::string prefix = "supernet_quality";
+  std::string alone_from;
   std::uint64_t subnets = 24;
   std::uint64_t seeds = 1;
+  std::uint64_t alone_repeats = 1;
+  std::int64_t alone_samples = 10000;
   std::int64_t samples = 10000;
   std::int64_t evaluate_samples = 0;
   double epochs = 12;
@@ -43,7 +54,8 @@ struct Arguments {
   std::int64_t random_subnets = 2;
   double distillation = 0.5;
   std::int64_t calibration_samples = 256;
-  double learning_rate = 0.004;
+  double learning_rate = 0.01;
+  double alone_learning_rate = 0.004;
   std::int64_t batch = 64;
   int threads = 0;
 };
@@ -51,24 +63,32 @@ struct Arguments {
 struct Measured {
   graph::NetworkGraph network;
   double macs = 0.0;
-  double one_shot = 0.0;
-  double alone = 0.0;
+  std::vector<double> alone;     ///< of every repeat
+  std::vector<double> one_shot;  ///< of every seed
 };
 
-struct Taus {
-  double one_shot = 0.0;
-  double macs = 0.0;
-};
+using Column = std::vector<double>;
+
+double mean(const Column& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+template <class Value>
+Column column(const std::vector<Measured>& subnets, const Value& value) {
+  Column values;
+  std::transform(subnets.begin(), subnets.end(), std::back_inserter(values), value);
+  return values;
+}
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-TrainOptions recipe(const Arguments& arguments, double epochs) {
+TrainOptions recipe(const Arguments& arguments, std::int64_t samples, double epochs, double learning_rate) {
   return {.epochs = epochs,
           .batch = arguments.batch,
-          .train_samples = arguments.samples,
+          .train_samples = samples,
           .evaluate_samples = arguments.evaluate_samples,
           .optimizer = OptimizerKind::adamw,
-          .learning_rate = arguments.learning_rate,
+          .learning_rate = learning_rate,
           .weight_decay = 0.01};
 }
 
@@ -80,7 +100,7 @@ std::vector<Measured> drawn(const SubnetSpace& space, std::uint64_t count, std::
     graph::NetworkGraph network = space.sample(rng);
     if (seen.insert(graph::hash(network)).second) {
       const auto macs = static_cast<double>(graph::total_counts(network).macs);
-      subnets.push_back({std::move(network), macs});
+      subnets.push_back({std::move(network), macs, {}, {}});
     }
   }
   return subnets;
@@ -91,9 +111,10 @@ void score(const Arguments& arguments, const SubnetSpace& space, const TaskData&
            std::vector<Measured>& subnets) {
   Clock::time_point start = Clock::now();
   WeightStore store = make_supernet(space, seed);
-  const SupernetOptions options{.train = recipe(arguments, arguments.epochs),
-                                .random_subnets = arguments.random_subnets,
-                                .distillation = arguments.distillation};
+  const SupernetOptions options{
+      .train = recipe(arguments, arguments.samples, arguments.epochs, arguments.learning_rate),
+      .random_subnets = arguments.random_subnets,
+      .distillation = arguments.distillation};
   const auto result = train_supernet(space, data, options, seed, store);
   if (!result) {
     throw std::runtime_error(result.error().reason);
@@ -102,55 +123,93 @@ void score(const Arguments& arguments, const SubnetSpace& space, const TaskData&
   SubnetScorer scorer(std::move(store), data, {arguments.calibration_samples, arguments.evaluate_samples});
   start = Clock::now();
   tbb::parallel_for(std::size_t{0}, subnets.size(), [&](std::size_t i) {
-    subnets[i].one_shot = scorer.accuracy(subnets[i].network, data.search).value();
+    subnets[i].one_shot.push_back(scorer.accuracy(subnets[i].network, data.search).value());
   });
   fmt::print("seed {}: {:.2f} subnet evaluations per second\n", seed,
              static_cast<double>(subnets.size()) / seconds_since(start));
 }
 
-void train_alone(const Arguments& arguments, const TaskData& data, std::uint64_t seed, std::vector<Measured>& subnets) {
+void train_alone(const Arguments& arguments, const TaskData& data, std::uint64_t repeat,
+                 std::vector<Measured>& subnets) {
   const Clock::time_point start = Clock::now();
+  const TrainOptions options =
+      recipe(arguments, arguments.alone_samples, arguments.alone_epochs, arguments.alone_learning_rate);
   tbb::parallel_for(
       std::size_t{0}, subnets.size(),
       [&](std::size_t i) {
         tbb::this_task_arena::isolate([&] {
           const graph::NetworkGraph& network = subnets[i].network;
-          const std::uint64_t own = Hasher{}.add(seed).add(graph::hash(network)).value();
+          const std::uint64_t own = Hasher{}.add(repeat).add(graph::hash(network)).value();
           WeightStore store = WeightStore::for_network(network, own);
-          const auto result = train(network, data, data.search, recipe(arguments, arguments.alone_epochs), own, store);
-          subnets[i].alone = result ? result->accuracy : 0.0;
+          const auto result = train(network, data, data.search, options, own, store);
+          subnets[i].alone.push_back(result ? result->accuracy : 0.0);
         });
       },
       tbb::simple_partitioner());
-  fmt::print("seed {}: {} networks trained alone in {:.1f} s\n", seed, subnets.size(), seconds_since(start));
+  fmt::print("repeat {}: {} networks trained alone in {:.1f} s\n", repeat, subnets.size(), seconds_since(start));
   std::fflush(stdout);
 }
 
-Taus taus(const std::vector<Measured>& subnets) {
-  std::vector<double> macs;
-  std::vector<double> one_shot;
-  std::vector<double> alone;
-  for (const Measured& subnet : subnets) {
-    macs.push_back(subnet.macs);
-    one_shot.push_back(subnet.one_shot);
-    alone.push_back(subnet.alone);
+std::string csv_header(std::size_t repeats, std::size_t seeds) {
+  std::string header = "network,macs";
+  for (std::size_t i = 1; i <= repeats; ++i) {
+    header += fmt::format(",alone_accuracy_{}", i);
   }
-  return {kendall(one_shot, alone), kendall(macs, alone)};
+  for (std::size_t i = 1; i <= seeds; ++i) {
+    header += fmt::format(",one_shot_accuracy_{}", i);
+  }
+  return header;
 }
 
-void write_csv(const std::string& path, const std::vector<std::vector<Measured>>& runs) {
-  fmt::ostream file = fmt::output_file(path);
-  file.print("seed,network,macs,one_shot_accuracy,alone_accuracy\n");
-  for (std::size_t seed = 0; seed < runs.size(); ++seed) {
-    for (const Measured& subnet : runs[seed]) {
-      file.print("{},{},{:.0f},{:.6f},{:.6f}\n", seed + 1, hex(graph::hash(subnet.network)), subnet.macs,
-                 subnet.one_shot, subnet.alone);
+/// The stand-alone accuracies of a CSV that write_csv() wrote.
+void take_alone(const std::string& path, std::vector<Measured>& subnets) {
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) {
+    throw std::runtime_error("cannot read " + path);
+  }
+  const auto fields_of = [](const std::string& text) {
+    std::istringstream split(text);
+    std::vector<std::string> fields;
+    for (std::string field; std::getline(split, field, ',');) {
+      fields.push_back(field);
     }
+    return fields;
+  };
+  const std::vector<std::string> header = fields_of(line);
+  std::map<std::string, Column> accuracies;
+  while (std::getline(file, line)) {
+    const std::vector<std::string> fields = fields_of(line);
+    if (fields.size() != header.size()) {
+      throw std::runtime_error(
+          fmt::format("{}: \"{}\" has not the {} fields of the header", path, line, header.size()));
+    }
+    for (std::size_t i = 0; i < header.size(); ++i) {
+      if (header[i].starts_with("alone_accuracy_")) {
+        accuracies[fields[0]].push_back(std::stod(fields[i]));
+      }
+    }
+  }
+  for (Measured& subnet : subnets) {
+    const auto found = accuracies.find(hex(graph::hash(subnet.network)));
+    if (found == accuracies.end()) {
+      throw std::runtime_error(path + " lacks network " + hex(graph::hash(subnet.network)));
+    }
+    subnet.alone = found->second;
+  }
+}
+
+void write_csv(const std::string& path, const std::vector<Measured>& subnets) {
+  fmt::ostream file = fmt::output_file(path);
+  file.print("{}\n", csv_header(subnets.front().alone.size(), subnets.front().one_shot.size()));
+  for (const Measured& subnet : subnets) {
+    file.print("{},{:.0f},{:.6f}{}{:.6f}\n", hex(graph::hash(subnet.network)), subnet.macs,
+               fmt::join(subnet.alone, ","), subnet.one_shot.empty() ? "" : ",", fmt::join(subnet.one_shot, ","));
   }
 }
 
 /// Accuracy alone against accuracy with shared weights; a colour for each seed.
-void write_picture(const std::string& path, const std::string& title, const std::vector<std::vector<Measured>>& runs) {
+void write_picture(const std::string& path, const std::string& title, const std::vector<Measured>& subnets) {
   constexpr double kSide = 440.0;
   constexpr double kMargin = 60.0;
   const std::vector<std::string> colours{"#4269d0", "#efb118", "#3ca951", "#ff725c"};
@@ -158,13 +217,13 @@ void write_picture(const std::string& path, const std::string& title, const std:
   double low_y = 1.0;
   double high_x = 0.0;
   double high_y = 0.0;
-  for (const auto& run : runs) {
-    for (const Measured& subnet : run) {
-      low_x = std::min(low_x, std::floor(subnet.one_shot * 50.0) / 50.0);
-      high_x = std::max(high_x, std::ceil(subnet.one_shot * 50.0) / 50.0);
-      low_y = std::min(low_y, std::floor(subnet.alone * 50.0) / 50.0);
-      high_y = std::max(high_y, std::ceil(subnet.alone * 50.0) / 50.0);
+  for (const Measured& subnet : subnets) {
+    for (const double one_shot : subnet.one_shot) {
+      low_x = std::min(low_x, std::floor(one_shot * 50.0) / 50.0);
+      high_x = std::max(high_x, std::ceil(one_shot * 50.0) / 50.0);
     }
+    low_y = std::min(low_y, std::floor(mean(subnet.alone) * 50.0) / 50.0);
+    high_y = std::max(high_y, std::ceil(mean(subnet.alone) * 50.0) / 50.0);
   }
   const auto x_of = [&](double value) { return kMargin + kSide * (value - low_x) / std::max(0.02, high_x - low_x); };
   const auto y_of = [&](double value) {
@@ -195,11 +254,11 @@ void write_picture(const std::string& path, const std::string& title, const std:
       R"svg(<text transform="translate(16 {}) rotate(-90)" text-anchor="middle">accuracy trained alone</text>)svg"
       "\n",
       kMargin + kSide / 2);
-  for (std::size_t seed = 0; seed < runs.size(); ++seed) {
-    for (const Measured& subnet : runs[seed]) {
+  for (const Measured& subnet : subnets) {
+    for (std::size_t seed = 0; seed < subnet.one_shot.size(); ++seed) {
       file.print(R"(<circle cx="{:.1f}" cy="{:.1f}" r="4" fill="{}" fill-opacity="0.75"/>)"
                  "\n",
-                 x_of(subnet.one_shot), y_of(subnet.alone), colours[seed % colours.size()]);
+                 x_of(subnet.one_shot[seed]), y_of(mean(subnet.alone)), colours[seed % colours.size()]);
     }
   }
   file.print("</svg>\n");
@@ -210,24 +269,39 @@ void measure_quality(const Arguments& arguments) {
   const std::unique_ptr<SearchSpace> space =
       make_space(arguments.space, nlohmann::json::object(), {data.train.sample, data.train.classes});
   const SubnetSpace subnet_space = make_subnet_space(*space);
-  std::vector<std::vector<Measured>> runs;
-  Taus mean;
-  for (std::uint64_t seed = 1; seed <= arguments.seeds; ++seed) {
-    runs.push_back(drawn(subnet_space, arguments.subnets, seed));
-    score(arguments, subnet_space, data, seed, runs.back());
-    train_alone(arguments, data, seed, runs.back());
-    const Taus run = taus(runs.back());
-    fmt::print("tau {} seed {} one_shot {:.3f} macs {:.3f} over {} subnets\n", arguments.space, seed, run.one_shot,
-               run.macs, runs.back().size());
-    std::fflush(stdout);
-    mean.one_shot += run.one_shot / static_cast<double>(arguments.seeds);
-    mean.macs += run.macs / static_cast<double>(arguments.seeds);
+  std::vector<Measured> subnets = drawn(subnet_space, arguments.subnets, 1);
+  if (arguments.alone_from.empty()) {
+    for (std::uint64_t repeat = 1; repeat <= arguments.alone_repeats; ++repeat) {
+      train_alone(arguments, data, repeat, subnets);
+    }
+  } else {
+    take_alone(arguments.alone_from, subnets);
   }
-  const std::string title =
-      fmt::format("{}: tau {:.2f}, of multiply-accumulates {:.2f}", arguments.space, mean.one_shot, mean.macs);
-  fmt::print("mean over {} seeds: {}\n", arguments.seeds, title);
-  write_csv(arguments.prefix + ".csv", runs);
-  write_picture(arguments.prefix + ".svg", title, runs);
+  const Column alone = column(subnets, [](const Measured& subnet) { return mean(subnet.alone); });
+  const double macs = kendall(column(subnets, [](const Measured& subnet) { return subnet.macs; }), alone);
+  if (subnets.front().alone.size() > 1) {
+    fmt::print("tau {} between two stand-alone trainings {:.3f}\n", arguments.space,
+               kendall(column(subnets, [](const Measured& subnet) { return subnet.alone[0]; }),
+                       column(subnets, [](const Measured& subnet) { return subnet.alone[1]; })));
+  }
+  write_csv(arguments.prefix + ".csv", subnets);
+  Column taus;
+  for (std::uint64_t seed = 1; seed <= arguments.seeds; ++seed) {
+    score(arguments, subnet_space, data, seed, subnets);
+    const Column one_shot = column(subnets, [](const Measured& subnet) { return subnet.one_shot.back(); });
+    taus.push_back(kendall(one_shot, alone));
+    fmt::print(
+        "tau {} seed {} one_shot {:.3f} macs {:.3f} over {} subnets; mean accuracy {:.3f} one-shot, {:.3f} alone\n",
+        arguments.space, seed, taus.back(), macs, subnets.size(), mean(one_shot), mean(alone));
+    std::fflush(stdout);
+    write_csv(arguments.prefix + ".csv", subnets);
+  }
+  if (!taus.empty()) {
+    const std::string title =
+        fmt::format("{}: tau {:.2f}, of multiply-accumulates {:.2f}", arguments.space, mean(taus), macs);
+    fmt::print("mean over {} seeds: {}\n", taus.size(), title);
+    write_picture(arguments.prefix + ".svg", title, subnets);
+  }
 }
 
 }  // namespace
@@ -238,13 +312,20 @@ int main(int argc, char** argv) {
   app.add_option("--space", arguments.space, "of the catalogue, e.g. mobile_cnn or vit")->capture_default_str();
   app.add_option("--data", arguments.data, "data set as in a campaign config")->capture_default_str();
   app.add_option("--out", arguments.prefix, "writes PREFIX.csv and PREFIX.svg")->capture_default_str();
-  app.add_option("--subnets", arguments.subnets, "networks of each seed")
+  app.add_option("--alone-from", arguments.alone_from,
+                 "CSV of an earlier run: its stand-alone accuracies instead of training again");
+  app.add_option("--subnets", arguments.subnets, "networks to rank")
       ->check(CLI::Range(2, 100000))
       ->capture_default_str();
-  app.add_option("--seeds", arguments.seeds, "repetitions with other networks and weights")
+  app.add_option("--seeds", arguments.seeds, "supernets; 0: only the trainings alone")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  app.add_option("--alone-repeats", arguments.alone_repeats, "trainings of each network alone")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
-  app.add_option("--samples", arguments.samples, "training samples; 0: all")->capture_default_str();
+  app.add_option("--samples", arguments.samples, "training samples of the supernet; 0: all")->capture_default_str();
+  app.add_option("--alone-samples", arguments.alone_samples, "training samples of each network alone; 0: all")
+      ->capture_default_str();
   app.add_option("--evaluate-samples", arguments.evaluate_samples, "scored samples; 0: all")->capture_default_str();
   app.add_option("--epochs", arguments.epochs, "of the supernet")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--alone-epochs", arguments.alone_epochs, "of each network alone")
@@ -259,7 +340,10 @@ int main(int argc, char** argv) {
   app.add_option("--calibration-samples", arguments.calibration_samples, "for batch norms")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  app.add_option("--learning-rate", arguments.learning_rate, "AdamW's peak")
+  app.add_option("--alone-learning-rate", arguments.alone_learning_rate, "AdamW's peak alone")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--learning-rate", arguments.learning_rate, "AdamW's peak in the supernet")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--batch", arguments.batch, "samples of a step")->check(CLI::Range(1, 65536))->capture_default_str();
