@@ -105,12 +105,120 @@ NetworkGraph make_vit_tiny_28() {
   return build("vit_tiny_28", net);
 }
 
+// Networks of ImageNet's size, which accelerator papers report.
+
+/// MobileNetV2 (Sandler et al., CVPR 2018, table 2).
+NetworkGraph make_mobilenet_v2() {
+  struct Stage {
+    std::int64_t expansion, out_channels, depth, stride;
+  };
+  constexpr std::array<Stage, 7> kStages{
+      {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}}};
+  catalog::MobileNetV2 net;
+  net.input = {224, 224, 3};
+  net.classes = 1000;
+  net.stem_width = 32;
+  net.last_width = 1280;
+  for (const Stage& stage : kStages) {
+    std::vector<catalog::InvertedResidual> blocks;
+    for (std::int64_t i = 0; i < stage.depth; ++i) {
+      blocks.push_back({stage.out_channels, 3, i == 0 ? stage.stride : 1, stage.expansion});
+    }
+    net.stages.push_back(std::move(blocks));
+  }
+  return build("mobilenet_v2", net);
+}
+
+/// ResNet-50 (He et al., CVPR 2016, table 1) with the stride in the 3 x 3 convolution ("v1.5", torchvision's form).
+NetworkGraph make_resnet50() {
+  using catalog::conv_bn;
+  using catalog::conv_bn_act;
+  constexpr auto kRelu = graph::ActivationKind::relu;
+  graph::Builder builder("resnet50", {224, 224, 3});
+  const auto conv = [&builder](std::int64_t channels, std::int64_t kernel, std::int64_t stride) {
+    return catalog::convolution(builder.shape(builder.last()), channels, kernel, kernel, stride,
+                                catalog::PaddingRule::symmetric);
+  };
+  conv_bn_act(builder, "stem", conv(64, 7, 2), kRelu);
+  builder.then("pool1", graph::Pool2d{graph::PoolKind::max, 3, 2, graph::symmetric_padding(3)});
+  constexpr std::array<std::int64_t, 4> kDepths{3, 4, 6, 3};
+  for (std::size_t stage = 0; stage < kDepths.size(); ++stage) {
+    const std::int64_t width = std::int64_t{64} << stage;
+    for (std::int64_t i = 0; i < kDepths[stage]; ++i) {
+      const std::string name = "stages." + std::to_string(stage) + ".blocks." + std::to_string(i);
+      const std::int64_t stride = i == 0 && stage > 0 ? 2 : 1;
+      const int input = builder.last();
+      const graph::Conv2d shortcut = conv(4 * width, 1, stride);
+      conv_bn_act(builder, name + ".conv1", conv(width, 1, 1), kRelu);
+      conv_bn_act(builder, name + ".conv2", conv(width, 3, stride), kRelu);
+      const int output = conv_bn(builder, name + ".conv3", conv(4 * width, 1, 1), builder.last());
+      const int residual = i == 0 ? conv_bn(builder, name + ".shortcut", shortcut, input) : input;
+      builder.add(name + ".add", graph::Add{}, {output, residual});
+      builder.then(name + ".act", graph::Activation{kRelu});
+    }
+  }
+  catalog::pooled_classifier(builder, "classifier", 1000);
+  return std::move(builder).finish();
+}
+
+/// VGG-16 (Simonyan and Zisserman, ICLR 2015, configuration D). The first fully connected layer is the 7 x 7
+/// convolution that it equals.
+NetworkGraph make_vgg16() {
+  constexpr graph::Activation kRelu{graph::ActivationKind::relu};
+  graph::Builder builder("vgg16", {224, 224, 3});
+  struct Stage {
+    std::int64_t width, depth;
+  };
+  constexpr std::array<Stage, 5> kStages{{{64, 2}, {128, 2}, {256, 3}, {512, 3}, {512, 3}}};
+  for (std::size_t stage = 0; stage < kStages.size(); ++stage) {
+    const std::string prefix = "stages." + std::to_string(stage);
+    for (std::int64_t i = 0; i < kStages[stage].depth; ++i) {
+      const std::string name = prefix + ".conv" + std::to_string(i + 1);
+      graph::Conv2d conv = catalog::convolution(builder.shape(builder.last()), kStages[stage].width, 3, 3, 1,
+                                                catalog::PaddingRule::symmetric);
+      conv.bias = true;
+      builder.then(name, conv);
+      builder.then(name + ".act", kRelu);
+    }
+    builder.then(prefix + ".pool", graph::Pool2d{graph::PoolKind::max, 2, 2, {}});
+  }
+  graph::Conv2d fc1;
+  fc1.out_channels = 4096;
+  fc1.kernel_h = fc1.kernel_w = 7;
+  fc1.bias = true;
+  builder.then("fc1", fc1);
+  builder.then("fc1.act", kRelu);
+  builder.then("flatten", graph::GlobalAveragePool{});  // of one position
+  builder.then("fc2", graph::Linear{{4096}, {}, true});
+  builder.then("fc2.act", kRelu);
+  builder.then("classifier", graph::Linear{{1000}, {}, true});
+  return std::move(builder).finish();
+}
+
+/// ViT-B/16 (Dosovitskiy et al., ICLR 2021, table 1) with the mean over its 196 tokens in place of a class token.
+NetworkGraph make_vit_b16() {
+  catalog::VisionTransformer net;
+  net.input = {224, 224, 3};
+  net.classes = 1000;
+  net.patch = 16;
+  net.embed_dim = 768;
+  net.depth = 12;
+  net.heads = 12;
+  net.head_dim = 64;
+  net.mlp_ratio = 4.0;
+  return build("vit_b16", net);
+}
+
 constexpr std::array kNetworks{
     NetworkEntry{"deep_autoencoder", "MLPerf Tiny anomaly detection, 640 features", &make_deep_autoencoder},
     NetworkEntry{"ds_cnn", "MLPerf Tiny keyword spotting, 49x10x1", &make_ds_cnn},
     NetworkEntry{"mobilenet_v1_025", "MLPerf Tiny visual wake words, 96x96x3", &make_mobilenet_v1_025},
+    NetworkEntry{"mobilenet_v2", "MobileNetV2, 224x224x3, 1000 classes", &make_mobilenet_v2},
     NetworkEntry{"mobilenet_v2_035_144", "MobileNetV2 x 0.35, 144x144x3, 1000 classes", &make_mobilenet_v2_035_144},
+    NetworkEntry{"resnet50", "ResNet-50 (v1.5), 224x224x3, 1000 classes", &make_resnet50},
     NetworkEntry{"resnet8", "MLPerf Tiny image classification, 32x32x3", &make_resnet8},
+    NetworkEntry{"vgg16", "VGG-16, 224x224x3, 1000 classes", &make_vgg16},
+    NetworkEntry{"vit_b16", "ViT-B/16 with mean pooling, 224x224x3, 1000 classes", &make_vit_b16},
     NetworkEntry{"vit_tiny_28", "vision transformer, 28x28x1: patch 4, width 64, depth 4, 4 heads", &make_vit_tiny_28},
 };
 

@@ -109,6 +109,26 @@ TEST(Networks, TotalsAreThePublishedOnes) {
   EXPECT_EQ(graph::total_counts(make_network("deep_autoencoder")).macs, 264'192);
 }
 
+/// The parameters are those of torchvision's models of these names; the multiply-accumulates are the sums over the
+/// layers of the papers' tables.
+TEST(Networks, TheNetworksOfImageNetHaveTheirKnownSizes) {
+  const auto totals = [](const char* name) { return graph::total_counts(make_network(name)); };
+  EXPECT_EQ(totals("resnet50").parameters, 25'557'032);
+  EXPECT_EQ(totals("resnet50").macs, 4'089'184'256);
+  EXPECT_EQ(totals("vgg16").parameters, 138'357'544);
+  EXPECT_EQ(totals("vgg16").macs, 15'470'264'320);
+  EXPECT_EQ(totals("mobilenet_v2").parameters, 3'504'872);
+  EXPECT_EQ(totals("mobilenet_v2").macs, 300'774'272);
+  // Patches, positions, blocks (norms, qkv, projection, two layers), norm, head.
+  constexpr std::int64_t kDim = 768;
+  constexpr std::int64_t kTokens = 196;
+  constexpr std::int64_t kBlock = 2 * 2 * kDim + 4 * (kDim * kDim + kDim) + 2 * 4 * kDim * kDim + 5 * kDim;
+  EXPECT_EQ(totals("vit_b16").parameters,
+            16 * 16 * 3 * kDim + kDim + kTokens * kDim + 12 * kBlock + 2 * kDim + kDim * 1000 + 1000);
+  EXPECT_EQ(totals("vit_b16").macs, kTokens * 16 * 16 * 3 * kDim +
+                                        12 * (kTokens * 12 * kDim * kDim + 2 * kTokens * kTokens * kDim) + kDim * 1000);
+}
+
 TEST(Networks, TheSmallTransformerCountsAsByHand) {
   const std::int64_t tokens = 49;
   const std::int64_t dim = 64;
