@@ -54,6 +54,7 @@ struct Arguments {
   std::int64_t random_subnets = 2;
   double distillation = 0.5;
   std::int64_t calibration_samples = 256;
+  std::string optimizer = "adamw";
   double learning_rate = 0.01;
   double alone_learning_rate = 0.004;
   std::int64_t batch = 64;
@@ -82,14 +83,16 @@ Column column(const std::vector<Measured>& subnets, const Value& value) {
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-TrainOptions recipe(const Arguments& arguments, std::int64_t samples, double epochs, double learning_rate) {
+TrainOptions recipe(const Arguments& arguments, std::int64_t samples, double epochs, const std::string& optimizer,
+                    double learning_rate) {
+  const bool sgd = optimizer == "sgd";
   return {.epochs = epochs,
           .batch = arguments.batch,
           .train_samples = samples,
           .evaluate_samples = arguments.evaluate_samples,
-          .optimizer = OptimizerKind::adamw,
+          .optimizer = sgd ? OptimizerKind::sgd : OptimizerKind::adamw,
           .learning_rate = learning_rate,
-          .weight_decay = 0.01};
+          .weight_decay = sgd ? 0.0005 : 0.01};
 }
 
 std::vector<Measured> drawn(const SubnetSpace& space, std::uint64_t count, std::uint64_t seed) {
@@ -112,7 +115,7 @@ void score(const Arguments& arguments, const SubnetSpace& space, const TaskData&
   Clock::time_point start = Clock::now();
   WeightStore store = make_supernet(space, seed);
   const SupernetOptions options{
-      .train = recipe(arguments, arguments.samples, arguments.epochs, arguments.learning_rate),
+      .train = recipe(arguments, arguments.samples, arguments.epochs, arguments.optimizer, arguments.learning_rate),
       .random_subnets = arguments.random_subnets,
       .distillation = arguments.distillation};
   const auto result = train_supernet(space, data, options, seed, store);
@@ -133,7 +136,7 @@ void train_alone(const Arguments& arguments, const TaskData& data, std::uint64_t
                  std::vector<Measured>& subnets) {
   const Clock::time_point start = Clock::now();
   const TrainOptions options =
-      recipe(arguments, arguments.alone_samples, arguments.alone_epochs, arguments.alone_learning_rate);
+      recipe(arguments, arguments.alone_samples, arguments.alone_epochs, "adamw", arguments.alone_learning_rate);
   tbb::parallel_for(
       std::size_t{0}, subnets.size(),
       [&](std::size_t i) {
@@ -340,10 +343,13 @@ int main(int argc, char** argv) {
   app.add_option("--calibration-samples", arguments.calibration_samples, "for batch norms")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
+  app.add_option("--optimizer", arguments.optimizer, "of the supernet")
+      ->check(CLI::IsMember({"adamw", "sgd"}))
+      ->capture_default_str();
   app.add_option("--alone-learning-rate", arguments.alone_learning_rate, "AdamW's peak alone")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--learning-rate", arguments.learning_rate, "AdamW's peak in the supernet")
+  app.add_option("--learning-rate", arguments.learning_rate, "peak in the supernet")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--batch", arguments.batch, "samples of a step")->check(CLI::Range(1, 65536))->capture_default_str();

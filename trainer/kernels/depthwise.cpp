@@ -74,10 +74,6 @@ Range outputs_inside(std::int64_t offset, std::int64_t stride, std::int64_t exte
 
 /// Kernel sizes are template arguments where loops over taps should be unrolled; 0: known at run time only.
 template <std::int64_t kernel>
-std::int64_t kernel_height(const ConvShape& s) {
-  return kernel == 0 ? s.kernel_h : kernel;
-}
-template <std::int64_t kernel>
 std::int64_t kernel_width(const ConvShape& s) {
   return kernel == 0 ? s.kernel_w : kernel;
 }
@@ -100,41 +96,59 @@ void forward_border_pixel(const ConvShape& s, const float* image, const float* w
   });
 }
 
-/// The pixels [columns.begin, columns.end) of one output row, all of whose windows lie inside.
-template <std::int64_t kernel>
-void forward_inner_row(const ConvShape& s, const float* row, const float* w, const Range& columns, float* y) {
-  for_channel_blocks(s.channels, [&](std::int64_t c, auto lanes) {
-    using Lanes = Block<lanes>;
-    for (std::int64_t ox = columns.begin; ox < columns.end; ++ox) {
-      const float* source = row + (ox * s.stride - s.pad_left) * s.channels + c;
-      Lanes sum = Lanes::zero();
-      for (std::int64_t ky = 0; ky < kernel_height<kernel>(s); ++ky) {
-        for (std::int64_t kx = 0; kx < kernel_width<kernel>(s); ++kx) {
-          sum.add_product(Lanes::load(source + (ky * s.width + kx) * s.channels),
-                          Lanes::load(w + (ky * kernel_width<kernel>(s) + kx) * s.channels + c));
-        }
+/// `pixels` neighbouring output pixels; their windows lie inside the image's width, and `rows` are the taps inside its
+/// height. Several sums at once hide the latency of the additions and share the weights.
+template <std::int64_t kernel, std::int64_t lanes, std::int64_t pixels>
+void forward_pixels(const ConvShape& s, const float* source, const float* w, const Range& rows, float* y) {
+  using Lanes = Block<lanes>;
+  Lanes sums[pixels];  // NOLINT(cppcoreguidelines-pro-type-member-init): all are set below
+  for (Lanes& sum : sums) {
+    sum = Lanes::zero();
+  }
+  for (std::int64_t ky = rows.begin; ky < rows.end; ++ky) {
+    for (std::int64_t kx = 0; kx < kernel_width<kernel>(s); ++kx) {
+      const Lanes tap = Lanes::load(w + (ky * kernel_width<kernel>(s) + kx) * s.channels);
+      for (std::int64_t p = 0; p < pixels; ++p) {
+        sums[p].add_product(Lanes::load(source + (ky * s.width + kx + p * s.stride) * s.channels), tap);
       }
-      sum.store(y + ox * s.channels + c);
+    }
+  }
+  for (std::int64_t p = 0; p < pixels; ++p) {
+    sums[p].store(y + p * s.channels);
+  }
+}
+
+/// The pixels [columns.begin, columns.end) of one output row, whose windows lie inside the image's width.
+template <std::int64_t kernel>
+void forward_row(const ConvShape& s, const float* image, const float* w, std::int64_t iy, const Range& columns,
+                 float* y) {
+  constexpr std::int64_t kPixels = 4;
+  const Range rows = taps_inside(iy, s.kernel_h, s.height);
+  for_channel_blocks(s.channels, [&](std::int64_t c, auto lanes) {
+    const float* source = image + iy * s.width * s.channels + c;
+    const auto at = [&](std::int64_t ox) { return source + (ox * s.stride - s.pad_left) * s.channels; };
+    std::int64_t ox = columns.begin;
+    for (; ox + kPixels <= columns.end; ox += kPixels) {
+      forward_pixels<kernel, lanes, kPixels>(s, at(ox), w + c, rows, y + ox * s.channels + c);
+    }
+    for (; ox < columns.end; ++ox) {
+      forward_pixels<kernel, lanes, 1>(s, at(ox), w + c, rows, y + ox * s.channels + c);
     }
   });
 }
 
 template <std::int64_t kernel>
 void forward_image(const ConvShape& s, const float* image, const float* w, float* y) {
-  // Windows whose first and whose last tap lie inside.
+  // Windows whose first and whose last column of taps lie inside.
   const Range first_column = outputs_inside(-s.pad_left, s.stride, s.width, s.out_width);
   const Range last_column = outputs_inside(s.kernel_w - 1 - s.pad_left, s.stride, s.width, s.out_width);
   const std::int64_t inner_begin = std::max(first_column.begin, last_column.begin);
   const Range inner = {inner_begin, std::max(inner_begin, std::min(first_column.end, last_column.end))};
   for (std::int64_t oy = 0; oy < s.out_height; ++oy, y += s.out_width * s.channels) {
     const std::int64_t iy = oy * s.stride - s.pad_top;
-    const bool inner_row = iy >= 0 && iy + s.kernel_h <= s.height;
-    const Range columns = inner_row ? inner : Range{0, 0};
-    if (inner_row) {
-      forward_inner_row<kernel>(s, image + iy * s.width * s.channels, w, columns, y);
-    }
+    forward_row<kernel>(s, image, w, iy, inner, y);
     for (std::int64_t ox = 0; ox < s.out_width; ++ox) {
-      if (ox < columns.begin || ox >= columns.end) {
+      if (ox < inner.begin || ox >= inner.end) {
         forward_border_pixel(s, image, w, iy, ox * s.stride - s.pad_left, y + ox * s.channels);
       }
     }
