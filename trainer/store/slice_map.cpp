@@ -64,6 +64,18 @@ std::vector<Run> resample_runs(std::int64_t shared, std::int64_t subnet) {
   return runs;
 }
 
+/// Lengths are in units of 1 / subnet of a shared entry, so that they are whole numbers.
+std::vector<Run> area_runs(std::int64_t shared, std::int64_t subnet) {
+  std::vector<Run> runs;
+  for (std::int64_t i = 0; i < subnet; ++i) {
+    for (std::int64_t s = i * shared / subnet; s * subnet < (i + 1) * shared; ++s) {
+      const std::int64_t covered = std::min((s + 1) * subnet, (i + 1) * shared) - std::max(s * subnet, i * shared);
+      append(runs, {i, s, 1, static_cast<float>(static_cast<double>(covered) / static_cast<double>(subnet))});
+    }
+  }
+  return runs;
+}
+
 /// Where the selected entries lie in the shared factor, which may itself be a selection.
 std::vector<Run> select_runs(const AxisFactor& shared, const AxisFactor& subnet) {
   const std::vector<std::int64_t> held = entries_of(shared);
@@ -88,6 +100,9 @@ std::vector<Run> factor_runs(const AxisFactor& shared, const AxisFactor& subnet)
   if (subnet.rule == SliceRule::resample) {
     return resample_runs(shared.extent, subnet.extent);
   }
+  if (subnet.rule == SliceRule::area) {
+    return area_runs(shared.extent, subnet.extent);
+  }
   COSEARCH_CHECK(subnet.extent <= shared.extent, "a slice is not larger than what it is taken from");
   switch (subnet.rule) {
     case SliceRule::leading:
@@ -97,6 +112,7 @@ std::vector<Run> factor_runs(const AxisFactor& shared, const AxisFactor& subnet)
     case SliceRule::select:
       return select_runs(shared, subnet);
     case SliceRule::resample:
+    case SliceRule::area:
       break;  // returned above
   }
   COSEARCH_CHECK(false, "unknown slice rule");
@@ -105,7 +121,7 @@ std::vector<Run> factor_runs(const AxisFactor& shared, const AxisFactor& subnet)
 bool is_resampled(const WeightAxis& shared, const WeightAxis& subnet) {
   for (std::size_t s = 0; s < subnet.size(); ++s) {
     for (std::size_t f = 0; f < subnet[s].size(); ++f) {
-      if (subnet[s][f].rule == SliceRule::resample && subnet[s][f].extent != shared[s][f].extent) {
+      if (graph::interpolates(subnet[s][f].rule) && subnet[s][f].extent != shared[s][f].extent) {
         return true;
       }
     }
@@ -158,7 +174,7 @@ bool factor_fits(const AxisFactor& shared, const AxisFactor& subnet) {
   if (shared.rule != subnet.rule) {
     return false;
   }
-  if (subnet.rule == SliceRule::resample) {
+  if (graph::interpolates(subnet.rule)) {
     return true;
   }
   if (subnet.rule == SliceRule::select) {

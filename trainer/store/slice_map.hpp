@@ -18,6 +18,7 @@ namespace cosearch {
 /// - select: entry i is the shared entry of the same number; a factor that lists none consists of 0 .. extent - 1
 /// - resample: linear interpolation with half-pixel centres, clamped: (i + 0.5) * S / E - 0.5. Neighbouring factors
 ///   multiply, so two of them are the bilinear interpolation of a grid. E == S is the identity.
+/// - area: entry i is the sum over the shared axis from i * S / E to (i + 1) * S / E, entries at the ends in proportion
 /// Anything else aborts: spaces, not users, write these specs.
 class SliceMap {
  public:

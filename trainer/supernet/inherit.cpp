@@ -27,7 +27,7 @@ WeightSpec overlap(const WeightSpec& from, WeightSpec into) {
     for (std::size_t s = 0; s < into.axes[a].size(); ++s) {
       for (std::size_t f = 0; f < into.axes[a][s].size(); ++f) {
         graph::AxisFactor& factor = into.axes[a][s][f];
-        if (factor.rule == SliceRule::resample) {
+        if (graph::interpolates(factor.rule)) {
           continue;
         }
         factor.extent = std::min(factor.extent, from.axes[a][s][f].extent);

@@ -135,25 +135,29 @@ std::vector<SubnetFamily> families(const std::vector<graph::NetworkGraph>& corne
   std::stable_sort(order.begin(), order.end(), [&](const auto* a, const auto* b) { return size(a) > size(b); });
   std::vector<SubnetFamily> found;
   for (const graph::NetworkGraph* corner : order) {
-    const std::optional<std::size_t> family = family_of(*corner, found);
-    if (!family) {
+    const std::set<std::string> names = weight_names(*corner);
+    const auto larger = std::find_if(found.begin(), found.end(), [&](const SubnetFamily& family) {
+      const std::set<std::string> all = weight_names(family.largest);
+      return std::includes(all.begin(), all.end(), names.begin(), names.end());
+    });
+    if (larger == found.end()) {
       found.push_back({*corner, *corner});
-    } else if (macs(*corner) < macs(found[*family].smallest)) {
-      found[*family].smallest = *corner;
+    } else if (macs(*corner) < macs(larger->smallest)) {
+      larger->smallest = *corner;
     }
   }
   return found;
 }
 
-std::optional<std::size_t> family_of(const graph::NetworkGraph& network, const std::vector<SubnetFamily>& families) {
+std::size_t family_of(const graph::NetworkGraph& network, const std::vector<SubnetFamily>& families) {
   const std::set<std::string> names = weight_names(network);
-  for (std::size_t i = 0; i < families.size(); ++i) {
-    const std::set<std::string> all = weight_names(families[i].largest);
-    if (std::includes(all.begin(), all.end(), names.begin(), names.end())) {
-      return i;
-    }
-  }
-  return std::nullopt;
+  const auto held = [&](const SubnetFamily& family) {
+    const std::set<std::string> all = weight_names(family.largest);
+    return std::count_if(names.begin(), names.end(), [&](const std::string& name) { return all.contains(name); });
+  };
+  const auto best = std::max_element(families.begin(), families.end(),
+                                     [&](const auto& a, const auto& b) { return held(a) < held(b); });
+  return static_cast<std::size_t>(best - families.begin());
 }
 
 bool holds(const WeightStore& store, const graph::NetworkGraph& network) {

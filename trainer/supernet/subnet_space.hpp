@@ -13,7 +13,7 @@
 
 namespace cosearch {
 
-/// Networks of one kind: all their weights lie in those of the largest.
+/// Networks of one kind: most of their weights lie in those of the largest.
 struct SubnetFamily {
   graph::NetworkGraph largest;   ///< most weights by name, then most multiply-accumulates
   graph::NetworkGraph smallest;  ///< fewest multiply-accumulates; may be the largest
@@ -38,9 +38,8 @@ struct SubnetSpace {
 /// Corners by the names of their weights: a corner whose weights all belong to a larger one is of its family. Largest
 /// first.
 [[nodiscard]] std::vector<SubnetFamily> families(const std::vector<graph::NetworkGraph>& corners);
-/// The first family that has all of the network's weights; nothing when there is none.
-[[nodiscard]] std::optional<std::size_t> family_of(const graph::NetworkGraph& network,
-                                                   const std::vector<SubnetFamily>& families);
+/// The family whose largest network has most of the network's weights; of equal ones the first.
+[[nodiscard]] std::size_t family_of(const graph::NetworkGraph& network, const std::vector<SubnetFamily>& families);
 
 /// Whether every weight of the network is a slice of the store's, by the rules of SliceMap.
 [[nodiscard]] bool holds(const WeightStore& store, const graph::NetworkGraph& network);

@@ -24,7 +24,7 @@ namespace cosearch {
 namespace {
 
 /// Raised with every change that alters the bits of a supernet's training.
-constexpr int kCodeVersion = 1;
+constexpr int kCodeVersion = 2;
 constexpr std::int64_t kLeastCheckpoints = 20;
 constexpr std::int64_t kScaleBlock = 16 * 1024;
 /// Draws for one network of the step's family before the step does without it: rare families of large spaces.
@@ -65,8 +65,7 @@ class Sandwich {
   StepResult step(std::int64_t step) {
     RngStream rng(seed_, Purpose::subnet, static_cast<std::uint64_t>(step));
     const graph::NetworkGraph first = space_.sample(rng);
-    const std::optional<std::size_t> drawn = family_of(first, families_);
-    const std::size_t family = drawn.value_or(0);
+    const std::size_t family = family_of(first, families_);
     std::set<std::uint64_t> seen{graph::hash(families_[family].largest)};
     std::fill(gradients_.span().begin(), gradients_.span().end(), 0.0F);
     double loss = learn(*corners_[family][0], true);
@@ -77,7 +76,7 @@ class Sandwich {
     };
     learn_new(families_[family].smallest, corners_[family][1].get());
     for (std::int64_t i = 0; i < options_.random_subnets; ++i) {
-      std::optional<graph::NetworkGraph> network = i == 0 && drawn ? std::optional(first) : sampled(family, rng);
+      const std::optional<graph::NetworkGraph> network = i == 0 ? std::optional(first) : sampled(family, rng);
       if (network && holds(store_, *network)) {
         learn_new(*network, nullptr);
       }

@@ -27,8 +27,8 @@ struct SupernetOptions {
 /// and improved training techniques", ICCV 2019, section 3): each step draws networks of the space; the first decides
 /// the family, so families take part in the proportion in which the space has them. The family's largest network learns
 /// the labels, its smallest and `random_subnets` drawn ones learn labels and the largest one's probabilities of the
-/// same step. Equal networks of a step count once. The gradient is the mean over the step's networks, summed in this
-/// order. Images are resized to each network's input.
+/// same step. Networks that mix what families differ in belong to the nearest one. Equal networks of a step count once.
+/// The gradient is the mean over the step's networks, summed in this order. Images are resized to each network's input.
 ///
 /// A space of one network and the same recipe, seed and initial weights give the trainable weights of train(), to the
 /// bit. Running statistics of batch norms are not trained: they belong to one subnet, see SubnetScorer.

@@ -49,8 +49,8 @@ Inferred infer(const PatchEmbed& op, const Shapes& inputs) {
 Specs weights(const PatchEmbed& op, const Site& site) {
   WeightSpec weight;
   weight.name = site.name + ".weight";
-  weight.axes = {kernel_axis(op.patch), kernel_axis(op.patch), leading_axis({site.inputs[0][2]}),
-                 leading_axis({op.embed_dim})};
+  const WeightAxis pixels{{{op.patch, SliceRule::area, {}}}};
+  weight.axes = {pixels, pixels, leading_axis({site.inputs[0][2]}), leading_axis({op.embed_dim})};
   weight.initializer = Initializer::xavier_uniform;
   weight.fan_in = op.patch * op.patch * site.inputs[0][2];
   weight.fan_out = op.embed_dim;

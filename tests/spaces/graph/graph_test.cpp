@@ -299,6 +299,9 @@ TEST(GraphWeights, AxesTellHowASubnetTakesItsPart) {
   EXPECT_EQ(conv.axes[1], (WeightAxis{{{5, SliceRule::centre, {}}}}));
   EXPECT_EQ(conv.axes[2], (WeightAxis{{leading(2)}}));
   EXPECT_EQ(conv.axes[3], (WeightAxis{{leading(2), leading(3)}}));
+  const WeightSpec& patch = specs.at("patch.weight");
+  EXPECT_EQ(patch.axes[0], (WeightAxis{{{2, SliceRule::area, {}}}}));
+  EXPECT_EQ(patch.axes[1], patch.axes[0]);
   const WeightSpec& position = specs.at("position.embedding");
   EXPECT_EQ(position.axes[0], (WeightAxis{{{3, SliceRule::resample, {}}, {2, SliceRule::resample, {}}}}));
   EXPECT_EQ(position.axes[1], (WeightAxis{{leading(8)}}));

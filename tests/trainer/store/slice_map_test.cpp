@@ -47,9 +47,9 @@ SpecPair random_pair(RngStream& rng, bool with_resample) {
       AxisSegment subnet_segment;
       const std::int64_t factors = draw(rng, 2);
       for (std::int64_t f = 0; f < factors; ++f) {
-        const auto rule = static_cast<SliceRule>(rng.below(with_resample ? 4 : 3));
+        const auto rule = static_cast<SliceRule>(rng.below(with_resample ? 5 : 3));
         AxisFactor shared{draw(rng, 4), rule, {}};
-        AxisFactor subnet{rule == SliceRule::resample ? draw(rng, 5) : draw(rng, shared.extent), rule, {}};
+        AxisFactor subnet{graph::interpolates(rule) ? draw(rng, 5) : draw(rng, shared.extent), rule, {}};
         if (rule == SliceRule::select) {
           std::vector<std::int64_t> entries(static_cast<std::size_t>(shared.extent));
           std::iota(entries.begin(), entries.end(), std::int64_t{0});
@@ -93,6 +93,12 @@ double factor_share(const AxisFactor& shared, const AxisFactor& subnet, std::int
           0.5;
       const double place = std::min(std::max(centre, 0.0), static_cast<double>(shared.extent - 1));
       return std::max(0.0, 1.0 - std::abs(place - static_cast<double>(s)));
+    }
+    case SliceRule::area: {
+      const double ratio = static_cast<double>(shared.extent) / static_cast<double>(subnet.extent);
+      const double begin = std::max(static_cast<double>(e) * ratio, static_cast<double>(s));
+      const double end = std::min(static_cast<double>(e + 1) * ratio, static_cast<double>(s + 1));
+      return std::max(0.0, end - begin);
     }
   }
   return 0.0;
