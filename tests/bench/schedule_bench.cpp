@@ -1,4 +1,5 @@
 // The assignment and schedule of layers: schedules per second, and the heuristic's gap to the exact optimum.
+// `schedule_bench [effort]`, CPU time of one thread.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -23,13 +23,15 @@ class LocalSearch {
   LocalSearch(const Instance& instance, Decoder& decoder, std::int64_t effort)
       : instance_(instance), decoder_(decoder), effort_(effort), position_(static_cast<std::size_t>(instance.tasks)) {}
 
-  /// Improves `solution` until no move helps, or the effort is used up; the unit of the task `locked` stays (-1: none).
-  /// With `frugal`, a late solution saves cycles where they cost the least energy, else as many as it can.
-  void run(Solution& solution, bool frugal, int locked) {
+  /// Improves `solution` until no move helps (`pairs`: of two tasks either), or the effort is used up; the unit of the
+  /// task `locked` stays (-1: none). With `frugal`, a late solution saves cycles where they cost the least energy, else
+  /// as many as it can.
+  void run(Solution& solution, bool frugal, int locked, bool pairs) {
     frugal_ = frugal;
+    pairs_ = pairs;
     locked_ = locked;
     enter(solution);
-    while (decoder_.placed() < effort_ && (move_one() || reinsert() || move_two())) {
+    while (decoder_.placed() < effort_ && (move_one() || reinsert() || (pairs_ && move_two()))) {
     }
     solution = current_;
   }
@@ -61,7 +63,7 @@ class LocalSearch {
       return shorter;
     }
     if (instance_.objective == Objective::energy) {
-      return energy < current_.energy ? instance_.deadline.value_or(kNoLimit / 2)
+      return energy < current_.energy ? instance_.deadline.value_or(kNoLimit)
                                       : (energy == current_.energy ? shorter : -1);
     }
     if (energy <= 0.0) {
@@ -250,6 +252,7 @@ class LocalSearch {
   std::vector<int> critical_;
   bool frugal_ = true;
   int locked_ = -1;
+  bool pairs_ = false;
 };
 
 /// List schedules between least energy and earliest end, the best first.
@@ -285,7 +288,7 @@ std::vector<Solution> starts(const Instance& instance, Decoder& decoder) {
   return list;
 }
 
-/// The starts, then perturbations of the best, all improved by local search.
+/// The starts and perturbations of the best, improved by local search; pairs, which take long, come last.
 class Search {
  public:
   Search(const Instance& instance, std::int64_t effort)
@@ -301,7 +304,7 @@ class Search {
     for (auto start = list.begin(); start != list.end() && !finished(); ++start) {
       if (std::none_of(list.begin(), start, [&](const Solution& other) { return other.unit == start->unit; })) {
         Solution solution = *start;
-        local_.run(solution, true, -1);
+        local_.run(solution, true, -1, false);
         keep(std::move(solution));
       }
     }
@@ -321,10 +324,20 @@ class Search {
       Solution solution = best_;
       solution.unit[static_cast<std::size_t>(task)] = unit;
       decoder_.resequence(solution);
-      local_.run(solution, false, task);
-      local_.run(solution, false, -1);
+      local_.run(solution, false, task, false);
+      local_.run(solution, false, -1, false);
       since_better = keep(std::move(solution)) ? 0 : since_better;
     }
+  }
+
+  /// Local search over pairs too, on the best solution. Whether it helped.
+  bool improve_pairs() {
+    if (finished()) {
+      return false;
+    }
+    Solution solution = best_;
+    local_.run(solution, false, -1, true);
+    return keep(std::move(solution));
   }
 
   [[nodiscard]] const Solution& best() const noexcept { return best_; }
@@ -368,7 +381,9 @@ Schedule heuristic_schedule(const Instance& instance, std::int64_t effort) {
   }
   Search search(instance, effort);
   search.improve_starts();
-  search.perturb();
+  do {
+    search.perturb();
+  } while (search.improve_pairs());
   return schedule_of(instance, search.best().sequence, search.best().unit);
 }
 

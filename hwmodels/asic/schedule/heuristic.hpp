@@ -6,13 +6,15 @@
 
 namespace cosearch::schedule {
 
-/// Tasks placed at most, which bounds the time (a few nanoseconds each) the same way on every machine.
+/// Tasks placed (some ten nanoseconds each) after which no further move is begun: bounds the time, the same way on
+/// every machine.
 inline constexpr std::int64_t kDefaultEffort = 6'000;
 
-/// A good schedule in tens of microseconds, the same for equal instances. Several list schedules, between the least
-/// energy and the earliest end, are improved by local search, the best first: a task of the critical path to the unit
-/// of least energy per cycle saved while the schedule is late; single tasks and pairs to other units, and neighbours on
-/// the critical path exchanged, after that. Ends when no start is left, a bound is met or `effort` is used up.
+/// A good schedule in about a hundred microseconds, the same for equal instances. Five list schedules, between the
+/// least energy and the earliest end, are improved by local search: while the schedule is late, a task of the critical
+/// path goes to the unit of least energy per cycle saved; else single tasks go to other units and other places in the
+/// order. Then each task of the best schedule in turn is forced to another unit, the others adapt, and it is freed.
+/// Last, pairs of tasks go to other units. Ends when nothing of this helps, a bound is met or `effort` is used up.
 [[nodiscard]] Schedule heuristic_schedule(const Instance& instance, std::int64_t effort = kDefaultEffort);
 
 }  // namespace cosearch::schedule
