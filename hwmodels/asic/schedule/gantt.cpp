@@ -170,7 +170,7 @@ std::string gantt_svg(const Problem& problem, const Schedule& schedule) {
   if (problem.deadline) {
     const double x = axis.x(*problem.deadline);
     svg += vertical(x, bottom, "stroke=\"#c00\" stroke-width=\"1.5\" stroke-dasharray=\"6 4\"") +
-           text(x, bottom + 50, "middle", "deadline " + grouped(*problem.deadline));
+           text(x, bottom + 50, x > kLeft + kWidth / 2 ? "end" : "start", "deadline " + grouped(*problem.deadline));
   }
   return svg + "</svg>\n";
 }
