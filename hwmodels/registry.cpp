@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/asic/maestro/target.hpp"
 #include "hwmodels/asic/systolic.hpp"
 #include "hwmodels/mcu/cortex_m.hpp"
 #include "hwmodels/model.hpp"
@@ -15,6 +16,8 @@ namespace {
 constexpr std::array kTargets{
     TargetEntry{"cortex_m", "STM32 microcontroller boards: int8 kernels, planned SRAM, flash, calibrated cycles",
                 &make_cortex_m},
+    TargetEntry{"maestro", "data-centric cost model of MAESTRO: dataflow template, processing elements, NoC",
+                &make_maestro},
     TargetEntry{"roofline", "compute and bandwidth bound of a machine with one external memory", &make_roofline},
     TargetEntry{"systolic", "weight-stationary array with one on-chip buffer, vector unit and DRAM", &make_systolic},
 };

@@ -30,6 +30,9 @@ double peak_of(const std::string& target, const nlohmann::json& genes) {
   if (target == "cortex_m") {
     return 2e6 * genes.at(genes.at("board").get<std::string>() + ".clock_mhz").get<double>();
   }
+  if (target == "maestro") {
+    return 1e9 * genes.at("pes").get<double>();
+  }
   const double frequency = 1e6 * genes.at("frequency_mhz").get<double>();
   if (target == "roofline") {
     return frequency * genes.at("cores").get<double>() * genes.at("lanes").get<double>();
@@ -145,7 +148,8 @@ TEST_P(Targets, EqualJobsGiveEqualCostsOnAnyThread) {
 
 // Boards have no bandwidth knob; their clocks are listed from the highest down.
 TEST_P(Targets, MoreBandwidthOrAFasterClockIsNeverSlower) {
-  const std::optional<std::size_t> bandwidth = target_->params().find("bandwidth_gb_s");
+  const std::optional<std::size_t> external = target_->params().find("bandwidth_gb_s");
+  const std::optional<std::size_t> bandwidth = external ? external : target_->params().find("noc_bandwidth");
   for (const graph::NetworkGraph& network : networks()) {
     for (std::size_t i = 0; i < 6; ++i) {
       Genome genome = genomes()[i];
@@ -232,10 +236,10 @@ INSTANTIATE_TEST_SUITE_P(Registry, Targets, ::testing::ValuesIn(names()),
 TEST(TargetRegistry, IsSortedAndUnknownNamesAreConfigErrors) {
   const std::vector<std::string> list = names();
   EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
-  EXPECT_THAT(
-      config_error_of([] { (void)make_target("cortexm", nlohmann::json::object(), ""); }),
-      ::testing::HasSubstr("/target/name: \"cortexm\" is not known; known: cortex_m, roofline, systolic; did you "
-                           "mean \"cortex_m\"?"));
+  EXPECT_THAT(config_error_of([] { (void)make_target("cortexm", nlohmann::json::object(), ""); }),
+              ::testing::HasSubstr(
+                  "/target/name: \"cortexm\" is not known; known: cortex_m, maestro, roofline, systolic; did you "
+                  "mean \"cortex_m\"?"));
 }
 
 }  // namespace

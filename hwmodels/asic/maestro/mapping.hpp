@@ -58,6 +58,7 @@ struct Template {
   std::string_view convolution;
   std::string_view depthwise;
   std::string_view gemm;
+  bool searchable = true;  ///< false: some common layers have no cost with it
 
   [[nodiscard]] std::string_view text(LayerKind kind) const noexcept;
 };

@@ -28,7 +28,7 @@ constexpr std::array kTemplates{
              "TemporalMap(Sz(S),1) X; Cluster(3,P); SpatialMap(1,1) X; SpatialMap(1,1) S; TemporalMap(Sz(S),Sz(S)) S;",
              "TemporalMap(4,4) C; TemporalMap(Sz(R),Sz(R)) R; SpatialMap(Sz(R),1) Y; TemporalMap(Sz(S),1) X;"
              "Cluster(3,P); SpatialMap(1,1) X; SpatialMap(1,1) S; TemporalMap(Sz(S),Sz(S)) S;",
-             "TemporalMap(2,2) N; TemporalMap(4,4) K; SpatialMap(1,1) M; Cluster(3,P); SpatialMap(1,1) M;"},
+             "TemporalMap(2,2) N; TemporalMap(4,4) K; SpatialMap(1,1) M; Cluster(3,P); SpatialMap(1,1) M;", false},
     Template{"xp_ws", "columns in parallel, weight stationary",
              "TemporalMap(1,1) K; TemporalMap(1,1) C; TemporalMap(Sz(R),Sz(R)) R; TemporalMap(Sz(S),Sz(S)) S;"
              "TemporalMap(Sz(R),1) Y; SpatialMap(Sz(S),1) X;",
