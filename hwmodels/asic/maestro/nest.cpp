@@ -82,7 +82,7 @@ bool insert(NestLevel& level, bool in_front, NestDirective directive) {
 }
 
 /// With a stride, a tile of at least a kernel is cut to the rows that its outputs read; it advances by whole outputs.
-void apply_stride(const Layer& layer, Dimension dimension, bool innermost_levels, Tile& tile) {
+void apply_stride(const Layer& layer, Dimension dimension, bool below_clusters, Tile& tile) {
   const std::int64_t stride = stride_of(layer, dimension);
   const std::int64_t kernel = layer[*kernel_of(layer, dimension)];
   if (stride == 1 || tile.size < kernel) {
@@ -90,7 +90,7 @@ void apply_stride(const Layer& layer, Dimension dimension, bool innermost_levels
   }
   const std::int64_t outputs = (tile.size + stride - kernel) / stride;
   tile.size = outputs * std::min(stride, kernel) + std::max(kernel - stride, std::int64_t{0});
-  tile.offset = outputs * (innermost_levels && kernel < stride ? kernel : stride);
+  tile.offset = outputs * (below_clusters && kernel < stride ? kernel : stride);
 }
 
 /// The tables of MAESTRO: static extents, also where an iteration is given less.
@@ -191,7 +191,7 @@ class Resolver {
       return fmt::format("level {} has more than {} directives", depth, kMaxDirectives);
     }
     for (const Dimension dimension : {Dimension::y, Dimension::x}) {
-      if (kernel_of(layer_, dimension) && (parent == nullptr || contains(mapped, dimension))) {
+      if (kernel_of(layer_, dimension)) {
         apply_stride(layer_, dimension, depth > 0, level.tiles[index_of(dimension)]);
       }
     }
