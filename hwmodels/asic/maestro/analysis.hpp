@@ -48,7 +48,8 @@ struct Analysis {
 /// external bandwidth.
 ///
 /// Nothing for layers whose kernel exceeds the input, mappings that name dimensions that the layer does not have,
-/// sizes below one, clusters larger than the array, tiles smaller than the kernel, and counts beyond 63 bits.
+/// sizes below one, levels without or with more than two
+/// spatial maps, clusters larger than the array, tiles smaller than the kernel, and counts beyond 63 bits.
 /// Does not allocate unless it refuses.
 [[nodiscard]] Expected<Analysis, Infeasible> analyse(const Layer& layer, const Mapping& mapping,
                                                      const Hardware& hardware);

@@ -41,6 +41,7 @@ class Case {
   Case(const NestLevel& level, const Couplings& couplings) : level_(level), couplings_(couplings) {
     for (std::size_t i = 0; i < level.count; ++i) {
       if (level.directives[i].spatial) {
+        first_spatial_ = spatial_ == 0 ? i : first_spatial_;
         spatial_ = static_cast<DimensionSet>(spatial_ | (1U << level.directives[i].dimension));
       }
     }
@@ -57,13 +58,13 @@ class Case {
         innermost_ = static_cast<int>(i);
       }
       edges_ |= states_[i].edge ? 1U << i : 0U;
-      busy_of_[i] = states_[i].edge && tile(i).spatial ? busy_at_edge(level_, tile(i)) : level_.units;
+      busy_of_[i] = states_[i].edge && tile(i).spatial ? busy_at_edge(level_, tile(first_spatial_)) : level_.units;
     }
     all_ = units_for(kEverything);
   }
 
   [[nodiscard]] bool all_first() const noexcept { return innermost_ < 0; }
-  [[nodiscard]] std::int64_t busy() const noexcept { return spatial_ == 0 ? 1 : all_.busy; }
+  [[nodiscard]] std::int64_t busy() const noexcept { return all_.busy; }
   [[nodiscard]] bool partial() const noexcept { return all_.partial; }
   /// Which directives are at an edge: decides everything but what is kept from the step before.
   [[nodiscard]] std::uint32_t edges() const noexcept { return edges_; }
@@ -189,6 +190,7 @@ class Case {
   const NestLevel& level_;
   const Couplings& couplings_;
   DimensionSet spatial_ = 0;
+  std::size_t first_spatial_ = 0;  ///< decides how many units work at an edge
   std::array<State, kMaxDirectives> states_;
   int innermost_ = -1;  ///< innermost directive that is not at its first step
   std::uint32_t edges_ = 0;

@@ -174,6 +174,10 @@ class Resolver {
       level.tiles[i].extent =
           parent != nullptr ? std::min(parent->tiles[i].size, parent->tiles[i].extent) : layer_.extents[i];
     }
+    const auto spatial = std::ranges::count_if(mapping_.levels[depth], &Directive::spatial);
+    if (spatial < 1 || spatial > 2) {
+      return fmt::format("level {} has {} spatial maps; expected 1 or 2", depth, spatial);
+    }
     DimensionSet mapped = 0;
     for (const Directive& directive : mapping_.levels[depth]) {
       if (std::optional<std::string> refusal = add(directive, level)) {

@@ -152,6 +152,11 @@ TEST(MaestroAnalysis, RefusesMappingsThatDoNotFitTheLayer) {
               HasSubstr("Y is 4, less than the kernel's 5"));
   EXPECT_THAT(refusal(convolution(0, 4, {1, 1}, {4, 9}), "SpatialMap(1,1) K;", kHardware), HasSubstr("K is 0"));
   EXPECT_THAT(refusal(convolution(4, 4, {1, 1}, {4, 9}, {0, 1}), "SpatialMap(1,1) K;", kHardware), HasSubstr("stride"));
+  EXPECT_THAT(refusal(kLayer, "TemporalMap(1,1) K;", kHardware), HasSubstr("level 0 has 0 spatial maps"));
+  EXPECT_THAT(
+      refusal(kLayer, "SpatialMap(1,1) K; Cluster(2,P); SpatialMap(1,1) C; SpatialMap(3,1) Y; SpatialMap(3,1) X;",
+              kHardware),
+      HasSubstr("level 1 has 3 spatial maps"));
   std::string levels = "SpatialMap(1,1) K;";
   for (int i = 0; i < 5; ++i) {
     levels += "Cluster(1,P); SpatialMap(1,1) C;";
