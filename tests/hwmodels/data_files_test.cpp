@@ -27,7 +27,7 @@ TEST(DataFiles, EmbeddedFilesAreSortedJson) {
     previous = file.name;
     EXPECT_TRUE(nlohmann::json::accept(file.text)) << file.name;
   }
-  EXPECT_EQ(embedded_files().size(), 4U);
+  EXPECT_EQ(embedded_files().size(), 8U);
 }
 
 TEST(DataFiles, DirectoryOverridesTheFilesThatItHolds) {
