@@ -57,13 +57,11 @@ struct Counts {
 ///   one step advanced, so that windows slide. In all other cases the whole tile is loaded.
 /// - The MACs keep nothing: they read two operands and send one product a cycle.
 /// - A network that can multicast serves instances with tiles of equal extents at the same place with one read; one
-/// that
-///   can reduce adds up what they send. A network between levels works on the tiles of the level inside of it, whether
-///   or not that keeps the tensor.
+///   that can reduce adds up what they send. A network between levels works on the tiles of the level inside of it,
+///   whether or not that keeps the tensor.
 /// - Output tiles that leave are written outside as updates; reading them for that is not counted. The first update of
-/// an element at an instance is stored,
-///   later ones are added to what is read (temporal reduction). A tile that comes back to an instance brings its
-///   partial sums, except for elements that the instance never had.
+///   an element at an instance is stored, later ones are added to what is read (temporal reduction). A tile that comes
+///   back to an instance brings its partial sums, except for elements that the instance never had.
 /// - A level takes max(reads / read bandwidth, (fills + updates) / write bandwidth) cycles, counted for its first
 ///   instance, which has the largest tiles. The outermost level is never filled.
 /// Padding is data like any other (accesses outside of a tensor are counted).
