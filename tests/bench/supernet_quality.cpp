@@ -45,6 +45,7 @@ struct Arguments {
   std::string alone_from;
   std::uint64_t subnets = 24;
   std::uint64_t seeds = 1;
+  std::uint64_t first_seed = 1;
   std::uint64_t alone_repeats = 1;
   std::int64_t alone_samples = 10000;
   std::int64_t samples = 10000;
@@ -289,7 +290,7 @@ void measure_quality(const Arguments& arguments) {
   }
   write_csv(arguments.prefix + ".csv", subnets);
   Column taus;
-  for (std::uint64_t seed = 1; seed <= arguments.seeds; ++seed) {
+  for (std::uint64_t seed = arguments.first_seed; seed < arguments.first_seed + arguments.seeds; ++seed) {
     score(arguments, subnet_space, data, seed, subnets);
     const Column one_shot = column(subnets, [](const Measured& subnet) { return subnet.one_shot.back(); });
     taus.push_back(kendall(one_shot, alone));
@@ -323,6 +324,7 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", arguments.seeds, "supernets; 0: only the trainings alone")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
+  app.add_option("--first-seed", arguments.first_seed, "of the supernets")->capture_default_str();
   app.add_option("--alone-repeats", arguments.alone_repeats, "trainings of each network alone")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
