@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <dnnl.hpp>
+#include <memory>
 #include <optional>
 
 #include "trainer/kernels/onednn/executable.hpp"
@@ -85,8 +86,8 @@ struct Packing {
   Executable pack;
   std::int64_t floats;
 };
-Packing make_packing(const memory::desc& plain, const memory::desc& packed) {
-  return {packed, make_reorder(plain, packed), floats_of(packed)};
+std::shared_ptr<const Packing> make_packing(const memory::desc& plain, const memory::desc& packed) {
+  return std::make_shared<const Packing>(Packing{packed, make_reorder(plain, packed), floats_of(packed)});
 }
 
 struct Layer {
@@ -95,51 +96,51 @@ struct Layer {
 };
 
 /// Null: Eigen's.
-const Packing* forward_packing(const ConvShape& shape) {
-  thread_local ShapeCache<ConvShape, std::optional<Packing>> cache;
-  const auto& packing = cache.get(packing_shape(shape), [](const ConvShape& s) -> std::optional<Packing> {
+std::shared_ptr<const Packing> forward_packing(const ConvShape& shape) {
+  thread_local ShapeCache<ConvShape, Packing> cache;
+  return cache.get(packing_shape(shape), [](const ConvShape& s) {
     const Problem p(s);
     const auto description = s.groups == 1 ? unless_reference([&] { return describe_forward(p, p.w_any); })
                                            : std::optional<Forward::primitive_desc>{};
-    return description ? std::optional(make_packing(p.w, description->weights_desc())) : std::nullopt;
+    return description ? make_packing(p.w, description->weights_desc()) : nullptr;
   });
-  return packing ? &*packing : nullptr;
 }
 
-const Packing* backward_data_packing(const ConvShape& shape) {
-  thread_local ShapeCache<ConvShape, std::optional<Packing>> cache;
-  const auto& packing = cache.get(packing_shape(shape), [](const ConvShape& s) -> std::optional<Packing> {
+std::shared_ptr<const Packing> backward_data_packing(const ConvShape& shape) {
+  thread_local ShapeCache<ConvShape, Packing> cache;
+  return cache.get(packing_shape(shape), [](const ConvShape& s) {
     const Problem p(s);
     const auto description = s.groups == 1 ? unless_reference([&] { return describe_backward_data(p, p.w_any); })
                                            : std::optional<BackwardData::primitive_desc>{};
-    return description ? std::optional(make_packing(p.w, description->weights_desc())) : std::nullopt;
+    return description ? make_packing(p.w, description->weights_desc()) : nullptr;
   });
-  return packing ? &*packing : nullptr;
 }
 
-const Layer& forward_layer(const ConvShape& shape, const Packing& packing) {
+std::shared_ptr<const Layer> forward_layer(const ConvShape& shape, const Packing& packing) {
   thread_local ShapeCache<ConvShape, Layer> cache;
-  return cache.get(shape, [&](const ConvShape& s) -> Layer {
+  return cache.get(shape, [&](const ConvShape& s) {
     const Problem p(s);
     const auto description = describe_forward(p, packing.layout);
-    return {Executable(Forward(description), {{DNNL_ARG_SRC, p.x},
-                                              {DNNL_ARG_WEIGHTS, packing.layout},
-                                              {DNNL_ARG_DST, p.y},
-                                              {DNNL_ARG_SCRATCHPAD, description.scratchpad_desc()}}),
-            floats_of(description.scratchpad_desc())};
+    return std::make_shared<const Layer>(
+        Layer{Executable(Forward(description), {{DNNL_ARG_SRC, p.x},
+                                                {DNNL_ARG_WEIGHTS, packing.layout},
+                                                {DNNL_ARG_DST, p.y},
+                                                {DNNL_ARG_SCRATCHPAD, description.scratchpad_desc()}}),
+              floats_of(description.scratchpad_desc())});
   });
 }
 
-const Layer& backward_data_layer(const ConvShape& shape, const Packing& packing) {
+std::shared_ptr<const Layer> backward_data_layer(const ConvShape& shape, const Packing& packing) {
   thread_local ShapeCache<ConvShape, Layer> cache;
-  return cache.get(shape, [&](const ConvShape& s) -> Layer {
+  return cache.get(shape, [&](const ConvShape& s) {
     const Problem p(s);
     const auto description = describe_backward_data(p, packing.layout);
-    return {Executable(BackwardData(description), {{DNNL_ARG_DIFF_DST, p.y},
-                                                   {DNNL_ARG_WEIGHTS, packing.layout},
-                                                   {DNNL_ARG_DIFF_SRC, p.x},
-                                                   {DNNL_ARG_SCRATCHPAD, description.scratchpad_desc()}}),
-            floats_of(description.scratchpad_desc())};
+    return std::make_shared<const Layer>(
+        Layer{Executable(BackwardData(description), {{DNNL_ARG_DIFF_DST, p.y},
+                                                     {DNNL_ARG_WEIGHTS, packing.layout},
+                                                     {DNNL_ARG_DIFF_SRC, p.x},
+                                                     {DNNL_ARG_SCRATCHPAD, description.scratchpad_desc()}}),
+              floats_of(description.scratchpad_desc())});
   });
 }
 
@@ -151,39 +152,38 @@ struct WeightsLayer {
 };
 
 /// Null: Eigen's.
-const WeightsLayer* backward_weights_layer(const ConvShape& shape) {
-  thread_local ShapeCache<ConvShape, std::optional<WeightsLayer>> cache;
-  const auto& layer = cache.get(shape, [](const ConvShape& s) -> std::optional<WeightsLayer> {
+std::shared_ptr<const WeightsLayer> backward_weights_layer(const ConvShape& shape) {
+  thread_local ShapeCache<ConvShape, WeightsLayer> cache;
+  return cache.get(shape, [](const ConvShape& s) -> std::shared_ptr<const WeightsLayer> {
     const Problem p(s);
     const auto description = s.groups == 1 ? unless_reference([&] { return describe_backward_weights(p); })
                                            : std::optional<BackwardWeights::primitive_desc>{};
     if (!description) {
-      return std::nullopt;
+      return nullptr;
     }
     const memory::desc packed = description->diff_weights_desc();
-    return WeightsLayer{
-        Executable(BackwardWeights(*description), {{DNNL_ARG_SRC, p.x},
-                                                   {DNNL_ARG_DIFF_DST, p.y},
-                                                   {DNNL_ARG_DIFF_WEIGHTS, packed},
-                                                   {DNNL_ARG_SCRATCHPAD, description->scratchpad_desc()}}),
-        make_reorder(packed, p.w), aligned(floats_of(packed)), floats_of(description->scratchpad_desc())};
+    return std::make_shared<const WeightsLayer>(
+        WeightsLayer{Executable(BackwardWeights(*description), {{DNNL_ARG_SRC, p.x},
+                                                                {DNNL_ARG_DIFF_DST, p.y},
+                                                                {DNNL_ARG_DIFF_WEIGHTS, packed},
+                                                                {DNNL_ARG_SCRATCHPAD, description->scratchpad_desc()}}),
+                     make_reorder(packed, p.w), aligned(floats_of(packed)), floats_of(description->scratchpad_desc())});
   });
-  return layer ? &*layer : nullptr;
 }
 
 }  // namespace
 
 std::int64_t OnednnDense::conv2d_scratch(const ConvShape& shape, Use use) const {
-  const Packing* forward = forward_packing(shape);
-  std::int64_t scratch = forward != nullptr ? forward_layer(shape, *forward).scratch : 0;
+  const std::shared_ptr<const Packing> forward = forward_packing(shape);
+  std::int64_t scratch = forward != nullptr ? forward_layer(shape, *forward)->scratch : 0;
   if (use == Use::inference) {
     return forward != nullptr ? scratch : eigen_dense().conv2d_scratch(shape, use);
   }
-  const Packing* data = backward_data_packing(shape);
+  const std::shared_ptr<const Packing> data = backward_data_packing(shape);
   if (data != nullptr) {
-    scratch = std::max(scratch, backward_data_layer(shape, *data).scratch);
+    scratch = std::max(scratch, backward_data_layer(shape, *data)->scratch);
   }
-  const WeightsLayer* weights = backward_weights_layer(shape);
+  const std::shared_ptr<const WeightsLayer> weights = backward_weights_layer(shape);
   if (weights != nullptr) {
     scratch = std::max(scratch, weights->packed + weights->scratch);
   }
@@ -192,24 +192,24 @@ std::int64_t OnednnDense::conv2d_scratch(const ConvShape& shape, Use use) const 
 }
 
 std::int64_t OnednnDense::conv2d_packed(const ConvShape& shape, Use use) const {
-  const Packing* forward = forward_packing(shape);
+  const std::shared_ptr<const Packing> forward = forward_packing(shape);
   const std::int64_t size = forward != nullptr ? aligned(forward->floats) : 0;
   if (use == Use::inference) {
     return size;
   }
-  const Packing* data = backward_data_packing(shape);
+  const std::shared_ptr<const Packing> data = backward_data_packing(shape);
   return size + (data != nullptr ? data->floats : eigen_dense().conv2d_packed(shape, use));
 }
 
 void OnednnDense::conv2d_pack(const ConvShape& shape, Use use, const float* w, float* packed) const {
-  if (const Packing* forward = forward_packing(shape)) {
+  if (const std::shared_ptr<const Packing> forward = forward_packing(shape)) {
     forward->pack.run({w, packed});
     packed += aligned(forward->floats);
   }
   if (use == Use::inference) {
     return;
   }
-  if (const Packing* data = backward_data_packing(shape)) {
+  if (const std::shared_ptr<const Packing> data = backward_data_packing(shape)) {
     data->pack.run({w, packed});
   } else {
     eigen_dense().conv2d_pack(shape, use, w, packed);
@@ -218,8 +218,8 @@ void OnednnDense::conv2d_pack(const ConvShape& shape, Use use, const float* w, f
 
 void OnednnDense::conv2d_forward(const ConvShape& shape, const float* x, const float* w, const float* packed, float* y,
                                  float* scratch) const {
-  if (const Packing* packing = forward_packing(shape)) {
-    forward_layer(shape, *packing).run.run({x, packed, y, scratch});
+  if (const std::shared_ptr<const Packing> packing = forward_packing(shape)) {
+    forward_layer(shape, *packing)->run.run({x, packed, y, scratch});
   } else {
     eigen_dense().conv2d_forward(shape, x, w, packed, y, scratch);
   }
@@ -227,10 +227,10 @@ void OnednnDense::conv2d_forward(const ConvShape& shape, const float* x, const f
 
 void OnednnDense::conv2d_backward_data(const ConvShape& shape, const float* dy, const float* w, const float* packed,
                                        float* dx, float* scratch) const {
-  const Packing* forward = forward_packing(shape);
+  const std::shared_ptr<const Packing> forward = forward_packing(shape);
   packed += forward != nullptr ? aligned(forward->floats) : 0;
-  if (const Packing* packing = backward_data_packing(shape)) {
-    backward_data_layer(shape, *packing).run.run({dy, packed, dx, scratch});
+  if (const std::shared_ptr<const Packing> packing = backward_data_packing(shape)) {
+    backward_data_layer(shape, *packing)->run.run({dy, packed, dx, scratch});
   } else {
     eigen_dense().conv2d_backward_data(shape, dy, w, packed, dx, scratch);
   }
@@ -238,7 +238,7 @@ void OnednnDense::conv2d_backward_data(const ConvShape& shape, const float* dy, 
 
 void OnednnDense::conv2d_backward_weights(const ConvShape& shape, const float* x, const float* dy, float* dw,
                                           float* scratch) const {
-  if (const WeightsLayer* layer = backward_weights_layer(shape)) {
+  if (const std::shared_ptr<const WeightsLayer> layer = backward_weights_layer(shape)) {
     layer->run.run({x, dy, scratch, scratch + layer->packed});
     layer->unpack.run({scratch, dw});
   } else {

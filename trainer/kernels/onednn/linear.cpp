@@ -2,6 +2,8 @@
 #include <dnnl.hpp>
 
 #include <algorithm>
+#include <initializer_list>
+#include <memory>
 #include <utility>
 
 #include "spaces/base/check.hpp"
@@ -50,18 +52,19 @@ struct Packing {
   std::int64_t floats;
 };
 
-const Packing& packing(ProductShape shape) {
+std::shared_ptr<const Packing> packing(ProductShape shape) {
   thread_local ShapeCache<ProductShape, Packing> cache;
   shape.linear.rows = kPackingRows;
   shape.linear.samples = 1;
   shape.biased = false;
-  return cache.get(shape, [](const ProductShape& s) -> Packing {
+  return cache.get(shape, [](const ProductShape& s) {
     const Type type = type_of(s.precision);
     const memory::dims dims{s.inner(), s.width()};
     const auto description = describe({{s.linear.rows, s.inner()}, type, Tag::ab}, {dims, type, Tag::any},
                                       {{s.linear.rows, s.width()}, Type::f32, Tag::ab}, false);
     const memory::desc packed = description.weights_desc();
-    return {packed, make_reorder({dims, Type::f32, s.transposed ? Tag::ba : Tag::ab}, packed), floats_of(packed)};
+    return std::make_shared<const Packing>(
+        Packing{packed, make_reorder({dims, Type::f32, s.transposed ? Tag::ba : Tag::ab}, packed), floats_of(packed)});
   });
 }
 
@@ -69,12 +72,17 @@ struct Layer {
   Executable run;
   std::int64_t scratch;
 };
+std::shared_ptr<const Layer> make_layer(const dnnl::matmul::primitive_desc& description,
+                                        std::initializer_list<Executable::Argument> arguments) {
+  return std::make_shared<const Layer>(
+      Layer{Executable(dnnl::matmul(description), arguments), floats_of(description.scratchpad_desc())});
+}
 
-const Layer& product(const ProductShape& shape) {
+std::shared_ptr<const Layer> product(const ProductShape& shape) {
   thread_local ShapeCache<ProductShape, Layer> cache;
-  return cache.get(shape, [](const ProductShape& s) -> Layer {
+  return cache.get(shape, [](const ProductShape& s) {
     const memory::desc x({s.linear.rows, s.inner()}, type_of(s.precision), Tag::ab);
-    const memory::desc w = packing(s).layout;
+    const memory::desc w = packing(s)->layout;
     const memory::desc y({s.linear.rows, s.width()}, Type::f32, Tag::ab);
     const auto d = describe(x, w, y, s.biased);
     const Executable::Argument source{DNNL_ARG_SRC, x};
@@ -83,28 +91,24 @@ const Layer& product(const ProductShape& shape) {
     const Executable::Argument scratch{DNNL_ARG_SCRATCHPAD, d.scratchpad_desc()};
     if (s.biased) {
       const memory::desc bias({1, s.width()}, Type::f32, Tag::ab);
-      return {Executable(dnnl::matmul(d), {source, weights, target, scratch, {DNNL_ARG_BIAS, bias}}),
-              floats_of(d.scratchpad_desc())};
+      return make_layer(d, {source, weights, target, scratch, {DNNL_ARG_BIAS, bias}});
     }
-    return {Executable(dnnl::matmul(d), {source, weights, target, scratch}), floats_of(d.scratchpad_desc())};
+    return make_layer(d, {source, weights, target, scratch});
   });
 }
 
 /// dw (inputs, outputs) = x' dy: a product with a transposed source.
-const Layer& weights_product(const LinearShape& linear, Precision precision) {
+std::shared_ptr<const Layer> weights_product(const LinearShape& linear, Precision precision) {
   thread_local ShapeCache<std::pair<LinearShape, Precision>, Layer> cache;
-  return cache.get({linear, precision}, [](const std::pair<LinearShape, Precision>& key) -> Layer {
+  return cache.get({linear, precision}, [](const std::pair<LinearShape, Precision>& key) {
     const LinearShape& s = key.first;
     const Type type = type_of(key.second);
     const memory::desc x({s.inputs, s.rows}, type, Tag::ba);
     const memory::desc dy({s.rows, s.outputs}, type, Tag::ab);
     const memory::desc dw({s.inputs, s.outputs}, Type::f32, Tag::ab);
     const auto d = describe(x, dy, dw, false);
-    return {Executable(dnnl::matmul(d), {{DNNL_ARG_SRC, x},
-                                         {DNNL_ARG_WEIGHTS, dy},
-                                         {DNNL_ARG_DST, dw},
-                                         {DNNL_ARG_SCRATCHPAD, d.scratchpad_desc()}}),
-            floats_of(d.scratchpad_desc())};
+    return make_layer(
+        d, {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, dy}, {DNNL_ARG_DST, dw}, {DNNL_ARG_SCRATCHPAD, d.scratchpad_desc()}});
   });
 }
 
@@ -121,27 +125,27 @@ void OnednnDense::gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::
 
 std::int64_t OnednnDense::linear_scratch(const LinearShape& shape, Use use) const {
   std::int64_t scratch =
-      std::max(product({shape, precision_, false, false}).scratch, product({shape, precision_, false, true}).scratch);
+      std::max(product({shape, precision_, false, false})->scratch, product({shape, precision_, false, true})->scratch);
   std::int64_t rounded = rounded_floats(precision_, shape.rows * shape.inputs);
   if (use == Use::training) {
     scratch = std::max(
-        {scratch, product({shape, precision_, true, false}).scratch, weights_product(shape, precision_).scratch});
+        {scratch, product({shape, precision_, true, false})->scratch, weights_product(shape, precision_)->scratch});
     rounded += rounded_floats(precision_, shape.rows * shape.outputs);
   }
   return rounded + scratch;
 }
 
 std::int64_t OnednnDense::linear_packed(const LinearShape& shape, Use use) const {
-  const std::int64_t forward = packing({shape, precision_, false, false}).floats;
-  return use == Use::training ? aligned(forward) + packing({shape, precision_, true, false}).floats : forward;
+  const std::int64_t forward = packing({shape, precision_, false, false})->floats;
+  return use == Use::training ? aligned(forward) + packing({shape, precision_, true, false})->floats : forward;
 }
 
 void OnednnDense::linear_pack(const LinearShape& shape, Use use, const float* w, float* packed) const {
-  const Packing& forward = packing({shape, precision_, false, false});
-  forward.pack.run({w, packed});
+  const std::shared_ptr<const Packing> forward = packing({shape, precision_, false, false});
+  forward->pack.run({w, packed});
   if (use == Use::training) {
-    packed += aligned(forward.floats);
-    packing({shape, precision_, true, false}).pack.run({w, packed});
+    packed += aligned(forward->floats);
+    packing({shape, precision_, true, false})->pack.run({w, packed});
   }
 }
 
@@ -149,9 +153,9 @@ void OnednnDense::linear_forward(const LinearShape& shape, const float* x, const
                                  const float* bias, float* y, float* scratch) const {
   const void* source = rounded(precision_, shape.rows * shape.inputs, x, scratch);
   if (bias == nullptr) {
-    product({shape, precision_, false, false}).run.run({source, packed, y, scratch});
+    product({shape, precision_, false, false})->run.run({source, packed, y, scratch});
   } else {
-    product({shape, precision_, false, true}).run.run({source, packed, y, scratch, bias});
+    product({shape, precision_, false, true})->run.run({source, packed, y, scratch, bias});
   }
 }
 
@@ -159,10 +163,10 @@ void OnednnDense::linear_backward(const LinearShape& shape, const float* x, cons
                                   const float* packed, float* dx, float* dw, float* scratch) const {
   const void* source = rounded(precision_, shape.rows * shape.inputs, x, scratch);
   const void* gradient = rounded(precision_, shape.rows * shape.outputs, dy, scratch);
-  weights_product(shape, precision_).run.run({source, gradient, dw, scratch});
+  weights_product(shape, precision_)->run.run({source, gradient, dw, scratch});
   if (dx != nullptr) {
-    packed += aligned(packing({shape, precision_, false, false}).floats);
-    product({shape, precision_, true, false}).run.run({gradient, packed, dx, scratch});
+    packed += aligned(packing({shape, precision_, false, false})->floats);
+    product({shape, precision_, true, false})->run.run({gradient, packed, dx, scratch});
   }
 }
 
