@@ -141,7 +141,10 @@ std::vector<SubnetFamily> families(const std::vector<graph::NetworkGraph>& corne
       return std::includes(all.begin(), all.end(), names.begin(), names.end());
     });
     if (larger == found.end()) {
-      found.push_back({*corner, *corner});
+      found.push_back({*corner, *corner, {}});
+      for (const graph::Node& node : corner->nodes) {
+        found.back().names.insert(node.name);
+      }
     } else if (macs(*corner) < macs(larger->smallest)) {
       larger->smallest = *corner;
     }
@@ -150,10 +153,9 @@ std::vector<SubnetFamily> families(const std::vector<graph::NetworkGraph>& corne
 }
 
 std::size_t family_of(const graph::NetworkGraph& network, const std::vector<SubnetFamily>& families) {
-  const std::set<std::string> names = weight_names(network);
   const auto held = [&](const SubnetFamily& family) {
-    const std::set<std::string> all = weight_names(family.largest);
-    return std::count_if(names.begin(), names.end(), [&](const std::string& name) { return all.contains(name); });
+    return std::count_if(network.nodes.begin(), network.nodes.end(),
+                         [&](const graph::Node& node) { return family.names.contains(node.name); });
   };
   const auto best = std::max_element(families.begin(), families.end(),
                                      [&](const auto& a, const auto& b) { return held(a) < held(b); });

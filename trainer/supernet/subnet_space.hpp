@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,10 +13,11 @@
 
 namespace cosearch {
 
-/// Networks of one kind: most of their weights lie in those of the largest.
+/// Networks of one kind: most of their nodes are nodes of the largest.
 struct SubnetFamily {
   graph::NetworkGraph largest;   ///< most weights by name, then most multiply-accumulates
   graph::NetworkGraph smallest;  ///< fewest multiply-accumulates; may be the largest
+  std::set<std::string> names;   ///< of the largest's nodes
 };
 
 /// The networks that share the weights of one supernet.
@@ -38,7 +39,7 @@ struct SubnetSpace {
 /// Corners by the names of their weights: a corner whose weights all belong to a larger one is of its family. Largest
 /// first.
 [[nodiscard]] std::vector<SubnetFamily> families(const std::vector<graph::NetworkGraph>& corners);
-/// The family whose largest network has most of the network's weights; of equal ones the first.
+/// The family whose largest network has most of the network's nodes by name; of equal ones the first.
 [[nodiscard]] std::size_t family_of(const graph::NetworkGraph& network, const std::vector<SubnetFamily>& families);
 
 /// Whether every weight of the network is a slice of the store's, by the rules of SliceMap.
