@@ -165,8 +165,8 @@ class Builder {
 
 /// How a subnet takes its part of a shared axis: the first entries, the middle ones (kernels), listed ones, a bilinear
 /// resampling (position embeddings; two neighbouring factors with this rule form a grid), or the sums over its share of
-/// the axis (kernels of patches: a small patch gives what it would give if it were enlarged to the shared size; Beyer et
-/// al., "FlexiViT", CVPR 2023, section 3.4).
+/// the axis (kernels of patches: a small patch gives what it would give if it were enlarged to the shared size; Beyer
+/// et al., "FlexiViT", CVPR 2023, section 3.4).
 enum class SliceRule { leading, centre, select, resample, area };
 /// Whether slices by this rule mix shared entries, and may be larger than what they are taken from.
 [[nodiscard]] constexpr bool interpolates(SliceRule rule) noexcept {
