@@ -28,9 +28,7 @@ struct MobileNetV2 {
   std::int64_t last_width = 128;  ///< 1 x 1 before the pooling
 };
 /// ReLU6, symmetric padding. Weighted nodes: `stem`, `stages.S.blocks.B.{expand,depthwise,project}`, `last`,
-/// `classifier`. What reads other features has another name, so that shared weights are those of one role: a block
-/// without expansion is `stages.S.blocks.B.plain.{depthwise,project}`, and the layer behind an empty stage ends in
-/// `.after_stem` or `.after_stages.S`, after what it reads instead.
+/// `classifier`.
 [[nodiscard]] graph::NetworkGraph build(const std::string& name, const MobileNetV2& net);
 
 /// A vision transformer with pre-norm blocks and the mean over tokens before the head (Dosovitskiy et al., "An image is

@@ -11,19 +11,15 @@ namespace {
 
 using graph::Builder;
 
-/// `after`: a suffix for the layer that reads the block's input.
-void add_block(Builder& builder, const std::string& block_name, const InvertedResidual& block,
-               const std::string& after) {
+void add_block(Builder& builder, const std::string& name, const InvertedResidual& block) {
   const int input = builder.last();
   const std::int64_t in_channels = builder.shape(input).back();
-  const bool plain = block.expansion == 1;
-  const std::string name = plain ? block_name + ".plain" : block_name;
-  if (!plain) {
-    conv_bn_act(builder, name + ".expand" + after,
+  if (block.expansion > 1) {
+    conv_bn_act(builder, name + ".expand",
                 convolution(builder.shape(input), in_channels * block.expansion, 1, 1, 1, PaddingRule::symmetric),
                 graph::ActivationKind::relu6);
   }
-  conv_bn_act(builder, name + ".depthwise" + (plain ? after : ""),
+  conv_bn_act(builder, name + ".depthwise",
               depthwise(builder.shape(builder.last()), block.kernel, block.stride, PaddingRule::symmetric),
               graph::ActivationKind::relu6);
   const int output = conv_bn(
@@ -64,52 +60,17 @@ class MobileCnn final : public SearchSpace {
     return build("mobile_cnn", net);
   }
 
-  /// Layers of blocks without expansion and behind left-out stages have names of their own: the smallest and the
-  /// largest network of each kind.
   [[nodiscard]] std::vector<Genome> corners() const override {
-    std::vector<Genome> genomes;
-    for (const bool large : {false, true}) {
-      for (const bool plain : {true, false}) {
-        for (const bool without_optional : {true, false}) {
-          genomes.push_back(corner(large, plain, without_optional));
-        }
-      }
-    }
-    return genomes;
+    return {extreme(params_, false), extreme(params_, true)};
   }
 
  private:
-  [[nodiscard]] Genome corner(bool large, bool plain, bool without_optional) const {
-    Genome genome = extreme(params_, large);
-    const auto set = [&](const std::string& name, const char* what, std::int64_t gene) {
-      genome.genes[params_.find(name + what).value()] = static_cast<double>(gene);
-    };
-    const auto last = [&](const std::string& name, const char* what) {
-      return params_.cardinality(params_.find(name + what).value()).value() - 1;
-    };
-    for (std::int64_t stage = 0; stage < kStages; ++stage) {
-      const std::string name = "stages." + std::to_string(stage);
-      const bool absent = optional(task_, stage) && without_optional;
-      const bool largest = large && !absent;
-      set(name, ".depth", largest ? last(name, ".depth") : (optional(task_, stage) && !absent ? 1 : 0));
-      set(name, ".width", largest ? last(name, ".width") : 0);
-      set(name, ".kernel", largest ? last(name, ".kernel") : 0);
-      set(name, ".expansion", absent || plain ? 0 : (large ? last(name, ".expansion") : 1));
-    }
-    return genome;
-  }
-
   static std::int64_t larger_side(const TaskShape& task) { return std::max(task.sample[0], task.sample[1]); }
 
   /// The first stage keeps the resolution of small images; from 48 pixels on it halves it like the others, so that
   /// the costs of the space stay in the range of microcontrollers.
   static std::int64_t stage_stride(const TaskShape& task, std::int64_t stage) {
     return stage > 0 || larger_side(task) >= 48 ? 2 : 1;
-  }
-
-  /// A stage that halves the image may only be left out at the end: the stages behind it would become dear.
-  static bool optional(const TaskShape& task, std::int64_t stage) {
-    return stage_stride(task, stage) == 1 || stage == kStages - 1;
   }
 
   /// {16, 20, 24, 28, 32} for 28 pixels, scaled for others to multiples of 4; the sample's own size is always among
@@ -134,9 +95,11 @@ class MobileCnn final : public SearchSpace {
     std::vector<Param> params{{"resolution", resolutions(task), {}}, {"stem.width", choices({8, 16, 24}), {}}};
     for (std::int64_t stage = 0; stage < kStages; ++stage) {
       const std::string name = "stages." + std::to_string(stage);
-      const std::int64_t least = optional(task, stage) ? 0 : 1;
+      // A stage that halves the image may only be left out at the end: the stages behind it would become dear.
+      const bool optional = stage_stride(task, stage) == 1 || stage == kStages - 1;
+      const std::int64_t least = optional ? 0 : 1;
       params.push_back({name + ".depth", IntegerRange{least, 3, 1}, {}});
-      const Condition present = optional(task, stage) ? Condition{name + ".depth", genes_from(1, 4)} : Condition{};
+      const Condition present = optional ? Condition{name + ".depth", genes_from(1, 4)} : Condition{};
       params.push_back({name + ".width", widths[static_cast<std::size_t>(stage)], present});
       params.push_back({name + ".kernel", choices({3, 5, 7}), present});
       params.push_back({name + ".expansion", choices({1, 2, 3, 4, 6}), present});
@@ -164,18 +127,12 @@ graph::NetworkGraph build(const std::string& name, const MobileNetV2& net) {
   Builder builder(name, net.input);
   conv_bn_act(builder, "stem", convolution(net.input, net.stem_width, 3, 3, 2, PaddingRule::symmetric),
               graph::ActivationKind::relu6);
-  std::string before = "stem";  // the last stage so far that has blocks
-  std::string usual = "stem";   // what would be before if no stage were empty
-  const auto after = [&] { return before == usual ? "" : ".after_" + before; };
   for (std::size_t stage = 0; stage < net.stages.size(); ++stage) {
-    const std::string prefix = "stages." + std::to_string(stage);
     for (std::size_t i = 0; i < net.stages[stage].size(); ++i) {
-      add_block(builder, prefix + ".blocks." + std::to_string(i), net.stages[stage][i], i == 0 ? after() : "");
+      add_block(builder, "stages." + std::to_string(stage) + ".blocks." + std::to_string(i), net.stages[stage][i]);
     }
-    usual = prefix;
-    before = net.stages[stage].empty() ? before : prefix;
   }
-  conv_bn_act(builder, "last" + after(),
+  conv_bn_act(builder, "last",
               convolution(builder.shape(builder.last()), net.last_width, 1, 1, 1, PaddingRule::symmetric),
               graph::ActivationKind::relu6);
   pooled_classifier(builder, "classifier", net.classes);

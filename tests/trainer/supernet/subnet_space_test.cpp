@@ -16,11 +16,10 @@ namespace {
 using nlohmann::json;
 using test_supernets::small_space;
 
-/// Dense and low-rank transformers, and networks with and without expansion times with and without optional stages.
-TEST(SubnetSpace, FamiliesOfTheHybridAreThoseOfItsTwoKindsOfNetworks) {
+TEST(SubnetSpace, FamiliesOfTheHybridAreConvolutionalDenseAndLowRank) {
   const SubnetSpace space = make_subnet_space(small_space("hybrid"));
   const std::vector<SubnetFamily> found = families(space.corners);
-  ASSERT_EQ(found.size(), 6U);
+  ASSERT_EQ(found.size(), 3U);
   std::set<std::string> names;
   for (const SubnetFamily& family : found) {
     EXPECT_LT(graph::total_counts(family.smallest).macs, graph::total_counts(family.largest).macs);
@@ -29,11 +28,11 @@ TEST(SubnetSpace, FamiliesOfTheHybridAreThoseOfItsTwoKindsOfNetworks) {
   }
   EXPECT_EQ(names, (std::set<std::string>{"mobile_cnn", "vit"}));
   std::set<std::size_t> drawn;
-  for (std::uint64_t i = 0; i < 1000; ++i) {
+  for (std::uint64_t i = 0; i < 50; ++i) {
     RngStream rng(1, Purpose::test, i);
     drawn.insert(family_of(space.sample(rng), found));
   }
-  EXPECT_EQ(drawn.size(), 6U);
+  EXPECT_EQ(drawn.size(), 3U);
 }
 
 TEST(SubnetSpace, RestrictedSpacesHaveCornersWithinTheRestriction) {
