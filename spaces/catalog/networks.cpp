@@ -68,27 +68,30 @@ NetworkGraph make_mobilenet_v1_025() {
   return std::move(builder).finish();
 }
 
-/// MobileNetV2 with width multiplier 0.35 at 144 x 144 on ImageNet, as in MCUNet's model zoo (Lin et al., NeurIPS 2020;
-/// github.com/mit-han-lab/mcunet).
-NetworkGraph make_mobilenet_v2_035_144() {
-  struct Stage {
-    std::int64_t expansion, out_channels, depth, stride;
-  };
-  constexpr std::array<Stage, 7> kStages{
-      {{1, 8, 1, 1}, {6, 8, 2, 2}, {6, 16, 3, 2}, {6, 24, 4, 2}, {6, 32, 3, 1}, {6, 56, 3, 2}, {6, 112, 1, 1}}};
-  catalog::MobileNetV2 net;
-  net.input = {144, 144, 3};
+/// One row of the table of MobileNetV2's stages (Sandler et al., CVPR 2018, table 2).
+struct MobileNetV2Stage {
+  std::int64_t expansion, out_channels, depth, stride;
+};
+/// Fills the stages of a description: 3 x 3 kernels, the stride in a stage's first block, 1000 classes.
+NetworkGraph mobilenet_v2(const std::string& name, catalog::MobileNetV2 net,
+                          const std::array<MobileNetV2Stage, 7>& stages) {
   net.classes = 1000;
-  net.stem_width = 16;
-  net.last_width = 448;
-  for (const Stage& stage : kStages) {
+  for (const MobileNetV2Stage& stage : stages) {
     std::vector<catalog::InvertedResidual> blocks;
     for (std::int64_t i = 0; i < stage.depth; ++i) {
       blocks.push_back({stage.out_channels, 3, i == 0 ? stage.stride : 1, stage.expansion});
     }
     net.stages.push_back(std::move(blocks));
   }
-  return build("mobilenet_v2_035_144", net);
+  return build(name, net);
+}
+
+/// MobileNetV2 with width multiplier 0.35 at 144 x 144 on ImageNet, as in MCUNet's model zoo (Lin et al., NeurIPS 2020;
+/// github.com/mit-han-lab/mcunet).
+NetworkGraph make_mobilenet_v2_035_144() {
+  return mobilenet_v2(
+      "mobilenet_v2_035_144", {.input = {144, 144, 3}, .stem_width = 16, .stages = {}, .last_width = 448},
+      {{{1, 8, 1, 1}, {6, 8, 2, 2}, {6, 16, 3, 2}, {6, 24, 4, 2}, {6, 32, 3, 1}, {6, 56, 3, 2}, {6, 112, 1, 1}}});
 }
 
 /// Image classification.
@@ -107,26 +110,10 @@ NetworkGraph make_vit_tiny_28() {
 
 // Networks of ImageNet's size, which accelerator papers report.
 
-/// MobileNetV2 (Sandler et al., CVPR 2018, table 2).
 NetworkGraph make_mobilenet_v2() {
-  struct Stage {
-    std::int64_t expansion, out_channels, depth, stride;
-  };
-  constexpr std::array<Stage, 7> kStages{
-      {{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}}};
-  catalog::MobileNetV2 net;
-  net.input = {224, 224, 3};
-  net.classes = 1000;
-  net.stem_width = 32;
-  net.last_width = 1280;
-  for (const Stage& stage : kStages) {
-    std::vector<catalog::InvertedResidual> blocks;
-    for (std::int64_t i = 0; i < stage.depth; ++i) {
-      blocks.push_back({stage.out_channels, 3, i == 0 ? stage.stride : 1, stage.expansion});
-    }
-    net.stages.push_back(std::move(blocks));
-  }
-  return build("mobilenet_v2", net);
+  return mobilenet_v2(
+      "mobilenet_v2", {.input = {224, 224, 3}, .stem_width = 32, .stages = {}, .last_width = 1280},
+      {{{1, 16, 1, 1}, {6, 24, 2, 2}, {6, 32, 3, 2}, {6, 64, 4, 2}, {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}}});
 }
 
 /// ResNet-50 (He et al., CVPR 2016, table 1) with the stride in the 3 x 3 convolution ("v1.5", torchvision's form).
