@@ -74,6 +74,8 @@ class Model {
   virtual ~Model() = default;
   /// All jobs run one after the other on this hardware; capacities are checked.
   [[nodiscard]] virtual Expected<Cost, Infeasible> evaluate(std::span<const Job> jobs) const = 0;
+  /// How each of the cost's layers runs, as text, in their order; empty where the figures say all. For feasible jobs.
+  [[nodiscard]] virtual std::vector<std::string> explain(std::span<const Job> /*jobs*/) const { return {}; }
 };
 
 /// A family of hardware and the knobs that a search may turn.

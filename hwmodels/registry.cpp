@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hwmodels/asic/maestro/target.hpp"
-#include "hwmodels/asic/systolic.hpp"
+#include "hwmodels/asic/target.hpp"
 #include "hwmodels/mcu/cortex_m.hpp"
 #include "hwmodels/model.hpp"
 #include "hwmodels/roofline/roofline.hpp"
@@ -14,12 +14,18 @@ namespace cosearch {
 namespace {
 
 constexpr std::array kTargets{
+    TargetEntry{"asic", "array, registers, buffer and DRAM of any size under a dataflow template, every product mapped",
+                &make_asic},
     TargetEntry{"cortex_m", "STM32 microcontroller boards: int8 kernels, planned SRAM, flash, calibrated cycles",
                 &make_cortex_m},
+    TargetEntry{"eyeriss", "Eyeriss-like: row-stationary array of 12 x 14", &make_eyeriss},
     TargetEntry{"maestro", "data-centric cost model of MAESTRO: dataflow template, processing elements, NoC",
                 &make_maestro},
+    TargetEntry{"nvdla", "NVDLA-like: 64 input by 32 output channels at once, weights stay", &make_nvdla},
     TargetEntry{"roofline", "compute and bandwidth bound of a machine with one external memory", &make_roofline},
-    TargetEntry{"systolic", "weight-stationary array with one on-chip buffer, vector unit and DRAM", &make_systolic},
+    TargetEntry{"shidiannao", "ShiDianNao-like: outputs stay in 8 x 8 elements", &make_shidiannao},
+    TargetEntry{"simba", "Simba-like: 16 elements with buffers of their own, free loops", &make_simba},
+    TargetEntry{"tpu", "TPU-like: weight-stationary array of 256 x 256", &make_tpu},
 };
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "hwmodels/data_files.hpp"
 #include "spaces/base/check.hpp"
@@ -49,7 +51,8 @@ std::optional<double> read_bandwidth(const JsonReader& reader, const std::string
 
 MemoryLevel read_level(const JsonReader& reader) {
   reader.only({"name", "capacity_words", "capacity_bytes", "word_bits", "block_words", "read_bandwidth",
-               "write_bandwidth", "instances", "keeps", "multicast", "spatial_reduction", "dram", "source"});
+               "write_bandwidth", "ports", "double_buffered", "instances", "keeps", "multicast", "spatial_reduction",
+               "dram", "loops", "source"});
   MemoryLevel level;
   level.name = reader.at("name").text();
   if (level.name.empty() || !std::all_of(level.name.begin(), level.name.end(), ir::continues_name)) {
@@ -60,14 +63,20 @@ MemoryLevel read_level(const JsonReader& reader) {
   level.block_words = reader.integer("block_words", 1, 1, 4096);
   level.read_bandwidth = read_bandwidth(reader, "read_bandwidth");
   level.write_bandwidth = read_bandwidth(reader, "write_bandwidth");
+  level.ports = static_cast<int>(reader.integer("ports", 2, 1, 2));
+  level.double_buffered = reader.boolean("double_buffered", false);
   level.instances = read_grid(reader.at("instances"));
   for (const JsonReader& role : reader.at("keeps").items("a list of input, weight, output")) {
-    const auto read = ir::value_of(kRoleWords, role.name_of(ir::all_words(kRoleWords)));
-    level.keeps.at(static_cast<std::size_t>(*read)) = true;
+    level.keeps.at(static_cast<std::size_t>(read_role(role))) = true;
   }
   level.multicast = reader.boolean("multicast", true);
   level.spatial_reduction = reader.boolean("spatial_reduction", true);
   level.dram = reader.text("dram", "");
+  if (const auto loops = reader.find("loops")) {
+    loops->only({"temporal", "ordered", "x", "y", "source"});
+    level.loops = {read_parts(*loops, "temporal"), loops->boolean("ordered", false), read_parts(*loops, "x"),
+                   read_parts(*loops, "y")};
+  }
   return level;
 }
 
@@ -92,6 +101,41 @@ void check_outermost(const MemoryLevel& level, const JsonReader& reader) {
 
 }  // namespace
 
+std::int64_t MemoryLevel::usable_words() const noexcept {
+  const std::int64_t words = capacity_words.value_or(std::numeric_limits<std::int64_t>::max());
+  return double_buffered && capacity_words ? words / 2 : words;
+}
+
+int Arch::resident_level() const noexcept {
+  for (std::size_t level = levels.size(); level-- > 0;) {
+    const MemoryLevel& memory = levels[level];
+    if (memory.capacity_words) {
+      const bool keeps =
+          memory.keeps[static_cast<std::size_t>(Role::input)] && memory.keeps[static_cast<std::size_t>(Role::output)];
+      return memory.instances.size() == 1 && keeps ? static_cast<int>(level) : -1;
+    }
+  }
+  return -1;
+}
+
+std::optional<std::string> read_parts(const JsonReader& reader, const std::string& key) {
+  const auto found = reader.find(key);
+  if (!found) {
+    return std::nullopt;
+  }
+  const std::string letters = found->text();
+  for (std::size_t i = 0; i < letters.size(); ++i) {
+    if (std::string_view("NPQKCRSG").find(letters[i]) == std::string_view::npos || letters.find(letters[i]) < i) {
+      found->refuse("letters of N P Q K C R S G, each at most once");
+    }
+  }
+  return letters;
+}
+
+Role read_role(const JsonReader& reader) {
+  return *ir::value_of(kRoleWords, reader.name_of(ir::all_words(kRoleWords)));
+}
+
 Grid Arch::fan_out(int level) const {
   COSEARCH_CHECK(level >= 0 && level < static_cast<int>(levels.size()), "a level of the architecture");
   const Grid& outer = levels[static_cast<std::size_t>(level)].instances;
@@ -100,7 +144,7 @@ Grid Arch::fan_out(int level) const {
 }
 
 Arch read_arch(const JsonReader& reader) {
-  reader.only({"name", "node_nm", "frequency_mhz", "mac", "levels", "source"});
+  reader.only({"name", "node_nm", "frequency_mhz", "mac", "vector_lanes", "levels", "source"});
   Arch arch;
   arch.name = reader.at("name").text();
   arch.node_nm = reader.at("node_nm").number({.lower = 1.0, .upper = 1000.0});
@@ -109,6 +153,7 @@ Arch read_arch(const JsonReader& reader) {
   mac.only({"type", "instances", "source"});
   arch.mac_type = *ir::value_of(ir::kElementTypes, mac.at("type").name_of(ir::all_words(ir::kElementTypes)));
   arch.macs = read_grid(mac.at("instances"));
+  arch.vector_lanes = reader.integer("vector_lanes", arch.macs.x, 1, kMostInstances);
   const std::vector<JsonReader> levels = reader.at("levels").items("a list of memory levels, the innermost one first");
   if (levels.empty() || levels.size() > kMaxLevels) {
     reader.at("levels").fail(fmt::format("expected 1 to {} levels, read {}", kMaxLevels, levels.size()));

@@ -78,8 +78,11 @@ struct NestCounter::FirstInstance {
   std::array<std::int64_t, kMaxLevels> writes{};
 };
 
-NestCounter::NestCounter(const ir::Workload& workload, const ir::Einsum& einsum, const Arch& arch)
-    : arch_(arch), dims_(static_cast<int>(einsum.loops.size())) {
+NestCounter::NestCounter(const ir::Workload& workload, const ir::Einsum& einsum, const Arch& arch,
+                         std::uint32_t resident)
+    : arch_(arch), dims_(static_cast<int>(einsum.loops.size())), resident_(resident) {
+  resident_level_ = resident == 0 ? -1 : arch.resident_level();
+  COSEARCH_CHECK(resident == 0 || resident_level_ >= 0, "a level for resident tensors");
   macs_ = ir::iterations(einsum);
   const std::vector<EinsumTensor> tensors = einsum_tensors(workload, einsum);
   extents_.fill(1);
@@ -96,7 +99,23 @@ NestCounter::NestCounter(const ir::Workload& workload, const ir::Einsum& einsum,
   }
 }
 
-std::optional<Infeasible> NestCounter::misfit(const LoopNest& nest, const FlatNest& flat) const {
+bool NestCounter::misfits(const LoopNest& nest, const FlatNest& flat) const {
+  for (std::size_t level = 0; level < arch_.levels.size(); ++level) {
+    const Grid fan_out = arch_.fan_out(static_cast<int>(level));
+    if (flat.spatial[level].x > fan_out.x || flat.spatial[level].y > fan_out.y) {
+      return true;
+    }
+    for (std::size_t tensor = 0; tensor < tensors_.size(); ++tensor) {
+      if (nest.levels[level].keeps(static_cast<int>(tensor)) &&
+          !arch_.levels[level].keeps.at(static_cast<std::size_t>(tensors_[tensor].role))) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+Infeasible NestCounter::why_misfit(const LoopNest& nest, const FlatNest& flat) const {
   for (std::size_t level = 0; level < arch_.levels.size(); ++level) {
     const MemoryLevel& memory = arch_.levels[level];
     const Grid fan_out = arch_.fan_out(static_cast<int>(level));
@@ -115,35 +134,73 @@ std::optional<Infeasible> NestCounter::misfit(const LoopNest& nest, const FlatNe
       }
     }
   }
-  return std::nullopt;
+  COSEARCH_CHECK(false, "a nest that misfits");
 }
 
-std::optional<Infeasible> NestCounter::overfull(const Counts& counts) const {
+Infeasible NestCounter::why_overfull(const Counts& counts) const {
   for (std::size_t level = 0; level < arch_.levels.size(); ++level) {
     const MemoryLevel& memory = arch_.levels[level];
     const std::int64_t words = counts.levels[level].words;
-    if (memory.capacity_words && words > *memory.capacity_words) {
-      return beyond(memory.name + "_words", words, *memory.capacity_words,
-                    fmt::format("tiles need {} words of {}, which has {}", words, memory.name, *memory.capacity_words));
+    if (words > memory.usable_words()) {
+      return beyond(memory.name + "_words", words, memory.usable_words(),
+                    fmt::format("tiles need {} words of {}, which has {}{}", words, memory.name, memory.usable_words(),
+                                memory.double_buffered ? " for each of two buffers" : ""));
     }
   }
-  return std::nullopt;
+  COSEARCH_CHECK(false, "a level that is overfull");
 }
 
-Expected<Counts, Infeasible> NestCounter::count(const LoopNest& nest, ir::FootprintKind footprint) const {
-  const int levels = static_cast<int>(arch_.levels.size());
-  const FlatNest flat(nest, levels, dims_);
-  COSEARCH_CHECK(flat.whole == extents_, "a nest covers its einsum");
-  if (auto error = misfit(nest, flat)) {
-    return Unexpected{std::move(*error)};
+bool NestCounter::overfull(const LoopNest& nest, const FlatNest& flat, ir::FootprintKind footprint, Counts& counts,
+                           CheckedArithmetic& arithmetic) const {
+  bool over = false;
+  for (std::size_t level = 0; level < arch_.levels.size(); ++level) {
+    LevelCounts& here = counts.levels[level];
+    for (std::size_t tensor = 0; tensor < tensors_.size(); ++tensor) {
+      const bool beyond = resident_level_ >= 0 && static_cast<int>(level) > resident_level_;
+      if (nest.levels[level].keeps(static_cast<int>(tensor)) && !(beyond && resides(tensor, resident_level_))) {
+        std::int64_t& tile = here.tensors[tensor].tile;
+        tile = tile_elements(tensors_[tensor].access, flat.tile[level], footprint, arithmetic);
+        here.words = resides(tensor, static_cast<int>(level)) ? here.words : arithmetic.add(here.words, tile);
+      }
+    }
+    over = over || here.words > arch_.levels[level].usable_words();
   }
-  Counts counts;
-  counts.level_count = levels;
+  return over;
+}
+
+bool NestCounter::holds(const std::array<std::array<std::int64_t, kMaxDims>, kMaxLevels>& tiles,
+                        const std::array<std::uint32_t, kMaxLevels>& kept, ir::FootprintKind footprint) const {
+  CheckedArithmetic arithmetic;
+  for (std::size_t level = 0; level + 1 < arch_.levels.size(); ++level) {
+    std::int64_t words = 0;
+    for (std::size_t tensor = 0; tensor < tensors_.size(); ++tensor) {
+      if (((kept[level] >> tensor) & 1U) != 0 && !resides(tensor, static_cast<int>(level))) {
+        words = arithmetic.add(words, tile_elements(tensors_[tensor].access, tiles[level], footprint, arithmetic));
+      }
+    }
+    if (words > arch_.levels[level].usable_words()) {
+      return false;
+    }
+  }
+  return !arithmetic.overflow();
+}
+
+NestCounter::Obstacle NestCounter::run(const LoopNest& nest, const FlatNest& flat, ir::FootprintKind footprint,
+                                       Counts& counts) const {
+  COSEARCH_CHECK(flat.whole == extents_, "a nest covers its einsum");
+  counts.level_count = static_cast<int>(arch_.levels.size());
   counts.tensor_count = static_cast<int>(tensors_.size());
   counts.macs = macs_;
+  if (misfits(nest, flat)) {
+    return Obstacle::misfit;
+  }
   CheckedArithmetic arithmetic;
+  const bool over = overfull(nest, flat, footprint, counts, arithmetic);
+  if (over && !arithmetic.overflow()) {
+    return Obstacle::overfull;
+  }
   FirstInstance first;
-  for (int level = 0; level < levels; ++level) {
+  for (int level = 0; level < counts.level_count; ++level) {
     counts.levels[static_cast<std::size_t>(level)].instances = used_instances(flat, level, arithmetic);
   }
   counts.mac_instances = used_instances(flat, -1, arithmetic);
@@ -151,14 +208,30 @@ Expected<Counts, Infeasible> NestCounter::count(const LoopNest& nest, ir::Footpr
     count_tensor(nest, flat, tensor, footprint, counts, first, arithmetic);
   }
   counts.compute_cycles = time_steps(flat, arithmetic);
-  if (arithmetic.overflow()) {
-    return Unexpected{Infeasible{{}, "the nest's accesses do not fit in 64 bits"}};
-  }
-  if (auto error = overfull(counts)) {
-    return Unexpected{std::move(*error)};
-  }
   count_cycles(first, counts);
+  return arithmetic.overflow() ? Obstacle::overflow : Obstacle::none;
+}
+
+Expected<Counts, Infeasible> NestCounter::count(const LoopNest& nest, ir::FootprintKind footprint) const {
+  const FlatNest flat(nest, static_cast<int>(arch_.levels.size()), dims_);
+  Counts counts;
+  switch (run(nest, flat, footprint, counts)) {
+    case Obstacle::misfit:
+      return Unexpected{why_misfit(nest, flat)};
+    case Obstacle::overfull:
+      return Unexpected{why_overfull(counts)};
+    case Obstacle::overflow:
+      return Unexpected{Infeasible{{}, "the nest's accesses do not fit in 64 bits"}};
+    case Obstacle::none:
+      break;
+  }
   return counts;
+}
+
+bool NestCounter::try_count(const LoopNest& nest, ir::FootprintKind footprint, Counts& counts) const {
+  const FlatNest flat(nest, static_cast<int>(arch_.levels.size()), dims_);
+  counts = {};
+  return run(nest, flat, footprint, counts) == Obstacle::none;
 }
 
 void NestCounter::count_tensor(const LoopNest& nest, const FlatNest& flat, int tensor, ir::FootprintKind footprint,
@@ -171,15 +244,14 @@ void NestCounter::count_tensor(const LoopNest& nest, const FlatNest& flat, int t
     if (!nest.levels[l].keeps(tensor)) {
       continue;
     }
-    LevelCounts& here = counts.levels[l];
-    std::int64_t& tile = here.tensors[static_cast<std::size_t>(tensor)].tile;
-    tile = tile_elements(prepared.access, flat.tile[l], footprint, arithmetic);
-    here.words = arithmetic.add(here.words, tile);
     sum.outer = level;
     sum.merged = prepared.role == Role::output ? reduction_ : multicast_;
     set_reuse(flat, prepared.access, sum);
     count_transfer(flat, tensor, sum, counts, first, arithmetic);
     sum.inner = level;
+    if (resides(static_cast<std::size_t>(tensor), level)) {
+      return;
+    }
   }
 }
 
@@ -250,8 +322,9 @@ void NestCounter::count_cycles(const FirstInstance& first, Counts& counts) const
   for (std::size_t level = 0; level < arch_.levels.size(); ++level) {
     const MemoryLevel& memory = arch_.levels[level];
     LevelCounts& here = counts.levels[level];
-    here.cycles = std::max(cycles_of(first.reads[level], memory.read_bandwidth),
-                           cycles_of(first.writes[level], memory.write_bandwidth));
+    const std::int64_t reading = cycles_of(first.reads[level], memory.read_bandwidth);
+    const std::int64_t writing = cycles_of(first.writes[level], memory.write_bandwidth);
+    here.cycles = memory.ports == 1 ? reading + writing : std::max(reading, writing);
     counts.cycles = std::max(counts.cycles, here.cycles);
   }
 }

@@ -62,17 +62,28 @@ struct Counts {
 /// - Output tiles that leave are written outside as updates; reading them for that is not counted. The first update of
 ///   an element at an instance is stored, later ones are added to what is read (temporal reduction). A tile that comes
 ///   back to an instance brings its partial sums, except for elements that the instance never had.
-/// - A level takes max(reads / read bandwidth, (fills + updates) / write bandwidth) cycles, counted for its first
-///   instance, which has the largest tiles. The outermost level is never filled.
+/// - A level takes max(reads / read bandwidth, (fills + updates) / write bandwidth) cycles, with one port the sum of
+///   both, counted for its first instance, which has the largest tiles. The outermost level is never filled.
+/// - A level that is double buffered holds tiles in half of its capacity.
 /// Padding is data like any other (accesses outside of a tensor are counted).
 class NestCounter {
  public:
-  /// Keeps copies of what it needs. The workload is valid. @throws ConfigError, see einsum_tensors.
-  NestCounter(const ir::Workload& workload, const ir::Einsum& einsum, const Arch& arch);
+  /// Keeps copies of what it needs. The workload is valid. `resident` tensors lie in `arch.resident_level()` as a whole
+  /// before and after: they cost nothing further outside and, there, no room for a tile (what they take is not part of
+  /// the level's capacity); the level has to exist, and nests keep them there. @throws ConfigError, see einsum_tensors.
+  NestCounter(const ir::Workload& workload, const ir::Einsum& einsum, const Arch& arch, std::uint32_t resident = 0);
 
   /// The nest is well formed (structure_error finds nothing). Infeasible: tiles that exceed a capacity, loops that
   /// exceed a fan-out, a tensor kept where the architecture cannot, counts beyond 64 bits.
   [[nodiscard]] Expected<Counts, Infeasible> count(const LoopNest& nest, ir::FootprintKind footprint) const;
+
+  /// The same without a reason, and without allocating, for those who try many nests.
+  [[nodiscard]] bool try_count(const LoopNest& nest, ir::FootprintKind footprint, Counts& counts) const;
+
+  /// Whether tiles of these extents, by level and loop, fit into what the levels have, each keeping `kept` (bit by
+  /// tensor).
+  [[nodiscard]] bool holds(const std::array<std::array<std::int64_t, kMaxDims>, kMaxLevels>& tiles,
+                           const std::array<std::uint32_t, kMaxLevels>& kept, ir::FootprintKind footprint) const;
 
   /// Timeloop's "partition size" of each level and tensor: the tensor divided over the instances in proportion to their
   /// tile's share in what the instances of their level hold together, rounded down level by level from outside.
@@ -86,8 +97,18 @@ class NestCounter {
     std::string name;
   };
 
-  [[nodiscard]] std::optional<Infeasible> misfit(const LoopNest& nest, const FlatNest& flat) const;
-  [[nodiscard]] std::optional<Infeasible> overfull(const Counts& counts) const;
+  enum class Obstacle { none, misfit, overfull, overflow };
+  [[nodiscard]] Obstacle run(const LoopNest& nest, const FlatNest& flat, ir::FootprintKind footprint,
+                             Counts& counts) const;
+  [[nodiscard]] bool misfits(const LoopNest& nest, const FlatNest& flat) const;
+  [[nodiscard]] Infeasible why_misfit(const LoopNest& nest, const FlatNest& flat) const;
+  [[nodiscard]] Infeasible why_overfull(const Counts& counts) const;
+  /// Fills in the tiles; whether a level has too many words.
+  [[nodiscard]] bool overfull(const LoopNest& nest, const FlatNest& flat, ir::FootprintKind footprint, Counts& counts,
+                              CheckedArithmetic& arithmetic) const;
+  [[nodiscard]] bool resides(std::size_t tensor, int level) const noexcept {
+    return level == resident_level_ && ((resident_ >> tensor) & 1U) != 0;
+  }
   struct FirstInstance;
   void count_tensor(const LoopNest& nest, const FlatNest& flat, int tensor, ir::FootprintKind footprint, Counts& counts,
                     FirstInstance& first, CheckedArithmetic& arithmetic) const;
@@ -104,7 +125,9 @@ class NestCounter {
   std::int64_t macs_ = 0;
   std::uint32_t multicast_ = 0;  ///< bit by level
   std::uint32_t reduction_ = 0;
-  std::uint32_t bounded_ = 0;  ///< levels with a bandwidth
+  std::uint32_t bounded_ = 0;   ///< levels with a bandwidth
+  std::uint32_t resident_ = 0;  ///< bit by tensor
+  int resident_level_ = -1;
 };
 
 /// Counts one nest. @throws ConfigError for einsums that cannot be mapped.

@@ -10,10 +10,6 @@
 namespace cosearch::asic {
 namespace {
 
-[[noreturn]] void refuse(const ir::Einsum& einsum, const std::string& message) {
-  throw ConfigError(fmt::format("einsum {}", einsum.name), message);
-}
-
 /// Loops with a coefficient other than 0, repeated ones once.
 std::vector<int> loops_of(const ir::AxisIndex& axis) {
   std::vector<int> loops;
@@ -25,26 +21,26 @@ std::vector<int> loops_of(const ir::AxisIndex& axis) {
   return loops;
 }
 
-void check_access(const ir::Einsum& einsum, const EinsumTensor& tensor) {
+std::optional<std::string> access_error(const ir::Einsum& einsum, const EinsumTensor& tensor) {
   std::vector<int> used;
   for (const ir::AxisIndex& axis : tensor.access->axes) {
     const std::vector<int> loops = loops_of(axis);
     if (loops.size() > 2) {
-      refuse(einsum, fmt::format("an axis of {} adds {} loops; a nest can be counted for at most 2", tensor.name,
-                                 loops.size()));
+      return fmt::format("an axis of {} adds {} loops; a nest can be counted for at most 2", tensor.name, loops.size());
     }
     for (const int loop : loops) {
       if (std::find(used.begin(), used.end(), loop) != used.end()) {
-        refuse(einsum, fmt::format("{} uses loop {} in several axes; a nest can be counted for one", tensor.name,
-                                   einsum.loops[static_cast<std::size_t>(loop)].name));
+        return fmt::format("{} uses loop {} in several axes; a nest can be counted for one", tensor.name,
+                           einsum.loops[static_cast<std::size_t>(loop)].name);
       }
       used.push_back(loop);
     }
     const bool plain = axis.terms.empty() || (axis.terms.size() == 1 && std::abs(axis.terms[0].coefficient) == 1);
     if (tensor.role == Role::output && !plain) {
-      refuse(einsum, fmt::format("an output axis of {} is not one plain loop", tensor.name));
+      return fmt::format("an output axis of {} is not one plain loop", tensor.name);
     }
   }
+  return std::nullopt;
 }
 
 std::optional<std::string> level_error(const LevelNest& level, const std::string& name, const ir::Einsum& einsum,
@@ -99,12 +95,14 @@ bool LevelNest::operator==(const LevelNest& other) const {
   return kept == other.kept && std::equal(mine.begin(), mine.end(), theirs.begin(), theirs.end());
 }
 
-std::vector<EinsumTensor> einsum_tensors(const ir::Workload& workload, const ir::Einsum& einsum) {
+Expected<std::vector<EinsumTensor>, std::string> find_einsum_tensors(const ir::Workload& workload,
+                                                                     const ir::Einsum& einsum) {
+  const auto refuse = [](std::string reason) { return Unexpected{std::move(reason)}; };
   if (einsum.combine != ir::Combine::mul || einsum.reduce != ir::Reduce::sum) {
-    refuse(einsum, "is not a multiply-accumulate; only `+= mul(...)` can be mapped to a nest");
+    return refuse("is not a multiply-accumulate; only `+= mul(...)` can be mapped to a nest");
   }
   if (einsum.loops.size() > kMaxDims) {
-    refuse(einsum, fmt::format("has {} loops; a nest has at most {}", einsum.loops.size(), kMaxDims));
+    return refuse(fmt::format("has {} loops; a nest has at most {}", einsum.loops.size(), kMaxDims));
   }
   std::vector<EinsumTensor> tensors;
   bool has_weight = false;
@@ -119,16 +117,26 @@ std::vector<EinsumTensor> einsum_tensors(const ir::Workload& workload, const ir:
     }
   }
   if (tensors.empty() || tensors.size() >= kMaxTensors) {
-    refuse(einsum, fmt::format("has {} tensor operands; a nest has 1 to {}", tensors.size(), kMaxTensors - 1));
+    return refuse(fmt::format("has {} tensor operands; a nest has 1 to {}", tensors.size(), kMaxTensors - 1));
   }
   if (!has_weight && tensors.size() > 1) {
     tensors.back().role = Role::weight;
   }
   tensors.push_back({&einsum.output, tensor_of(einsum.output).name, Role::output});
   for (const EinsumTensor& tensor : tensors) {
-    check_access(einsum, tensor);
+    if (auto error = access_error(einsum, tensor)) {
+      return refuse(*std::move(error));
+    }
   }
   return tensors;
+}
+
+std::vector<EinsumTensor> einsum_tensors(const ir::Workload& workload, const ir::Einsum& einsum) {
+  auto tensors = find_einsum_tensors(workload, einsum);
+  if (!tensors) {
+    throw ConfigError(fmt::format("einsum {}", einsum.name), tensors.error());
+  }
+  return *std::move(tensors);
 }
 
 std::optional<std::string> structure_error(const LoopNest& nest, const ir::Einsum& einsum, const Arch& arch,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hwmodels/asic/arch.hpp"
+#include "spaces/base/expected.hpp"
 #include "spaces/ir/workload.hpp"
 
 namespace cosearch::asic {
@@ -59,9 +60,12 @@ struct EinsumTensor {
 };
 
 /// The tensor operands of a multiply-accumulate einsum in their order, then its output. Operands of kind weight, or the
-/// last one where there is none, have the role weight. Refers to the einsum.
-/// @throws ConfigError naming the einsum: not mul and sum, more than kMaxTensors tensors or kMaxDims loops, a
-/// loop in several axes of one access, more than two loops in an axis, an output axis that is not one loop.
+/// last one where there is none, have the role weight. Refers to the einsum. Otherwise why it cannot be mapped: not mul
+/// and sum, more than kMaxTensors tensors or kMaxDims loops, a loop in several axes of one access, more than two loops
+/// in an axis, an output axis that is not one loop.
+[[nodiscard]] Expected<std::vector<EinsumTensor>, std::string> find_einsum_tensors(const ir::Workload& workload,
+                                                                                   const ir::Einsum& einsum);
+/// The same. @throws ConfigError naming the einsum and the reason.
 [[nodiscard]] std::vector<EinsumTensor> einsum_tensors(const ir::Workload& workload, const ir::Einsum& einsum);
 
 /// What makes a nest ill-formed for an einsum of `extents` (values per loop) on `arch`, in one sentence: loops that do

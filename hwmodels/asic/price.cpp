@@ -160,6 +160,11 @@ Pricing::Pricing(const Arch& arch, const PriceTable& table) : arch_(arch) {
   static_mw_ *= scale.area;
 }
 
+double Pricing::static_pj(double cycles) const noexcept {
+  // 1 mW over 1 s is 1e9 pJ.
+  return static_mw_ * 1e9 * cycles / arch_.frequency_hz;
+}
+
 Price Pricing::price(const Counts& counts) const {
   Price price;
   double additions = 0.0;
@@ -184,8 +189,7 @@ Price Pricing::price(const Counts& counts) const {
   }
   price.mac_pj = static_cast<double>(counts.macs) * mac_pj_;
   price.reduction_pj = additions * addition_pj_;
-  // 1 mW over 1 s is 1e9 pJ.
-  price.static_pj = static_mw_ * 1e9 * static_cast<double>(counts.cycles) / arch_.frequency_hz;
+  price.static_pj = static_pj(static_cast<double>(counts.cycles));
   price.total_pj += price.mac_pj + price.reduction_pj + price.static_pj;
   return price;
 }

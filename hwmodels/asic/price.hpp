@@ -77,6 +77,9 @@ class Pricing {
   /// Of MACs, adders and memories on the chip; DRAM is not on it. Above 0.
   [[nodiscard]] double area_um2() const noexcept { return area_um2_; }
   [[nodiscard]] double static_mw() const noexcept { return static_mw_; }
+  /// Of static power over cycles.
+  [[nodiscard]] double static_pj(double cycles) const noexcept;
+  [[nodiscard]] double mac_pj() const noexcept { return mac_pj_; }
 
  private:
   Arch arch_;

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/asic/arch.hpp"
 #include "hwmodels/model.hpp"
 #include "spaces/base/metrics.hpp"
 #include "tests/hwmodels/temporary_data.hpp"
@@ -33,6 +34,10 @@ double peak_of(const std::string& target, const nlohmann::json& genes) {
   if (target == "maestro") {
     return 1e9 * genes.at("pes").get<double>();
   }
+  if (genes.size() == 1) {  // a preset, whose only knob is its dataflow
+    const asic::Arch arch = asic::load_arch(target == "eyeriss" ? "eyeriss_168" : target, "");
+    return arch.frequency_hz * static_cast<double>(arch.macs.size() + arch.vector_lanes);
+  }
   const double frequency = 1e6 * genes.at("frequency_mhz").get<double>();
   if (target == "roofline") {
     return frequency * genes.at("cores").get<double>() * genes.at("lanes").get<double>();
@@ -43,7 +48,14 @@ double peak_of(const std::string& target, const nlohmann::json& genes) {
 
 class Targets : public ::testing::TestWithParam<std::string> {
  protected:
-  void SetUp() override { target_ = make_target(GetParam(), nlohmann::json::object(), ""); }
+  void SetUp() override { target_ = make_target(GetParam(), options(), ""); }
+  /// Targets with a mapper are given little time for it.
+  [[nodiscard]] static nlohmann::json options() {
+    return has_mapper() ? nlohmann::json{{"mapper_evaluations", 100}} : nlohmann::json::object();
+  }
+  [[nodiscard]] static bool has_mapper() {
+    return GetParam() != "cortex_m" && GetParam() != "maestro" && GetParam() != "roofline";
+  }
   std::unique_ptr<Target> target_;
 
   [[nodiscard]] std::vector<Genome> genomes() const {
@@ -80,7 +92,8 @@ void expect_well_formed(const Cost& cost, const std::vector<std::string>& names)
     macs += static_cast<double>(layer.macs);
     EXPECT_GE(layer.utilization, 0.0);
     EXPECT_LE(layer.utilization, 1.0) << layer.name;
-    EXPECT_GT(layer.latency_ms, 0.0) << layer.name << " (" << layer.kind << ") is free";
+    EXPECT_GT(layer.bound == "fused" ? layer.energy_uj : layer.latency_ms, 0.0)
+        << layer.name << " (" << layer.kind << ") is free";
     EXPECT_FALSE(layer.bound.empty() || layer.kind.empty()) << layer.name;
   }
   EXPECT_NEAR(latency, cost.metrics.at("latency_ms"), 1e-9 * latency);
@@ -146,8 +159,16 @@ TEST_P(Targets, EqualJobsGiveEqualCostsOnAnyThread) {
   }
 }
 
-// Boards have no bandwidth knob; their clocks are listed from the highest down.
+// Boards have no bandwidth knob; their clocks are listed from the highest down. A mapper looks
+// for the best mapping at each bandwidth anew and may miss it: a few per cent are its search's, not the model's.
 TEST_P(Targets, MoreBandwidthOrAFasterClockIsNeverSlower) {
+  const double tolerance = has_mapper() ? 0.05 : 1e-12;
+  if (has_mapper()) {
+    target_ = make_target(GetParam(), {{"mapper_evaluations", 2000}, {"objective", "latency"}}, "");
+  }
+  if (target_->params().size() == 1) {
+    return;  // presets have neither
+  }
   const std::optional<std::size_t> external = target_->params().find("bandwidth_gb_s");
   const std::optional<std::size_t> bandwidth = external ? external : target_->params().find("noc_bandwidth");
   for (const graph::NetworkGraph& network : networks()) {
@@ -161,7 +182,7 @@ TEST_P(Targets, MoreBandwidthOrAFasterClockIsNeverSlower) {
         genome.genes[knob] = static_cast<double>(bandwidth ? value : values - 1 - value);
         const auto result = cost(genome, Job{network});
         if (result) {
-          EXPECT_LE(result->metrics.at("latency_ms"), previous * (1.0 + 1e-12));
+          EXPECT_LE(result->metrics.at("latency_ms"), previous * (1.0 + tolerance));
           previous = result->metrics.at("latency_ms");
         }
       }
@@ -219,7 +240,7 @@ TEST_P(Targets, WrongOptionsAreConfigErrors) {
 }
 
 TEST_P(Targets, FingerprintIsStableAndNamesTheTarget) {
-  EXPECT_EQ(target_->fingerprint(), make_target(GetParam(), nlohmann::json::object(), "")->fingerprint());
+  EXPECT_EQ(target_->fingerprint(), make_target(GetParam(), options(), "")->fingerprint());
   EXPECT_EQ(target_->fingerprint().find(GetParam()), 0U);
 }
 
@@ -236,10 +257,10 @@ INSTANTIATE_TEST_SUITE_P(Registry, Targets, ::testing::ValuesIn(names()),
 TEST(TargetRegistry, IsSortedAndUnknownNamesAreConfigErrors) {
   const std::vector<std::string> list = names();
   EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
-  EXPECT_THAT(config_error_of([] { (void)make_target("cortexm", nlohmann::json::object(), ""); }),
-              ::testing::HasSubstr(
-                  "/target/name: \"cortexm\" is not known; known: cortex_m, maestro, roofline, systolic; did you "
-                  "mean \"cortex_m\"?"));
+  EXPECT_THAT(
+      config_error_of([] { (void)make_target("cortexm", nlohmann::json::object(), ""); }),
+      ::testing::HasSubstr("/target/name: \"cortexm\" is not known; known: asic, cortex_m, eyeriss, maestro, nvdla, "
+                           "roofline, shidiannao, simba, tpu; did you mean \"cortex_m\"?"));
 }
 
 }  // namespace

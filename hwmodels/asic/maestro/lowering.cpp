@@ -5,7 +5,7 @@
 #include <variant>
 #include <vector>
 
-#include "hwmodels/asic/matmul.hpp"
+#include "hwmodels/asic/maestro/matrix_product.hpp"
 
 namespace cosearch::maestro {
 namespace {
@@ -17,11 +17,11 @@ struct Sliding {
   std::int64_t stride = 1;
 };
 
-bool has(const asic::LoopSet& set, int loop) {
+bool has(const LoopSet& set, int loop) {
   return std::find(set.loops.begin(), set.loops.end(), loop) != set.loops.end();
 }
 
-std::vector<Sliding> sliding_axes(const asic::MatrixProduct& product) {
+std::vector<Sliding> sliding_axes(const MatrixProduct& product) {
   std::vector<Sliding> axes;
   for (const ir::AxisIndex& axis : product.streamed->axes) {
     if (axis.terms.size() != 2) {
@@ -52,7 +52,7 @@ std::optional<LoweredLayer> lower_layer(const ir::Workload& workload, const ir::
   if (einsum.operands.size() != 2) {
     return std::nullopt;
   }
-  const auto product = asic::matrix_product(einsum, stationary_operand(workload, einsum));
+  const auto product = matrix_product(einsum, stationary_operand(workload, einsum));
   if (!product) {
     return std::nullopt;
   }

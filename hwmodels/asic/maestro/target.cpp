@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/asic/chip_metrics.hpp"
 #include "hwmodels/asic/energy_table.hpp"
 #include "hwmodels/asic/maestro/analysis.hpp"
 #include "hwmodels/asic/maestro/lowering.hpp"
@@ -58,7 +59,7 @@ class Maestro final : public Model {
       if (!lowered) {
         return Unexpected{lowered.error()};
       }
-      totals.params += lowered->params;
+      totals.chip.params += lowered->params;
       for (const EinsumRun& run : einsum_runs(*lowered)) {
         if (std::optional<Infeasible> refusal = add(lowered->workload, run, totals)) {
           return Unexpected{*std::move(refusal)};
@@ -71,12 +72,8 @@ class Maestro final : public Model {
  private:
   struct Totals {
     Cost cost;
-    double params = 0.0;
-    double macs = 0.0;
-    double cycles = 0.0;
+    asic::ChipTotals chip;
     double computing_cycles = 0.0;
-    double traffic_bytes = 0.0;
-    double energy_macs = 0.0;
     std::int64_t l1_bytes = 0;
     std::int64_t l2_bytes = 0;
     double corrected = 0.0;  ///< cycles of layers whose multiply-accumulates MAESTRO undercounts
@@ -106,11 +103,8 @@ class Maestro final : public Model {
       }
     }
     finish_layer(waiting, layer);
-    totals.macs += static_cast<double>(layer.macs);
-    totals.cycles += layer.cycles;
+    totals.chip.add(layer);
     totals.computing_cycles += layer.bound == "compute" ? layer.cycles : 0.0;
-    totals.traffic_bytes += layer.traffic_bytes;
-    totals.energy_macs += layer.parts["array_macs"] + layer.parts["other_operations_macs"];
     totals.cost.layers.push_back(std::move(layer));
     return std::nullopt;
   }
@@ -165,26 +159,16 @@ class Maestro final : public Model {
   }
 
   [[nodiscard]] Cost finish(Totals totals) const {
-    const auto pes = static_cast<double>(hardware_.pes);
-    const double seconds = totals.cycles / prices_.frequency_hz;
-    const double energy_nj = totals.energy_macs * prices_.constants.nj_per_mac;
     const maestro::Array array{hardware_.pes, hardware_.simd_lanes, hardware_.noc_bandwidth, totals.l1_bytes,
                                totals.l2_bytes};
+    const auto pes = static_cast<double>(hardware_.pes);
+    totals.chip.sram_bytes = static_cast<double>(totals.l2_bytes) + pes * static_cast<double>(totals.l1_bytes);
+    totals.chip.area_mm2 = area_um2(array, prices_.constants) * 1e-6;
+    totals.chip.frequency_hz = prices_.frequency_hz;
+    totals.chip.peak_macs_per_cycle = pes;
     Cost cost = std::move(totals.cost);
-    cost.metrics = {
-        {"area_mm2", area_um2(array, prices_.constants) * 1e-6},
-        {"cycles", totals.cycles},
-        {"edp_nj_s", energy_nj * seconds},
-        {"energy_uj", energy_nj * 1e-3},
-        {"latency_ms", seconds * 1e3},
-        {"macs", totals.macs},
-        {"params", totals.params},
-        {"power_mw", seconds > 0.0 ? energy_nj * 1e-6 / seconds : 0.0},
-        {"sram_bytes", static_cast<double>(totals.l2_bytes) + pes * static_cast<double>(totals.l1_bytes)},
-        {"traffic_bytes", totals.traffic_bytes},
-        {"utilization", totals.cycles > 0.0 ? totals.macs / (pes * totals.cycles) : 0.0},
-    };
-    const double computing = totals.cycles > 0.0 ? 100.0 * totals.computing_cycles / totals.cycles : 100.0;
+    cost.metrics = asic::chip_metrics(totals.chip);
+    const double computing = totals.chip.cycles > 0.0 ? 100.0 * totals.computing_cycles / totals.chip.cycles : 100.0;
     cost.bound =
         fmt::format("computing bounds {:.0f} % of the time, the NoC or the external memory the rest", computing);
     cost.notes = {
@@ -201,7 +185,7 @@ class Maestro final : public Model {
       cost.notes.push_back(
           fmt::format("layers with {:.1f} % of the cycles are scaled up to the exact number of "
                       "multiply-accumulates, which MAESTRO's edges undercount",
-                      100.0 * totals.corrected / totals.cycles));
+                      100.0 * totals.corrected / totals.chip.cycles));
     }
     return cost;
   }
@@ -241,10 +225,7 @@ class MaestroTarget final : public Target {
     return std::unique_ptr<const Model>(std::make_unique<Maestro>(hardware, std::move(dataflow), prices_));
   }
 
-  [[nodiscard]] std::vector<std::string> metric_names() const override {
-    return {"area_mm2", "cycles",   "edp_nj_s",   "energy_uj",     "latency_ms", "macs",
-            "params",   "power_mw", "sram_bytes", "traffic_bytes", "utilization"};
-  }
+  [[nodiscard]] std::vector<std::string> metric_names() const override { return asic::chip_metric_names(); }
 
   [[nodiscard]] std::string fingerprint() const override { return fingerprint_; }
 

@@ -38,10 +38,11 @@ TEST(Arch, EveryPresetIsAnArchitecture) {
       const Arch arch = load_arch(std::string(file.name.substr(5)), "");
       EXPECT_EQ("arch_" + arch.name, file.name);
       EXPECT_FALSE(arch.levels.back().dram.empty());
+      EXPECT_GE(arch.vector_lanes, 1);
       ++presets;
     }
   }
-  EXPECT_EQ(presets, 3);
+  EXPECT_EQ(presets, 7);
 }
 
 TEST(Arch, MistakesNameTheirPlace) {

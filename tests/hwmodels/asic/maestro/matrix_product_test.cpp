@@ -1,10 +1,8 @@
-#include "hwmodels/asic/matmul.hpp"
+#include "hwmodels/asic/maestro/matrix_product.hpp"
 
 #include <gtest/gtest.h>
 
-#include <set>
-
-namespace cosearch::asic {
+namespace cosearch::maestro {
 namespace {
 
 ir::Workload depthwise() {
@@ -37,30 +35,5 @@ TEST(MatrixProduct, OtherEinsumsAreNone) {
   EXPECT_FALSE(matrix_product(workload.einsums[0], 1).has_value());
 }
 
-TEST(MatrixProduct, BlockingsTileTheLoopsExactly) {
-  const ir::Workload workload = depthwise();
-  for (const std::vector<int>& loops : std::vector<std::vector<int>>{{0, 1, 2}, {3}, {4, 5}, {1, 3, 4}, {0}, {}}) {
-    LoopSet set;
-    for (const int loop : loops) {
-      set.loops.push_back(loop);
-      set.extent *= workload.einsums[0].loops[static_cast<std::size_t>(loop)].extent;
-    }
-    std::set<std::vector<std::int64_t>> seen;
-    const std::vector<Blocking> list = blockings(workload.einsums[0], set);
-    ASSERT_FALSE(list.empty());
-    EXPECT_EQ(list.front().size, set.extent) << "the whole comes first";
-    EXPECT_EQ(list.back().size, 1) << "and single iterations last";
-    for (const Blocking& blocking : list) {
-      EXPECT_TRUE(seen.insert(blocking.extents).second) << "twice the same";
-      EXPECT_EQ(blocking.size * (blocking.blocks - blocking.rests) + blocking.rest * blocking.rests, set.extent);
-      std::int64_t size = 1;
-      for (const std::int64_t extent : blocking.extents) {
-        size *= extent;
-      }
-      EXPECT_EQ(size, blocking.size);
-    }
-  }
-}
-
 }  // namespace
-}  // namespace cosearch::asic
+}  // namespace cosearch::maestro

@@ -1,8 +1,8 @@
-#include "hwmodels/asic/matmul.hpp"
+#include "hwmodels/asic/maestro/matrix_product.hpp"
 
 #include <algorithm>
 
-namespace cosearch::asic {
+namespace cosearch::maestro {
 namespace {
 
 bool names(const ir::Access& access, int loop) {
@@ -46,43 +46,4 @@ std::optional<MatrixProduct> matrix_product(const ir::Einsum& einsum, std::size_
   return product;
 }
 
-std::vector<Blocking> blockings(const ir::Einsum& einsum, const LoopSet& set) {
-  std::vector<Blocking> result;
-  const auto extent_of = [&](std::size_t i) { return einsum.loops[static_cast<std::size_t>(set.loops[i])].extent; };
-  std::int64_t outer = 1;
-  for (std::size_t partial = 0; partial < set.loops.size(); ++partial) {
-    const std::int64_t whole = extent_of(partial);
-    std::int64_t inner = 1;
-    for (std::size_t i = partial + 1; i < set.loops.size(); ++i) {
-      inner *= extent_of(i);
-    }
-    const bool last = partial + 1 == set.loops.size();
-    for (std::int64_t part = whole;; part = (part + 1) / 2) {
-      if (part == 1 && !last) {
-        break;  // one value of this loop is the whole of the next one
-      }
-      Blocking blocking;
-      blocking.extents.assign(set.loops.size(), 1);
-      blocking.extents[partial] = part;
-      for (std::size_t i = partial + 1; i < set.loops.size(); ++i) {
-        blocking.extents[i] = extent_of(i);
-      }
-      blocking.size = part * inner;
-      const std::int64_t per_outer = (whole + part - 1) / part;
-      blocking.blocks = outer * per_outer;
-      blocking.rest = whole % part * inner;
-      blocking.rests = blocking.rest > 0 ? outer : 0;
-      result.push_back(std::move(blocking));
-      if (part == 1) {
-        break;
-      }
-    }
-    outer *= whole;
-  }
-  if (result.empty()) {
-    result.push_back({std::vector<std::int64_t>(set.loops.size(), 1), 1, 1, 0, 0});
-  }
-  return result;
-}
-
-}  // namespace cosearch::asic
+}  // namespace cosearch::maestro

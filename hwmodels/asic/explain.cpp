@@ -1,0 +1,95 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "hwmodels/asic/accelerator.hpp"
+#include "hwmodels/asic/walk.hpp"
+#include "hwmodels/layers.hpp"
+
+namespace cosearch::asic {
+namespace {
+
+std::string traffic_lines(const MappedEinsum& mapped, const Arch& arch, std::span<const EinsumTensor> tensors) {
+  std::string text = fmt::format("  {:<16} {:<12} {:>12} {:>14} {:>14} {:>14} {:>10} {:>12}\n", "level", "tensor",
+                                 "tile", "reads", "fills", "updates", "multicast", "energy [uJ]");
+  for (std::size_t level = arch.levels.size(); level-- > 0;) {
+    for (std::size_t tensor = 0; tensor < tensors.size(); ++tensor) {
+      const TensorTraffic& traffic = mapped.counts.levels[level].tensors[tensor];
+      if (!mapped.nest.levels[level].keeps(static_cast<int>(tensor))) {
+        continue;
+      }
+      const bool output = tensors[tensor].role == Role::output;
+      const std::int64_t served = output ? traffic.updates : traffic.reads;
+      text += fmt::format("  {:<16} {:<12} {:>12} {:>14} {:>14} {:>14} {:>10.4g} {:>12.4g}\n", arch.levels[level].name,
+                          tensors[tensor].name, traffic.tile, traffic.reads, traffic.fills, traffic.updates,
+                          served > 0 ? static_cast<double>(traffic.delivered) / static_cast<double>(served) : 0.0,
+                          mapped.price.access_pj[level][tensor] * 1e-6);
+    }
+  }
+  return text;
+}
+
+std::string bound_line(const MappedEinsum& mapped, const Arch& arch) {
+  std::string text = fmt::format("  cycles: computing {}", mapped.counts.compute_cycles);
+  for (std::size_t level = 0; level < arch.levels.size(); ++level) {
+    if (mapped.counts.levels[level].cycles > 0) {
+      text += fmt::format(", {} {}", arch.levels[level].name, mapped.counts.levels[level].cycles);
+    }
+  }
+  return text + fmt::format("\n  energy [uJ]: multiply-accumulates {:.4g}, additions of sums {:.4g}, all {:.4g}\n",
+                            mapped.price.mac_pj * 1e-6, mapped.price.reduction_pj * 1e-6, mapped.price.total_pj * 1e-6);
+}
+
+}  // namespace
+
+std::string describe(const MappedEinsum& mapped, const ir::Workload& workload, const ir::Einsum& einsum,
+                     const Arch& arch) {
+  std::string nest = to_text(mapped.nest, workload, einsum, arch);
+  std::string text;
+  for (std::size_t begin = 0; begin < nest.size();) {
+    const std::size_t end = std::min(nest.find('\n', begin), nest.size());
+    text += "  " + nest.substr(begin, end - begin) + "\n";
+    begin = end + 1;
+  }
+  return text + traffic_lines(mapped, arch, einsum_tensors(workload, einsum)) + bound_line(mapped, arch);
+}
+
+std::string describe_search(const MappedEinsum& mapped) {
+  return fmt::format("  {:.3g} times the lower bound of the objective; {} mappings of {:.3g} counted: {}\n",
+                     mapped.lower_bound > 0.0 ? mapped.value / mapped.lower_bound : 1.0, mapped.evaluations,
+                     mapped.space, to_string(mapped.stop));
+}
+
+std::vector<std::string> Accelerator::explain(const JobWorkload& job) const {
+  Walk walk(chip_, job.workload);
+  std::vector<std::string> texts;
+  for (const EinsumRun& run : einsum_runs(job)) {
+    std::string text;
+    for (std::size_t i = run.first; i < run.end; ++i) {
+      const ir::Einsum& einsum = job.workload.einsums[i];
+      walk.enter(i);
+      const auto tensors = find_einsum_tensors(job.workload, einsum);
+      if (!tensors) {
+        text += fmt::format("{}: on the vector lanes{}\n", einsum.name,
+                            walk.takes_over(i) ? ", on what the einsum before sends out" : "");
+      } else {
+        const Residents residents = walk.residents(i, *tensors);
+        const auto mapped = map(job.workload, einsum, residents);
+        text += einsum.name + ":\n";
+        text += mapped ? describe(*mapped, job.workload, einsum, arch_for(residents)) + describe_search(*mapped)
+                       : "  " + mapped.error().reason + "\n";
+        for (std::size_t tensor = 0; tensor < tensors->size(); ++tensor) {
+          if (((residents.tensors >> tensor) & 1U) != 0) {
+            text += fmt::format("  {} stays in {}\n", (*tensors)[tensor].name,
+                                chip_.arch.levels[static_cast<std::size_t>(chip_.resident_level)].name);
+          }
+        }
+      }
+      walk.leave(i);
+    }
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+}  // namespace cosearch::asic

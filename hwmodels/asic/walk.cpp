@@ -1,0 +1,178 @@
+#include "hwmodels/asic/walk.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "hwmodels/layers.hpp"
+
+namespace cosearch::asic {
+namespace {
+
+constexpr double kBitsPerByte = 8.0;
+
+std::int64_t resident_bits(const Chip& chip) {
+  return chip.resident_level < 0 ? 8 : chip.arch.levels[static_cast<std::size_t>(chip.resident_level)].word_bits;
+}
+
+std::int64_t resident_capacity_bytes(const Chip& chip) {
+  return chip.resident_level < 0 ? 0
+                                 : *chip.halved.levels[static_cast<std::size_t>(chip.resident_level)].capacity_words *
+                                       resident_bits(chip) / 8;
+}
+
+double cycles_at(const MemoryLevel& level, double read, double written) {
+  const double reading = level.read_bandwidth ? std::ceil(read / *level.read_bandwidth) : 0.0;
+  const double writing = level.write_bandwidth ? std::ceil(written / *level.write_bandwidth) : 0.0;
+  return level.ports == 1 ? reading + writing : std::max(reading, writing);
+}
+
+}  // namespace
+
+Walk::Walk(const Chip& chip, const ir::Workload& workload)
+    : chip_(chip),
+      workload_(workload),
+      fused_(chip.options.fusion ? fused_with_next(workload) : std::vector<bool>(workload.einsums.size(), false)),
+      residency_(workload, resident_capacity_bytes(chip), resident_bits(chip)) {}
+
+void Walk::enter(std::size_t index) {
+  if (chip_.resident_level >= 0 && chip_.options.residency) {
+    residency_.enter(index, final_tensor(index));
+  }
+}
+
+int Walk::final_tensor(std::size_t index) const {
+  while (fused_[index]) {
+    ++index;
+  }
+  return workload_.einsums[index].output.tensor;
+}
+
+Residents Walk::residents(std::size_t index, std::span<const EinsumTensor> tensors) const {
+  Residents result;
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const int tensor = tensors[i].role == Role::output ? final_tensor(index) : tensors[i].access->tensor;
+    const bool keeps =
+        chip_.resident_level >= 0 && chip_.arch.levels[static_cast<std::size_t>(chip_.resident_level)].keeps.at(
+                                         static_cast<std::size_t>(tensors[i].role));
+    result.tensors |= keeps && residency_.holds(tensor) ? std::uint32_t{1} << i : 0U;
+  }
+  result.halved = residency_.used_bytes() > 0;
+  return result;
+}
+
+void Walk::add_cycles(double cycles, int bound_level, LayerCost& layer) const {
+  layer.cycles += cycles;
+  layer.parts["static_pj"] += chip_.pricing.static_pj(cycles);
+  if (bound_level >= 0) {
+    layer.parts[chip_.arch.levels[static_cast<std::size_t>(bound_level)].name + "_bound_cycles"] += cycles;
+  }
+}
+
+void Walk::add_product(std::size_t index, const ProductCost& cost, LayerCost& layer, MemoryStep& memory) {
+  const Arch& arch = chip_.arch;
+  for (std::size_t level = 0; level < arch.levels.size(); ++level) {
+    layer.parts[arch.levels[level].name + "_pj"] += cost.level_pj[level];
+  }
+  layer.parts["mac_pj"] += cost.mac_pj;
+  layer.parts["reduction_pj"] += cost.reduction_pj;
+  layer.parts["compute_cycles"] += cost.compute_cycles;
+  layer.traffic_bytes += cost.outer_words * static_cast<double>(arch.levels.back().word_bits) / kBitsPerByte;
+  layer.macs += ir::operation_counts(workload_.einsums[index]).macs;
+  add_cycles(cost.cycles, cost.bound_level, layer);
+  spare_cycles_ = cost.cycles;
+  spare_from_product_ = true;
+  note_memory(workload_.einsums[index], cost.resident_words, memory);
+}
+
+Walk::Streams Walk::streams(std::size_t index) const {
+  const ir::Einsum& einsum = workload_.einsums[index];
+  Streams result;
+  std::vector<int> seen;
+  for (const ir::Operand& operand : einsum.operands) {
+    const auto* access = std::get_if<ir::Access>(&operand);
+    if (access == nullptr || (takes_over(index) && access->tensor == workload_.einsums[index - 1].output.tensor) ||
+        std::find(seen.begin(), seen.end(), access->tensor) != seen.end()) {
+      continue;
+    }
+    seen.push_back(access->tensor);
+    const auto elements = static_cast<double>(touched_elements(workload_, einsum, *access));
+    result.read += elements;
+    result.outer_read += residency_.holds(access->tensor) ? 0.0 : elements;
+  }
+  const auto elements = static_cast<double>(touched_elements(workload_, einsum, einsum.output));
+  if (einsum.accumulate) {
+    result.read += elements;
+    result.outer_read += residency_.holds(einsum.output.tensor) ? 0.0 : elements;
+  }
+  // The result of a chain behind a product was counted as the product's output, that of others leaves at the end.
+  const bool counted = spare_from_product_ && takes_over(index);
+  if (!fused_[index] && !counted) {
+    result.written = elements;
+    result.outer_written = residency_.holds(einsum.output.tensor) ? 0.0 : elements;
+  }
+  return result;
+}
+
+double Walk::move(const Streams& streams, double computing, int& bound_level, LayerCost& layer) const {
+  const Arch& arch = chip_.arch;
+  double cycles = computing;
+  const auto charge = [&](int at, double read, double written) {
+    const MemoryLevel& level = arch.levels[static_cast<std::size_t>(at)];
+    const MemoryPrice& price = chip_.pricing.memory(at);
+    layer.parts[level.name + "_pj"] +=
+        (read * price.read_pj + written * price.write_pj) / static_cast<double>(level.block_words);
+    if (const double streaming = cycles_at(level, read, written); streaming > cycles) {
+      cycles = streaming;
+      bound_level = at;
+    }
+  };
+  charge(static_cast<int>(arch.levels.size()) - 1, streams.outer_read, streams.outer_written);
+  if (chip_.resident_level >= 0) {
+    // What comes from outside is written first, what goes there read once more.
+    charge(chip_.resident_level, streams.read + streams.outer_written, streams.written + streams.outer_read);
+  }
+  return cycles;
+}
+
+void Walk::add_operation(std::size_t index, LayerCost& layer, MemoryStep& memory) {
+  const ir::Einsum& einsum = workload_.einsums[index];
+  const ir::OperationCounts counts = ir::operation_counts(einsum);
+  const double operations = static_cast<double>(counts.macs) +
+                            static_cast<double>(counts.elementwise) * chip_.vector.vector_operations.at(einsum.combine);
+  const Streams moved = streams(index);
+  int bound_level = -1;
+  double cycles = move(moved, std::ceil(operations / static_cast<double>(chip_.arch.vector_lanes)), bound_level, layer);
+  layer.macs += counts.macs;
+  layer.parts["vector_pj"] += operations * chip_.vector.vector_lane.energy_pj;
+  layer.traffic_bytes +=
+      (moved.outer_read + moved.outer_written) * static_cast<double>(chip_.arch.levels.back().word_bits) / kBitsPerByte;
+  if (takes_over(index)) {  // beside what the array does for the einsum before
+    const double hidden = std::min(cycles, spare_cycles_);
+    spare_cycles_ -= hidden;
+    cycles -= hidden;
+  } else {
+    spare_cycles_ = 0.0;
+    spare_from_product_ = false;
+  }
+  layer.parts["vector_cycles"] += cycles;
+  add_cycles(cycles, bound_level, layer);
+  note_memory(einsum, 0.0, memory);
+}
+
+void Walk::note_memory(const ir::Einsum& einsum, double tile_words, MemoryStep& memory) const {
+  if (chip_.resident_level < 0) {
+    return;
+  }
+  const bool twice = chip_.arch.levels[static_cast<std::size_t>(chip_.resident_level)].double_buffered;
+  const auto tiles = static_cast<std::int64_t>(tile_words * static_cast<double>(resident_bits(chip_)) / kBitsPerByte) *
+                     (twice ? 2 : 1);
+  if (const std::int64_t live = residency_.used_bytes() + tiles; live > memory.live_bytes) {
+    memory.live_bytes = live;
+    memory.buffers = residency_.buffers();
+    if (tiles > 0) {
+      memory.buffers.emplace_back("tiles of " + einsum.name, tiles);
+    }
+  }
+}
+
+}  // namespace cosearch::asic

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "hwmodels/asic/arch.hpp"
+#include "hwmodels/asic/map_memo.hpp"
+#include "hwmodels/asic/mapper.hpp"
+#include "hwmodels/asic/price.hpp"
+#include "hwmodels/asic/residency.hpp"
+#include "hwmodels/model.hpp"
+
+/// Inside of hwmodels/asic: an accelerator's way through a workload.
+namespace cosearch::asic {
+
+/// How an accelerator runs networks.
+struct RunOptions {
+  MapOptions mapper;
+  bool residency = true;  ///< activations stay in the resident level between layers, in up to half of it
+  bool fusion = true;     ///< element-wise einsums take their producer's output as it leaves the array
+};
+
+/// An accelerator with its prices.
+struct Chip {
+  Arch arch;
+  Arch halved;  ///< the resident level without the half that is for residents
+  Pricing pricing;
+  EnergyTable vector;  ///< energy and number of vector operations
+  int resident_level = -1;
+  RunOptions options;
+};
+
+/// Which tensors of an einsum lie in the resident level: bit by operand in order, then the output.
+struct Residents {
+  std::uint32_t tensors = 0;
+  bool halved = false;  ///< some tensor lies there, perhaps another einsum's
+};
+
+/// One pass over the einsums of a workload, in order: enter, cost, leave.
+class Walk {
+ public:
+  /// Both have to outlive the walk.
+  Walk(const Chip& chip, const ir::Workload& workload);
+
+  /// Makes room for what the einsum and those fused with it leave behind.
+  void enter(std::size_t index);
+  void leave(std::size_t index) { residency_.leave(index); }
+
+  /// Whether the einsum works on what the one before sends out.
+  [[nodiscard]] bool takes_over(std::size_t index) const { return index > 0 && fused_[index - 1]; }
+  [[nodiscard]] Residents residents(std::size_t index, std::span<const EinsumTensor> tensors) const;
+
+  /// Energy by component and cycles by what they wait for go to `parts`.
+  void add_product(std::size_t index, const ProductCost& cost, LayerCost& layer, MemoryStep& memory);
+  void add_operation(std::size_t index, LayerCost& layer, MemoryStep& memory);
+
+ private:
+  /// Elements that an operation reads and writes, and those of them that come from and go to the outermost level.
+  struct Streams {
+    double read = 0.0;
+    double written = 0.0;
+    double outer_read = 0.0;
+    double outer_written = 0.0;
+  };
+  [[nodiscard]] Streams streams(std::size_t index) const;
+  /// Energy of an operation's streams, and the cycles of the slowest one with its level.
+  double move(const Streams& streams, double computing, int& bound_level, LayerCost& layer) const;
+  [[nodiscard]] int final_tensor(std::size_t index) const;
+  void add_cycles(double cycles, int bound_level, LayerCost& layer) const;
+  void note_memory(const ir::Einsum& einsum, double tile_words, MemoryStep& memory) const;
+
+  const Chip& chip_;
+  const ir::Workload& workload_;
+  std::vector<bool> fused_;
+  Residency residency_;
+  double spare_cycles_ = 0.0;        ///< of the product that einsums are being fused with
+  bool spare_from_product_ = false;  ///< the last einsum that takes nothing over is a product
+};
+
+}  // namespace cosearch::asic
