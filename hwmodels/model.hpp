@@ -72,10 +72,12 @@ struct Cost {
 class Model {
  public:
   virtual ~Model() = default;
-  /// All jobs run one after the other on this hardware; capacities are checked.
+  /// All jobs run on this hardware, one after the other where the model says nothing else; capacities are checked.
   [[nodiscard]] virtual Expected<Cost, Infeasible> evaluate(std::span<const Job> jobs) const = 0;
   /// How each of the cost's layers runs, as text, in their order; empty where the figures say all. For feasible jobs.
   [[nodiscard]] virtual std::vector<std::string> explain(std::span<const Job> /*jobs*/) const { return {}; }
+  /// A picture (SVG) of how they run; empty where a model has none of its own. For feasible jobs.
+  [[nodiscard]] virtual std::string picture(std::span<const Job> /*jobs*/) const { return {}; }
 };
 
 /// A family of hardware and the knobs that a search may turn.

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/asic/heterogeneous.hpp"
 #include "hwmodels/asic/maestro/target.hpp"
 #include "hwmodels/asic/target.hpp"
 #include "hwmodels/mcu/cortex_m.hpp"
@@ -16,6 +17,8 @@ namespace {
 constexpr std::array kTargets{
     TargetEntry{"asic", "array, registers, buffer and DRAM of any size under a dataflow template, every product mapped",
                 &make_asic},
+    TargetEntry{"asic_heterogeneous", "sub-accelerators side by side, layers assigned and scheduled (NASAIC)",
+                &make_heterogeneous},
     TargetEntry{"cortex_m", "STM32 microcontroller boards: int8 kernels, planned SRAM, flash, calibrated cycles",
                 &make_cortex_m},
     TargetEntry{"eyeriss", "Eyeriss-like: row-stationary array of 12 x 14", &make_eyeriss},

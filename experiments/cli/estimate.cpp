@@ -8,6 +8,8 @@
 
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/cost_report.hpp"
+#include "experiments/cli/energy_picture.hpp"
+#include "experiments/cli/estimate_workload.hpp"
 #include "experiments/config/data_types.hpp"
 #include "experiments/config/json_file.hpp"
 #include "experiments/config/section.hpp"
@@ -27,6 +29,9 @@ struct EstimateOptions {
   std::vector<std::string> settings;
   std::optional<std::int64_t> batch;
   std::string types;
+  bool explain = false;
+  std::string picture;
+  WorkloadOptions by_hand;
 };
 
 /// A name of the catalogue, or a file: whatever exists or looks like a path.
@@ -101,7 +106,8 @@ json with_settings(const ParamSet& params, const json& genes, const std::vector<
   return merged;
 }
 
-ordered_json document(const DesignFile& design, const Expected<Cost, Infeasible>& cost) {
+ordered_json document(const DesignFile& design, const Expected<Cost, Infeasible>& cost,
+                      const std::vector<std::string>& explanations) {
   ordered_json shown = versioned();
   shown["network"] = design.network.name;
   shown["hardware"] = {
@@ -110,6 +116,9 @@ ordered_json document(const DesignFile& design, const Expected<Cost, Infeasible>
   shown["feasible"] = cost.has_value();
   if (cost) {
     shown.update(to_json(*cost));
+    for (std::size_t i = 0; i < explanations.size(); ++i) {
+      shown["layers"][i]["explanation"] = explanations[i];
+    }
   } else {
     shown.update(to_json(cost.error()));
   }
@@ -142,20 +151,65 @@ DesignFile chosen_design(const EstimateOptions& options) {
   return design;
 }
 
-Expected<Cost, Infeasible> price(const Target& target, const DesignFile& design) {
+struct Answer {
+  Expected<Cost, Infeasible> cost;
+  std::vector<std::string> explanations;  ///< by layer
+  std::string picture;                    ///< the model's own, if it has one
+};
+
+Answer price(const Target& target, const DesignFile& design, const EstimateOptions& options) {
   Expected<std::unique_ptr<const Model>, Infeasible> model =
       target.build(target.params().from_json(design.hardware->genes));
   if (!model) {
-    return Unexpected{std::move(model).error()};
+    return {Unexpected{std::move(model).error()}, {}, {}};
   }
   Job job;
   job.model = design.network;
   job.batch = design.job->batch;
   job.types = data_types(design.job->types, "--types");
-  return (*model)->evaluate(std::span<const Job>(&job, 1));
+  const std::span<const Job> jobs(&job, 1);
+  Expected<Cost, Infeasible> cost = (*model)->evaluate(jobs);
+  Answer answer{std::move(cost), {}, {}};
+  if (answer.cost && options.explain) {
+    answer.explanations = (*model)->explain(jobs);
+  }
+  if (answer.cost && !options.picture.empty()) {
+    answer.picture = (*model)->picture(jobs);
+  }
+  return answer;
+}
+
+/// What runs how, layer by layer; energies by component where the model tells them.
+void print_explanations(Output& out, const Cost& cost, const std::vector<std::string>& explanations) {
+  for (std::size_t i = 0; i < cost.layers.size(); ++i) {
+    const LayerCost& layer = cost.layers[i];
+    out.write(fmt::format("\n== {} ({}): {:.6g} cycles, {:.6g} uJ, {}\n", layer.name, layer.kind, layer.cycles,
+                          layer.energy_uj, layer.bound));
+    for (const auto& [name, value] : layer.parts) {
+      if (value > 0.0) {
+        out.write(fmt::format("  {} {:.6g}\n", name, value));
+      }
+    }
+    out.write(i < explanations.size() ? explanations[i] : "");
+  }
+}
+
+void write_picture(const std::string& path, const DesignFile& design, const Cost& cost, const std::string& own) {
+  const std::string picture =
+      own.empty() ? energy_svg(cost, fmt::format("{} on {}", design.network.name, design.hardware->target)) : own;
+  if (picture.empty()) {
+    throw ConfigError("--picture", fmt::format("{} tells no energy by component", design.hardware->target));
+  }
+  write_file_atomically(path, picture);
 }
 
 int estimate(CommandLine& line, const EstimateOptions& options) {
+  if (!options.by_hand.workload.empty()) {
+    return estimate_workload(line, options.by_hand);
+  }
+  if (options.network.empty()) {
+    throw ConfigError("--network", "is missing; expected a network, or einsums with --workload and --arch");
+  }
   DesignFile design = chosen_design(options);
   std::unique_ptr<Target> target;
   try {
@@ -171,11 +225,18 @@ int estimate(CommandLine& line, const EstimateOptions& options) {
     design.hardware->genes = target->params().to_json(target->params().from_json(design.hardware->genes));
     return true;
   });
-  const Expected<Cost, Infeasible> cost = price(*target, design);
+  const auto& [cost, explanations, picture] = price(*target, design, options);
+  if (cost && !options.picture.empty()) {
+    write_picture(options.picture, design, *cost, picture);
+  }
   switch (line.options.format) {
     case Format::table:
       print_heading(line.out, design);
       if (cost) {
+        if (options.explain) {
+          print_explanations(line.out, *cost, explanations);
+          line.out.write("\n");
+        }
         print_cost(line.out, *cost);
       } else {
         print_infeasible(line.out, cost.error());
@@ -186,10 +247,35 @@ int estimate(CommandLine& line, const EstimateOptions& options) {
       break;
     case Format::json:
     case Format::jsonl:
-      print(line.out, line.options.format, document(design, cost));
+      print(line.out, line.options.format, document(design, cost, explanations));
       break;
   }
   return cost ? 0 : 3;
+}
+
+/// What a user wrote by hand, without a network.
+void add_workload_options(CLI::App& command, CLI::Option& network, WorkloadOptions& options) {
+  CLI::Option* workload =
+      command.add_option("--workload", options.workload, "instead of a network: a file of einsums in text form");
+  CLI::Option* arch =
+      command.add_option("--arch", options.arch, "for --workload: a preset, e.g. eyeriss_168, or a .json file");
+  workload->excludes(&network);
+  workload->needs(arch);
+  arch->needs(workload);
+  command.add_option("--mapping", options.mapping, "for --workload: a file of loop nests; the mapper finds the others")
+      ->needs(workload);
+  command.add_option("--dataflow", options.dataflow, "for --workload: a template that mappings keep to")
+      ->needs(workload);
+  command.add_option("--objective", options.objective, "for --workload: what mappings are chosen for")
+      ->check(CLI::IsMember({"edp", "energy", "latency"}))
+      ->needs(workload);
+  command.add_option("--energy-table", options.energy_table, "for --workload: a table of hwmodels/data")
+      ->needs(workload);
+  command.add_option("--evaluations", options.evaluations, "for --workload: nests counted for an einsum, at most")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}))
+      ->needs(workload);
+  command.add_flag("--hull", options.hull, "for --workload: bounding boxes as footprints, as Timeloop does")
+      ->needs(workload);
 }
 
 }  // namespace
@@ -197,14 +283,17 @@ int estimate(CommandLine& line, const EstimateOptions& options) {
 void add_estimate_command(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("estimate", "the cost of one network on one piece of hardware, no search");
   const auto options = std::make_shared<EstimateOptions>();
-  command
-      ->add_option("--network", options->network,
-                   "a name of `networks list`, or a .json file: a network or an exported design")
-      ->required();
+  CLI::Option* network = command->add_option("--network", options->network,
+                                             "a name of `networks list`, or a .json file: a network or an exported "
+                                             "design");
   command->add_option("--target", options->target, "see `targets list`; an exported design has its own");
   command->add_option("--set", options->settings, "a knob of the target, e.g. board=l4r5; several times")->take_all();
   command->add_option("--batch", options->batch, "samples of one evaluation")->check(CLI::Range(1, 65536));
   command->add_option("--types", options->types, "number format")->check(CLI::IsMember(data_type_names()));
+  command->add_flag("--explain", options->explain, "how each layer runs: mappings, accesses, energy by component");
+  command->add_option("--picture", options->picture,
+                      "an SVG file to write: each layer's energy by component, or a schedule");
+  add_workload_options(*command, *network, options->by_hand);
   command->callback([&line, options] { line.command = [&line, options] { return estimate(line, *options); }; });
 }
 

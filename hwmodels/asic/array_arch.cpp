@@ -34,7 +34,9 @@ Arch array_arch(const ArrayKnobs& knobs, ir::ElementType type) {
   buffer.capacity_words = knobs.buffer_bytes * 8 / bits;
   buffer.word_bits = bits;
   buffer.block_words = 64 / bits;
-  buffer.read_bandwidth = static_cast<double>(knobs.rows + knobs.columns);
+  buffer.read_bandwidth = knobs.buffer_bytes_per_cycle > 0.0
+                              ? knobs.buffer_bytes_per_cycle * 8.0 / static_cast<double>(bits)
+                              : static_cast<double>(knobs.rows + knobs.columns);
   buffer.write_bandwidth = static_cast<double>(knobs.columns);
   buffer.double_buffered = true;
   buffer.keeps = kEverything;

@@ -14,13 +14,14 @@ struct ArrayKnobs {
   std::int64_t columns = 1;
   std::int64_t register_words = 1;
   std::int64_t buffer_bytes = 1;
-  double bytes_per_second = 1.0;  ///< from and to DRAM together
+  double bytes_per_second = 1.0;        ///< from and to DRAM together
+  double buffer_bytes_per_cycle = 0.0;  ///< that the buffer delivers; 0: a word per row and column
   double frequency_hz = 1e9;
-  std::string dram;
+  std::string dram = "lpddr4";
 };
 
 /// The architecture for operands of a type. Assumed: a register file of two words a cycle each way; a double-buffered
-/// buffer that delivers one word per row and column a cycle and takes one per column; a vector lane per column.
+/// buffer that takes as many words a cycle as the array has columns; a vector lane per column.
 [[nodiscard]] Arch array_arch(const ArrayKnobs& knobs, ir::ElementType type);
 
 /// What the array multiplies for a job: the widest of activations, weights and, in training, gradients; floats before

@@ -55,7 +55,7 @@ std::string describe(const MappedEinsum& mapped, const ir::Workload& workload, c
 }
 
 std::string describe_search(const MappedEinsum& mapped) {
-  return fmt::format("  {:.3g} times the lower bound of the objective; {} mappings of {:.3g} counted: {}\n",
+  return fmt::format("  {:.3g} times the lower bound of the objective; counted {} of {:.3g} mappings: {}\n",
                      mapped.lower_bound > 0.0 ? mapped.value / mapped.lower_bound : 1.0, mapped.evaluations,
                      mapped.space, to_string(mapped.stop));
 }

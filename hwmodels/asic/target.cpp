@@ -1,7 +1,6 @@
 #include "hwmodels/asic/target.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -11,127 +10,18 @@
 
 #include "hwmodels/asic/accelerator.hpp"
 #include "hwmodels/asic/array_arch.hpp"
+#include "hwmodels/asic/asic_model.hpp"
 #include "hwmodels/asic/chip_metrics.hpp"
 #include "hwmodels/asic/target_options.hpp"
 #include "hwmodels/data_files.hpp"
-#include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/json_reader.hpp"
 
 namespace cosearch {
 namespace {
 
-using asic::Accelerator;
 using asic::Arch;
 using asic::Dataflow;
-
-/// The architecture for operands of a type.
-using ArchForType = std::function<Arch(ir::ElementType)>;
-
-class AsicModel final : public Model {
- public:
-  AsicModel(ArchForType arch, std::optional<Dataflow> dataflow, std::shared_ptr<const asic::TargetOptions> options)
-      : arch_(std::move(arch)), dataflow_(std::move(dataflow)), options_(std::move(options)) {}
-
-  [[nodiscard]] Expected<Cost, Infeasible> evaluate(std::span<const Job> jobs) const override {
-    COSEARCH_CHECK(!jobs.empty(), "nothing to evaluate");
-    asic::ChipTotals totals;
-    Cost cost;
-    double waiting = 0.0;
-    for (const Job& job : jobs) {
-      const Expected<Accelerator, Infeasible> chip = accelerator(job);
-      if (!chip) {
-        return Unexpected{chip.error()};
-      }
-      const Expected<JobWorkload, Infeasible> lowered = job_workload(job);
-      if (!lowered) {
-        return Unexpected{lowered.error()};
-      }
-      Expected<Accelerator::Run, Infeasible> run = chip->run(*lowered);
-      if (!run) {
-        return Unexpected{std::move(run).error()};
-      }
-      add(*std::move(run), *chip, totals, waiting, cost);
-      totals.params += lowered->params;
-    }
-    cost.metrics = asic::chip_metrics(totals);
-    cost.bound = bound(cost, totals, waiting);
-    cost.notes = notes(jobs[0]);
-    return cost;
-  }
-
-  [[nodiscard]] std::vector<std::string> explain(std::span<const Job> jobs) const override {
-    std::vector<std::string> texts;
-    for (const Job& job : jobs) {
-      const Expected<Accelerator, Infeasible> chip = accelerator(job);
-      const Expected<JobWorkload, Infeasible> lowered = job_workload(job);
-      if (chip && lowered) {
-        std::vector<std::string> more = chip->explain(*lowered);
-        std::move(more.begin(), more.end(), std::back_inserter(texts));
-      }
-    }
-    return texts;
-  }
-
- private:
-  [[nodiscard]] Expected<Accelerator, Infeasible> accelerator(const Job& job) const {
-    const ir::ElementType type = asic::widest_operand(job);
-    Arch arch = arch_(type);
-    if (!asic::can_multiply(arch.mac_type, type)) {
-      return Unexpected{Infeasible{{},
-                                   fmt::format("{} multiplies {}; the job needs {}", arch.name,
-                                               asic::type_name(arch.mac_type), asic::type_name(type))}};
-    }
-    if (options_->prices.mac.find(arch.mac_type) == options_->prices.mac.end()) {
-      return Unexpected{
-          Infeasible{{}, "the energy table has no multiply-accumulate of " + asic::type_name(arch.mac_type)}};
-    }
-    return Accelerator(arch, options_->prices, dataflow_, options_->run, options_->memo);
-  }
-
-  static void add(Accelerator::Run run, const Accelerator& chip, asic::ChipTotals& totals, double& waiting,
-                  Cost& cost) {
-    for (LayerCost& layer : run.layers) {
-      totals.add(layer);
-      cost.layers.push_back(std::move(layer));
-    }
-    for (MemoryStep& step : run.memory) {
-      totals.sram_bytes = std::max(totals.sram_bytes, static_cast<double>(step.live_bytes));
-      cost.memory.push_back(std::move(step));
-    }
-    waiting += run.bandwidth_bound_cycles;
-    totals.area_mm2 = std::max(totals.area_mm2, chip.area_mm2());
-    totals.frequency_hz = chip.arch().frequency_hz;
-    totals.peak_macs_per_cycle = static_cast<double>(chip.arch().macs.size());
-  }
-
-  static std::string bound(const Cost& cost, const asic::ChipTotals& totals, double waiting) {
-    const auto slowest = std::max_element(cost.layers.begin(), cost.layers.end(),
-                                          [](const LayerCost& a, const LayerCost& b) { return a.cycles < b.cycles; });
-    return slowest == cost.layers.end() || totals.cycles <= 0.0
-               ? "nothing to compute"
-               : fmt::format("memories bound {:.0f} % of the time, computing the rest; {} takes {:.0f} %",
-                             100.0 * waiting / totals.cycles, slowest->name, 100.0 * slowest->cycles / totals.cycles);
-  }
-
-  [[nodiscard]] std::vector<std::string> notes(const Job& job) const {
-    const Arch arch = arch_(asic::widest_operand(job));
-    return {
-        fmt::format("clock of {:g} MHz, {:g} nm; energies and areas from {}", arch.frequency_hz * 1e-6, arch.node_nm,
-                    options_->prices.file),
-        "a word holds one element, partial sums too; transfers overlap with computing; filling and draining the array "
-        "is not counted",
-        "vector lanes: elementary operations per element as in the energy table; area without interconnect and "
-        "controller",
-        "batch norms are folded at inference; element-wise operators run on what leaves the array where they are its "
-        "only reader",
-    };
-  }
-
-  ArchForType arch_;
-  std::optional<Dataflow> dataflow_;
-  std::shared_ptr<const asic::TargetOptions> options_;
-};
 
 /// What both kinds of target share: options, dataflows, metrics.
 class AsicTargetBase : public Target {
@@ -202,8 +92,8 @@ class ArrayTarget final : public AsicTargetBase {
     knobs.frequency_hz = params().real(genome, "frequency_mhz") * 1e6;
     knobs.dram = dram_;
     return std::unique_ptr<const Model>(
-        std::make_unique<AsicModel>([knobs](ir::ElementType type) { return asic::array_arch(knobs, type); },
-                                    dataflow(params().text(genome, "dataflow")), options_));
+        std::make_unique<asic::AsicModel>([knobs](ir::ElementType type) { return asic::array_arch(knobs, type); },
+                                          dataflow(params().text(genome, "dataflow")), options_));
   }
 
  private:
@@ -224,7 +114,7 @@ class PresetTarget final : public AsicTargetBase {
   }
 
   [[nodiscard]] Expected<std::unique_ptr<const Model>, Infeasible> build(const Genome& genome) const override {
-    return std::unique_ptr<const Model>(std::make_unique<AsicModel>(
+    return std::unique_ptr<const Model>(std::make_unique<asic::AsicModel>(
         [arch = arch_](ir::ElementType) { return arch; }, dataflow(params().text(genome, "dataflow")), options_));
   }
 

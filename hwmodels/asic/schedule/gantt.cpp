@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 #include <string_view>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "hwmodels/text.hpp"
+#include "spaces/base/svg.hpp"
 
 namespace cosearch::schedule {
 namespace {
@@ -20,37 +20,11 @@ constexpr double kLeft = 150.0, kTop = 48.0, kWidth = 900.0, kRight = 40.0;
 constexpr double kRow = 46.0, kBar = 30.0, kAxis = 64.0;
 constexpr double kLetter = 6.2;  // of a small sans-serif font, rather too wide
 
-// Told apart also by the colour-blind (Okabe and Ito, "Color universal design", 2008); networks beyond take turns.
-constexpr std::array<std::string_view, 7> kColours{"#56b4e9", "#e69f00", "#009e73", "#cc79a7",
-                                                   "#f0e442", "#0072b2", "#d55e00"};
-
-std::string escaped(const std::string& text) {
-  std::string result;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += letter;
-    }
-  }
-  return result;
-}
-
-std::string_view colour(int network) { return kColours[static_cast<std::size_t>(network) % kColours.size()]; }
+std::string_view colour(int network) { return svg::colour(static_cast<std::size_t>(network)); }
 
 std::string text(double x, double y, std::string_view anchor, const std::string& words) {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor, escaped(words));
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", x, y, anchor,
+                     svg::escaped(words));
 }
 
 std::string vertical(double x, double bottom, std::string_view style) {
@@ -125,8 +99,9 @@ std::string bar(const Problem& problem, const Axis& axis, std::size_t index, con
   std::string svg = fmt::format(
       "<g><title>{} ({}): {} to {}, {} cycles, energy {:.6g}</title><rect x=\"{:.2f}\" y=\"{:.1f}\" width=\"{:.2f}\" "
       "height=\"{:.0f}\" fill=\"{}\" stroke=\"white\" stroke-width=\"0.5\"/>\n",
-      escaped(task.name), escaped(network_of(problem, task)), grouped(placement.start), grouped(placement.end),
-      grouped(placement.end - placement.start), energy_of(task, placement), x, y, width, kBar, colour(task.network));
+      svg::escaped(task.name), svg::escaped(network_of(problem, task)), grouped(placement.start),
+      grouped(placement.end), grouped(placement.end - placement.start), energy_of(task, placement), x, y, width, kBar,
+      colour(task.network));
   if (kLetter * static_cast<double>(task.name.size()) < width) {
     svg += text(x + width / 2, y + kBar / 2 + 4, "middle", task.name);
   }

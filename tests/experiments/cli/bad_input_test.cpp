@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/store/store.hpp"
+#include "hwmodels/data_files.hpp"
 #include "tests/experiments/cli/process.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
 
@@ -226,6 +227,70 @@ TEST_F(BadInputTest, NetworkFilesAreRefusedWithTheirPlace) {
                   estimate(text("n3.json", R"({"network": {}, "schema_version": 99})")),
                   2,
                   {"n3.json", "/schema_version", "99"}});
+}
+
+TEST_F(BadInputTest, EinsumsArchitecturesAndMappingsAreRefusedWithTheirPlace) {
+  const std::string einsums =
+      text("good.einsums",
+           "workload p\ninput x activation int8 [4,6]\ntensor w weight int8 [6,8]\noutput y activation int8 [4,8]\n"
+           "einsum p m<4 n<8 k<6 : y[m,n] += mul(x[m,k], w[k,n])\n");
+  const auto estimate = [&](const std::string& workload, const std::string& arch, const std::string& mapping = "") {
+    std::vector<std::string> arguments{"estimate", "--workload", workload, "--arch", arch};
+    if (!mapping.empty()) {
+      arguments.insert(arguments.end(), {"--mapping", mapping});
+    }
+    return arguments;
+  };
+  expect_refused({"neither", {"estimate"}, 2, {"--network: is missing", "--workload"}});
+  expect_refused(
+      {"both", {"estimate", "--workload", einsums, "--arch", "simba", "--network", "resnet8"}, 2, {"--network"}});
+  expect_refused({"no arch", {"estimate", "--workload", einsums}, 2, {"--workload requires --arch"}});
+  expect_refused({"missing file", estimate(file("none.txt"), "simba"), 2, {"none.txt", "cannot be read"}});
+  expect_refused({"bad einsum",
+                  estimate(text("w1", "workload p\neinsum p m<4 : y[m] = copy(x[m])\n"), "simba"),
+                  2,
+                  {"w1: line 2", "\"y\""}});
+  expect_refused({"no product",
+                  estimate(text("w2",
+                                "workload p\ninput x activation int8 [4]\noutput y activation int8 [4]\n"
+                                "einsum p m<4 : y[m] = relu(x[m])\n"),
+                           "simba"),
+                  2,
+                  {"w2", "einsum p", "is not a multiply-accumulate"}});
+  expect_refused({"absurd size",
+                  estimate(text("w3",
+                                "workload p\ninput x activation int8 [4000000000,4000000000]\n"
+                                "tensor w weight int8 [4000000000,8]\noutput y activation int8 [4000000000,8]\n"
+                                "einsum p m<4000000000 n<8 k<4000000000 : y[m,n] += mul(x[m,k], w[k,n])\n"),
+                           "simba"),
+                  2,
+                  {"w3: line", "64 bits"}});
+  expect_refused({"unknown arch", estimate(einsums, "simbad"), 2, {"arch_simba"}});
+  json arch = load_data("arch_ws_16x16", "");
+  arch["levels"][1]["read_bandwidth"] = 0;
+  expect_refused({"zero bandwidth",
+                  estimate(einsums, text("a1.json", arch.dump())),
+                  2,
+                  {"a1.json: /levels/1/read_bandwidth: expected a number above 0, read 0"}});
+  arch["levels"][1]["read_bandwidth"] = 8;
+  arch["node_nm"] = 65;
+  expect_refused({"no scaling", estimate(einsums, text("a2.json", arch.dump())), 2, {"/node_scaling/nodes", "65 nm"}});
+  expect_refused({"broken nest",
+                  estimate(einsums, "ws_16x16", text("m1", "DRAM [ x w y ]\n  for z in [0:4)\n")),
+                  2,
+                  {"m1: line 2", "z"}});
+  expect_refused({"wrong einsum",
+                  estimate(einsums, "ws_16x16", text("m2", "einsum q\nDRAM [ x w y ]\n")),
+                  2,
+                  {"m2", "einsum q is none"}});
+  expect_refused({"bad objective",
+                  {"estimate", "--workload", einsums, "--arch", "simba", "--objective", "area"},
+                  2,
+                  {"--objective", "latency"}});
+  expect_refused({"bad dataflow",
+                  {"estimate", "--workload", einsums, "--arch", "simba", "--dataflow", "nvdl"},
+                  2,
+                  {"--dataflow", "did you mean \"nvdla\""}});
 }
 
 TEST_F(BadInputTest, DatabasesAreRefusedWithTheirCode) {

@@ -5,6 +5,8 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -243,6 +245,59 @@ TEST_F(CommandsTest, EstimatePrintsLayersMemoryAndTotals) {
                            "latency_ms", "12501"}) {
     EXPECT_NE(result.out.find(part), std::string::npos) << part << "\n" << result.out;
   }
+}
+
+TEST_F(CommandsTest, EstimateExplainsMappingsAndDrawsEnergies) {
+  const std::string picture = file("energy.svg");
+  const ProcessResult result =
+      run_cosearch({"estimate", "--network", "resnet8", "--target", "eyeriss", "--explain", "--picture", picture});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  for (const char* part :
+       {"== stem", "mac_pj", "GlobalBuffer [", "(spatial x)", "lower bound", "on the vector lanes"}) {
+    EXPECT_NE(result.out.find(part), std::string::npos) << part << "\n" << result.out;
+  }
+  std::ifstream svg(picture);
+  const std::string drawn((std::istreambuf_iterator<char>(svg)), std::istreambuf_iterator<char>());
+  EXPECT_NE(drawn.find("<title>stem: DRAM"), std::string::npos);
+  const json shown = json::parse(
+      run_cosearch({"estimate", "--network", "resnet8", "--target", "eyeriss", "--explain", "--format", "json"}).out);
+  EXPECT_NE(shown.at("layers")[0].at("explanation").get<std::string>().find("DRAM ["), std::string::npos);
+}
+
+TEST_F(CommandsTest, EstimateTakesEinsumsAndMappingsByHand) {
+  const auto written = [&](const std::string& name, const std::string& text) {
+    std::ofstream(file(name)) << text;
+    return file(name);
+  };
+  const std::string einsums =
+      written("e.txt",
+              "workload p\ninput x activation int8 [4,6]\ntensor w weight int8 [6,8]\noutput y activation int8 [4,8]\n"
+              "tensor z activation int8 [4,4]\n"
+              "einsum first m<4 n<8 k<6 : y[m,n] += mul(x[m,k], w[k,n])\n"
+              "einsum second i<4 j<4 k<8 : z[i,j] += mul(y[i,k], y[j,k])\n");
+  const std::string nests = written("m.txt",
+                                    "# by hand\neinsum first\nDRAM [ x w y ]\n  for m in [0:4)\nBuffer [ x y ]\n"
+                                    "  for n in [0:8) (spatial x)\n    for k in [0:6) (spatial y)\nRegFile [ w ]\n");
+  const std::vector<std::string> arguments{"estimate", "--workload", einsums, "--arch", "ws_16x16", "--mapping", nests};
+  const ProcessResult text = run_cosearch(arguments);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_NE(text.out.find("first: "), std::string::npos);
+  EXPECT_NE(text.out.find("mappings: "), std::string::npos) << "the second einsum is mapped";
+  std::vector<std::string> as_json = arguments;
+  as_json.insert(as_json.end(), {"--format", "json"});
+  const json shown = json::parse(run_cosearch(as_json).out);
+  const json& first = shown.at("einsums")[0];
+  EXPECT_EQ(first.at("compute_cycles"), 4);
+  EXPECT_EQ(first.at("mac_instances"), 48);
+  EXPECT_EQ(first.at("levels")[0].at("tensors")[0].at("fills"), 48);  // each weight once
+  EXPECT_FALSE(first.contains("search"));
+  EXPECT_TRUE(shown.at("einsums")[1].contains("search"));
+  const std::string large = written("large.txt",
+                                    "einsum first\nDRAM [ x w y ]\nBuffer [ x y ]\nRegFile [ w ]\n"
+                                    "  for m in [0:4)\n    for n in [0:8)\n      for k in [0:6)\n");
+  const ProcessResult fits =
+      run_cosearch({"estimate", "--workload", einsums, "--arch", "ws_16x16", "--mapping", large});
+  EXPECT_EQ(fits.exit_code, 0) << fits.out;  // 48 of 64 weights
 }
 
 TEST_F(CommandsTest, EstimateOfWhatDoesNotFitSaysWhyAndEndsWithThree) {

@@ -1,0 +1,107 @@
+#include "hwmodels/asic/asic_model.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include "hwmodels/asic/chip_metrics.hpp"
+#include "spaces/base/check.hpp"
+
+namespace cosearch::asic {
+namespace {
+
+void add(Accelerator::Run run, const Accelerator& chip, ChipTotals& totals, double& waiting, Cost& cost) {
+  for (LayerCost& layer : run.layers) {
+    totals.add(layer);
+    cost.layers.push_back(std::move(layer));
+  }
+  for (MemoryStep& step : run.memory) {
+    totals.sram_bytes = std::max(totals.sram_bytes, static_cast<double>(step.live_bytes));
+    cost.memory.push_back(std::move(step));
+  }
+  waiting += run.bandwidth_bound_cycles;
+  totals.area_mm2 = std::max(totals.area_mm2, chip.area_mm2());
+  totals.frequency_hz = chip.arch().frequency_hz;
+  totals.peak_macs_per_cycle = static_cast<double>(chip.arch().macs.size());
+}
+
+std::string bound(const Cost& cost, const ChipTotals& totals, double waiting) {
+  const auto slowest = std::max_element(cost.layers.begin(), cost.layers.end(),
+                                        [](const LayerCost& a, const LayerCost& b) { return a.cycles < b.cycles; });
+  return slowest == cost.layers.end() || totals.cycles <= 0.0
+             ? "nothing to compute"
+             : fmt::format("memories bound {:.0f} % of the time, computing the rest; {} takes {:.0f} %",
+                           100.0 * waiting / totals.cycles, slowest->name, 100.0 * slowest->cycles / totals.cycles);
+}
+
+}  // namespace
+
+Expected<Cost, Infeasible> AsicModel::evaluate(std::span<const Job> jobs) const {
+  COSEARCH_CHECK(!jobs.empty(), "nothing to evaluate");
+  ChipTotals totals;
+  Cost cost;
+  double waiting = 0.0;
+  for (const Job& job : jobs) {
+    const Expected<Accelerator, Infeasible> chip = accelerator(job);
+    if (!chip) {
+      return Unexpected{chip.error()};
+    }
+    const Expected<JobWorkload, Infeasible> lowered = job_workload(job);
+    if (!lowered) {
+      return Unexpected{lowered.error()};
+    }
+    Expected<Accelerator::Run, Infeasible> run = chip->run(*lowered);
+    if (!run) {
+      return Unexpected{std::move(run).error()};
+    }
+    add(*std::move(run), *chip, totals, waiting, cost);
+    totals.params += lowered->params;
+  }
+  cost.metrics = chip_metrics(totals);
+  cost.bound = bound(cost, totals, waiting);
+  cost.notes = notes(jobs[0]);
+  return cost;
+}
+
+std::vector<std::string> AsicModel::explain(std::span<const Job> jobs) const {
+  std::vector<std::string> texts;
+  for (const Job& job : jobs) {
+    const Expected<Accelerator, Infeasible> chip = accelerator(job);
+    const Expected<JobWorkload, Infeasible> lowered = job_workload(job);
+    if (chip && lowered) {
+      std::vector<std::string> more = chip->explain(*lowered);
+      std::move(more.begin(), more.end(), std::back_inserter(texts));
+    }
+  }
+  return texts;
+}
+
+Expected<Accelerator, Infeasible> AsicModel::accelerator(const Job& job) const {
+  const ir::ElementType type = widest_operand(job);
+  Arch arch = arch_(type);
+  if (!can_multiply(arch.mac_type, type)) {
+    return Unexpected{Infeasible{
+        {}, fmt::format("{} multiplies {}; the job needs {}", arch.name, type_name(arch.mac_type), type_name(type))}};
+  }
+  if (options_->prices.mac.find(arch.mac_type) == options_->prices.mac.end()) {
+    return Unexpected{Infeasible{{}, "the energy table has no multiply-accumulate of " + type_name(arch.mac_type)}};
+  }
+  return Accelerator(arch, options_->prices, dataflow_, options_->run, options_->memo);
+}
+
+std::vector<std::string> AsicModel::notes(const Job& job) const {
+  const Arch arch = arch_(widest_operand(job));
+  return {
+      fmt::format("clock of {:g} MHz, {:g} nm; energies and areas from {}", arch.frequency_hz * 1e-6, arch.node_nm,
+                  options_->prices.file),
+      "a word holds one element, partial sums too; transfers overlap with computing; filling and draining the array "
+      "is not counted",
+      "vector lanes: elementary operations per element as in the energy table; area without interconnect and "
+      "controller",
+      "batch norms are folded at inference; element-wise operators run on what leaves the array where they are its "
+      "only reader",
+  };
+}
+
+}  // namespace cosearch::asic
