@@ -99,6 +99,19 @@ struct GlobalAveragePool {
 struct Add {
   bool operator==(const Add&) const = default;
 };
+/// Most inputs that a node may have.
+inline constexpr std::size_t kMostInputs = 64;
+/// 2 to kMostInputs inputs that agree in all axes but the last: (H, W, C1), (H, W, C2), ... -> (H, W, C1 + C2 + ...),
+/// sequences and vectors likewise. The inputs' features follow each other in the order of the inputs. Weights that are
+/// applied to them have one segment per input, see `WeightAxis`.
+struct Concat {
+  bool operator==(const Concat&) const = default;
+};
+/// (H, W, C) -> (factor * H, factor * W, C): each pixel becomes a square of factor * factor pixels (nearest neighbour).
+struct Upsample {
+  std::int64_t factor = 2;
+  bool operator==(const Upsample&) const = default;
+};
 /// (H, W, C) -> (T, embed_dim), T = ((H + 2 pad) / patch) * ((W + 2 pad) / patch): non-overlapping patches, one
 /// linear map. Weight (patch, patch, C, embed_dim), with bias. padding is zeros on all sides; patch divides the padded
 /// height and width.
@@ -116,7 +129,7 @@ struct PositionEmbed {
 
 /// Closed: a new operator that lacks an overload of `infer`, `weights`, `lower` or a trainer kernel does not compile.
 using Op = std::variant<Input, Conv2d, Linear, MultiHeadAttention, BatchNorm, LayerNorm, Activation, Pool2d,
-                        GlobalAveragePool, Add, PatchEmbed, PositionEmbed>;
+                        GlobalAveragePool, Add, PatchEmbed, PositionEmbed, Concat, Upsample>;
 
 /// `conv2d`, `linear`, `multi_head_attention`, ...: the names of the JSON form.
 [[nodiscard]] std::string kind_name(const Op& op);
@@ -180,7 +193,12 @@ struct AxisFactor {
   std::vector<std::int64_t> selected;  ///< for SliceRule::select: indices into the shared axis, size == extent
   bool operator==(const AxisFactor&) const = default;
 };
-/// A weight axis is a row of segments (a concatenation); each segment is a product of factors.
+/// A weight axis is a row of segments; each segment is a product of factors. An axis along features that a Concat has
+/// put together has one segment per input of the Concat, so that a subnet takes its part of each. That holds for the
+/// inputs of dense convolutions, of patch embeddings and of linear maps without in_factors, for depthwise convolutions,
+/// norms and position embeddings; and behind operators that leave each feature in its place: norms, activations,
+/// pooling, upsampling, position embeddings, depthwise convolutions with one output per channel, and additions (by
+/// their first input).
 using AxisSegment = std::vector<AxisFactor>;
 using WeightAxis = std::vector<AxisSegment>;
 [[nodiscard]] std::int64_t extent(const WeightAxis& axis);
@@ -213,7 +231,7 @@ struct NodeCounts {
   std::int64_t macs = 0;  ///< multiply-accumulates of convolutions and matrix products
   /// Other arithmetic, one per element of each pass of the inference lowering: softmax 4 per score; layer norm 7 per
   /// element and 2 per position; batch norm 2 per element and 5 per channel; pooling one per element of each window;
-  /// one per element for an activation, an addition, a bias, a position embedding.
+  /// one per element for an activation, an addition, a bias, a position embedding, a concatenation, an upsampling.
   std::int64_t elementwise = 0;
   std::int64_t parameters = 0;  ///< trainable scalars
   std::int64_t output_elements = 0;

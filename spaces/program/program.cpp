@@ -43,6 +43,8 @@ constexpr std::array kKinds{
     NamedKind{KernelKind::batch_norm, "batch_norm"},
     NamedKind{KernelKind::layer_norm, "layer_norm"},
     NamedKind{KernelKind::position_embed, "position_embed"},
+    NamedKind{KernelKind::concat, "concat"},
+    NamedKind{KernelKind::upsample, "upsample"},
 };
 
 // Clamping kinds cost nothing in a kernel that clamps to int8 anyway; the others look their value up.
@@ -388,6 +390,22 @@ class Lowering {
       }
     }
     call.output = add_result(chain.back(), reuse);
+    program_.calls.push_back(std::move(call));
+  }
+
+  void lower(const graph::Concat& /*op*/, const std::vector<int>& chain) {
+    KernelCall call = start(KernelKind::concat, chain);
+    const auto inputs = static_cast<std::int64_t>(call.inputs.size());
+    call.constants.push_back({call.name + ".requantization", kRequantizationBytes * inputs});
+    call.elementwise = call.outputs;
+    call.output = add_result(chain.back());
+    program_.calls.push_back(std::move(call));
+  }
+
+  void lower(const graph::Upsample& /*op*/, const std::vector<int>& chain) {
+    KernelCall call = start(KernelKind::upsample, chain);
+    call.elementwise = call.outputs;
+    call.output = add_result(chain.back());
     program_.calls.push_back(std::move(call));
   }
 

@@ -12,6 +12,7 @@
 #include "hwmodels/model.hpp"
 #include "spaces/base/metrics.hpp"
 #include "tests/hwmodels/temporary_data.hpp"
+#include "tests/oracle/random_network.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 
 namespace cosearch {
@@ -23,7 +24,7 @@ constexpr std::size_t kGenomes = 24;
 
 std::vector<graph::NetworkGraph> networks() {
   return {testing::reference_network("ds_cnn"), testing::reference_network("resnet8"),
-          testing::reference_network("mcunet-in0"), testing::small_vit(28, 7, 48, 3, 2)};
+          testing::reference_network("mcunet-in0"), testing::small_vit(28, 7, 48, 3, 2), oracle::small_u_net()};
 }
 
 /// Peak multiply-accumulates per second of a design, from its knobs alone.

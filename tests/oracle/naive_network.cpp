@@ -270,6 +270,35 @@ Batch run(const graph::Add& /*op*/, const Context& context) {
   return y;
 }
 
+Batch run(const graph::Concat& /*op*/, const Context& context) {
+  Shape shape = context.input(0).shape;
+  const std::int64_t positions = context.batch * product(shape) / shape.back();
+  shape.back() = 0;
+  for (const Batch* input : context.inputs) {
+    shape.back() += input->shape.back();
+  }
+  Batch y{shape, {}};
+  for (std::int64_t position = 0; position < positions; ++position) {
+    for (const Batch* input : context.inputs) {
+      const auto first = input->values.begin() + static_cast<std::ptrdiff_t>(position * input->shape.back());
+      y.values.insert(y.values.end(), first, first + static_cast<std::ptrdiff_t>(input->shape.back()));
+    }
+  }
+  return y;
+}
+
+Batch run(const graph::Upsample& op, const Context& context) {
+  const Batch& x = context.input();
+  Batch y = make(context, {op.factor * x.shape.at(0), op.factor * x.shape.at(1), x.shape.at(2)});
+  for_each_feature(context, y.shape, [&](std::int64_t position, std::int64_t c, std::int64_t index) {
+    const std::int64_t column = position % y.shape.at(1);
+    const std::int64_t row = position / y.shape.at(1) % y.shape.at(0);
+    const std::int64_t n = position / y.shape.at(1) / y.shape.at(0);
+    at(y.values, index) = pixel(x, n, row / op.factor, column / op.factor, c, 0.0);
+  });
+  return y;
+}
+
 Batch run(const graph::PatchEmbed& op, const Context& context) {
   const Batch& x = context.input();
   const std::vector<double>& w = context.weight("weight");

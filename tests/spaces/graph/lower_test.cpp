@@ -67,10 +67,12 @@ TEST(Lower, InterpretedInferenceEqualsTheNaiveForwardForEveryOperator) {
 TEST(Lower, InterpretedInferenceEqualsTheNaiveForwardForNetworks) {
   expect_lowering_equals_naive_forward(oracle::small_residual_network(), 2, 1);
   expect_lowering_equals_naive_forward(oracle::small_transformer(), 2, 2);
+  expect_lowering_equals_naive_forward(oracle::small_u_net(), 2, 3);
 }
 
 TEST(Lower, CountsInClosedFormEqualTheCountedIterationsOfTheLowering) {
-  std::vector<NetworkGraph> graphs = {oracle::small_residual_network(), oracle::small_transformer()};
+  std::vector<NetworkGraph> graphs = {oracle::small_residual_network(), oracle::small_u_net(),
+                                      oracle::small_transformer()};
   for (std::size_t kind = 1; kind < oracle::kOperatorKinds; ++kind) {
     for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
       graphs.push_back(oracle::random_operator(kind, seed));

@@ -138,6 +138,33 @@ const std::vector<Case> kImageCases = {
        const int sum = b.add("sum", graph::Add{}, {left, right});
        b.add("op", graph::Add{}, {source, sum});
      }},
+    {"concat",  // unequal widths, one input twice
+     [](auto& b) {
+       const int source = b.last();
+       const int wide = b.add("wide", conv(b, 9, 3, 1), {source});
+       const int narrow = b.add("narrow", graph::Linear{{2}, {}}, {source});
+       b.add("op", graph::Concat{}, {wide, source, narrow, source});
+     }},
+    {"concat_of_batch_norms",
+     [](auto& b) {
+       const int source = b.last();
+       const int left = b.then("left", graph::BatchNorm{});
+       b.add("right", graph::BatchNorm{}, {source});
+       const int right = b.then("act", graph::Activation{graph::ActivationKind::relu});
+       b.add("op", graph::Concat{}, {left, right});
+       b.then("mixed", conv(b, 4, 3, 1));
+     }},
+    {"upsample",
+     [](auto& b) {
+       b.then("op", graph::Upsample{2});
+       b.then("mixed", conv(b, 4, 3, 2));
+     }},
+    {"upsample_by_three_and_by_one",
+     [](auto& b) {
+       b.then("thrice", graph::Upsample{3});
+       b.then("once", graph::Upsample{1});
+       b.then("mixed", conv(b, 4, 3, 2));
+     }},
     {"patch_embed",
      [](auto& b) {
        make_even(b);
@@ -218,7 +245,8 @@ TEST(OperatorGradients, RunningStatisticsMoveAsTheNaiveNetworkSays) {
 }
 
 TEST(OperatorForward, InferenceMatchesTheNaiveNetworkWithRunningStatistics) {
-  for (const graph::NetworkGraph& network : {test_networks::cnn({9, 8, 2}, 6, 5), test_networks::vit({8, 8, 1}, 6)}) {
+  for (const graph::NetworkGraph& network : {test_networks::cnn({9, 8, 2}, 6, 5), test_networks::vit({8, 8, 1}, 6),
+                                             test_networks::u_net({8, 12, 2}, 6, 3)}) {
     const std::int64_t count = 37;  // three chunks, the last one not full
     const GradientProblem problem(network, count, 4);
     const oracle::Forward naive = oracle::forward(network, problem.weights, problem.input, count, /*training=*/false);
