@@ -43,7 +43,13 @@ std::int64_t touched_elements(const ir::Workload& workload, const ir::Einsum& ei
     tile.push_back(loop.extent);
   }
   const std::vector<std::int64_t> origin(tile.size(), 0);
-  return ir::footprint_inside(access, workload.tensors[static_cast<std::size_t>(access.tensor)], origin, tile);
+  const std::int64_t reached =
+      ir::footprint_inside(access, workload.tensors[static_cast<std::size_t>(access.tensor)], origin, tile);
+  if (!einsum.opaque) {
+    return reached;
+  }
+  const bool writes = access.tensor == einsum.output.tensor;
+  return std::min(reached, writes ? einsum.opaque->written_elements : einsum.opaque->read_elements);
 }
 
 double compulsory_bytes(const ir::Workload& workload, const EinsumRun& run) {

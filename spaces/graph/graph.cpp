@@ -134,10 +134,11 @@ const std::vector<std::string>& op_names() {
                                                  "patch_embed",
                                                  "position_embed",
                                                  "concat",
-                                                 "upsample"};
+                                                 "upsample",
+                                                 "token_embed"};
   return names;
 }
-static_assert(std::variant_size_v<Op> == 14, "a new operator needs its name in op_names()");
+static_assert(std::variant_size_v<Op> == 15, "a new operator needs its name in op_names()");
 
 const std::vector<std::string>& activation_kind_names() {
   static const std::vector<std::string> names = {"relu", "relu6", "hard_swish", "gelu"};
@@ -150,6 +151,11 @@ const std::vector<std::string>& pool_kind_names() {
 }
 
 std::string kind_name(const Op& op) { return op_names()[op.index()]; }
+
+bool takes_token_ids(const NetworkGraph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(),
+                     [](const Node& node) { return std::holds_alternative<TokenEmbed>(node.op); });
+}
 
 // --- Builder ----------------------------------------------------------------------------------------------------
 

@@ -195,6 +195,9 @@ Expected<Shape, Fault> infer_node(const Node& node, std::size_t index, const std
   if (const auto reason = wrong_inputs(node, index)) {
     return Unexpected{Fault{pointer + "/inputs", *reason}};
   }
+  if (std::holds_alternative<TokenEmbed>(node.op) && node.inputs.front() != 0) {
+    return Unexpected{Fault{pointer + "/inputs/0", "token ids come from the Input, not from another node"}};
+  }
   FieldCheck check{pointer};
   std::visit([&](const auto& op) { ops::visit_fields(op, check); }, node.op);
   if (check.fault()) {

@@ -45,6 +45,7 @@ constexpr std::array kKinds{
     NamedKind{KernelKind::position_embed, "position_embed"},
     NamedKind{KernelKind::concat, "concat"},
     NamedKind{KernelKind::upsample, "upsample"},
+    NamedKind{KernelKind::token_embed, "token_embed"},
 };
 
 // Clamping kinds cost nothing in a kernel that clamps to int8 anyway; the others look their value up.
@@ -257,7 +258,12 @@ class Lowering {
 
   void lower(const graph::Input& /*op*/, const std::vector<int>& chain) {
     const int index = add_result(chain[0]);
-    program_.buffers[static_cast<std::size_t>(index)].role = BufferRole::input;
+    Buffer& input = program_.buffers[static_cast<std::size_t>(index)];
+    input.role = BufferRole::input;
+    if (graph::takes_token_ids(graph_)) {
+      input.bytes *= kInt32Bytes;
+      input.alignment = kInt32Bytes;
+    }
     program_.inputs.push_back(index);
   }
 
@@ -404,6 +410,14 @@ class Lowering {
 
   void lower(const graph::Upsample& /*op*/, const std::vector<int>& chain) {
     KernelCall call = start(KernelKind::upsample, chain);
+    call.elementwise = call.outputs;
+    call.output = add_result(chain.back());
+    program_.calls.push_back(std::move(call));
+  }
+
+  void lower(const graph::TokenEmbed& op, const std::vector<int>& chain) {
+    KernelCall call = start(KernelKind::token_embed, chain);
+    call.constants.push_back({call.name + ".embedding", op.vocabulary * op.width});
     call.elementwise = call.outputs;
     call.output = add_result(chain.back());
     program_.calls.push_back(std::move(call));

@@ -31,8 +31,9 @@ enum class KernelKind {
   batch_norm,
   layer_norm,
   position_embed,
-  concat,    ///< the inputs' channels side by side, each input brought to the output's scale
-  upsample,  ///< nearest neighbour
+  concat,       ///< the inputs' channels side by side, each input brought to the output's scale
+  upsample,     ///< nearest neighbour
+  token_embed,  ///< rows of a table in flash, by int32 ids
 };
 /// `conv2d`, `pointwise_conv2d`, ...: the names of reports and of the cost tables.
 [[nodiscard]] std::string_view kind_name(KernelKind kind);

@@ -35,5 +35,15 @@ TEST(CompulsoryBytes, AnUpsamplingReadsEachPixelOnce) {
   EXPECT_EQ(traffic(std::move(b).finish()).at("up"), 16 * 2 + 9 * 16 * 2);
 }
 
+TEST(CompulsoryBytes, ATokenEmbeddingReadsTheRowsOfItsTokensOnly) {
+  const auto bytes = [](std::int64_t vocabulary) {
+    graph::Builder b("net", {6, 1});
+    b.then("words", graph::TokenEmbed{.vocabulary = vocabulary, .width = 5});
+    return traffic(std::move(b).finish()).at("words");
+  };
+  EXPECT_EQ(bytes(1000), 4 * 6 + 6 * 5 + 6 * 5) << "ids of four bytes, rows, result";
+  EXPECT_EQ(bytes(3), 4 * 6 + 3 * 5 + 6 * 5) << "the whole table once";
+}
+
 }  // namespace
 }  // namespace cosearch

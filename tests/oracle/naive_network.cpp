@@ -333,6 +333,16 @@ Batch run(const graph::PositionEmbed& /*op*/, const Context& context) {
   return y;
 }
 
+Batch run(const graph::TokenEmbed& op, const Context& context) {
+  const Batch& ids = context.input();
+  const std::vector<double>& table = context.weight("embedding");
+  Batch y = make(context, {ids.shape.at(0), op.width});
+  for_each_feature(context, y.shape, [&](std::int64_t position, std::int64_t e, std::int64_t index) {
+    at(y.values, index) = at(table, static_cast<std::int64_t>(at(ids.values, position)) * op.width + e);
+  });
+  return y;
+}
+
 bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
@@ -366,6 +376,24 @@ std::vector<double> random_values(std::int64_t count, std::uint64_t seed, std::u
   std::vector<double> values(static_cast<std::size_t>(count));
   for (double& value : values) {
     value = rng.normal();
+  }
+  return values;
+}
+
+std::vector<double> random_input(const graph::NetworkGraph& graph, std::int64_t batch, std::uint64_t seed,
+                                 double deviation) {
+  const std::int64_t size = batch * product(std::get<graph::Input>(graph.nodes.at(0).op).shape);
+  std::vector<double> values = random_values(size, seed, 1);
+  for (double& value : values) {
+    value *= deviation;
+  }
+  RngStream rng{seed, Purpose::test, 2};
+  for (const graph::Node& node : graph.nodes) {
+    if (const auto* embed = std::get_if<graph::TokenEmbed>(&node.op)) {
+      for (double& value : values) {
+        value = static_cast<double>(rng.below(static_cast<std::uint64_t>(embed->vocabulary)));
+      }
+    }
   }
   return values;
 }

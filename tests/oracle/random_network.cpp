@@ -110,6 +110,9 @@ struct DrawOperator {
   Drawn operator()(const graph::Upsample& /*kind*/) const {
     return {draw.image(), graph::Upsample{draw.between(1, 3)}};
   }
+  Drawn operator()(const graph::TokenEmbed& /*kind*/) const {
+    return {{draw.between(1, 5), 1}, graph::TokenEmbed{draw.between(2, 6), draw.between(1, 4)}};
+  }
   Drawn operator()(const graph::PatchEmbed& /*kind*/) const { return draw_patch_embed(draw); }
   Drawn operator()(const graph::PositionEmbed& /*kind*/) const {
     const std::int64_t rows = draw.between(1, 3);
@@ -162,7 +165,7 @@ graph::NetworkGraph random_operator(std::size_t kind, std::uint64_t seed, bool b
   const graph::Op alternative = operator_of(kind, std::make_index_sequence<kOperatorKinds>{});
   const Drawn drawn = std::visit(DrawOperator{draw}, alternative);
   graph::Builder builder{graph::kind_name(drawn.op), drawn.input};
-  if (behind_weights) {
+  if (behind_weights && !std::holds_alternative<graph::TokenEmbed>(drawn.op)) {
     builder.then("before", trainable_identity(drawn.input));
   }
   builder.add("op", drawn.op, draw_inputs(drawn.op, draw, builder));
@@ -204,6 +207,22 @@ graph::NetworkGraph small_u_net() {
   b.add("concat", Concat{}, {skip, up});
   conv("decoder", 4);
   b.then("head", Conv2d{.out_channels = 3, .bias = true});
+  return std::move(b).finish();
+}
+
+graph::NetworkGraph small_text_network() {
+  using namespace graph;
+  Builder b{"small_text_network", {5, 1}};
+  b.then("words", TokenEmbed{.vocabulary = 7, .width = 4});
+  b.then("position", PositionEmbed{5, 1});
+  const int embedded = b.then("norm", LayerNorm{});
+  b.then("qkv", Linear{.out_factors = {3, 2, 2}});
+  b.then("attention", MultiHeadAttention{2});
+  b.then("proj", Linear{.out_factors = {4}, .in_factors = {2, 2}});
+  b.add("add", Add{}, {embedded, b.last()});
+  b.then("attention_norm", LayerNorm{});
+  b.then("mean", GlobalAveragePool{});
+  b.then("head", Linear{.out_factors = {3}});
   return std::move(b).finish();
 }
 

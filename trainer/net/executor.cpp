@@ -77,7 +77,9 @@ void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, con
     input(first, samples, call.y);
   }
   std::visit([&](const auto& op) { ops::forward(op, unit.geometry, call); }, graph.nodes[index(unit.node)].op);
-  unit.geometry.dense->round_to_storage(samples * graph::elements(unit.geometry.output), call.y);
+  if (!unit.token_ids) {
+    unit.geometry.dense->round_to_storage(samples * graph::elements(unit.geometry.output), call.y);
+  }
 }
 
 std::vector<AlignedFloats> buffers_of_units(const Schedule& schedule, std::int64_t ops::Needs::*size) {

@@ -53,6 +53,7 @@ std::vector<Unit> make_units(const graph::NetworkGraph& graph, std::int64_t chun
     Unit unit;
     unit.node = node;
     unit.batch_norm = std::holds_alternative<graph::BatchNorm>(source.op);
+    unit.token_ids = node == 0 && graph::takes_token_ids(graph);
     unit.geometry.output = (*shapes)[index(node)];
     unit.geometry.use = use;
     unit.geometry.dense = &dense;

@@ -19,6 +19,7 @@ struct Place {
 struct Unit {
   int node = 0;
   bool batch_norm = false;
+  bool token_ids = false;  ///< its values are ids: never rounded
   ops::Geometry geometry;
   ops::Needs needs;             ///< for a full chunk
   std::vector<int> inputs;      ///< units

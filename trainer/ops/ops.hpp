@@ -78,6 +78,7 @@ struct Backward {
 [[nodiscard]] Needs needs(const graph::PositionEmbed& op, const Geometry& geometry, std::int64_t samples);
 [[nodiscard]] Needs needs(const graph::Concat& op, const Geometry& geometry, std::int64_t samples);
 [[nodiscard]] Needs needs(const graph::Upsample& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::TokenEmbed& op, const Geometry& geometry, std::int64_t samples);
 
 /// The input has no inputs: `y` is what the caller put there.
 void forward(const graph::Input& op, const Geometry& geometry, const Forward& call);
@@ -95,6 +96,8 @@ void forward(const graph::PatchEmbed& op, const Geometry& geometry, const Forwar
 void forward(const graph::PositionEmbed& op, const Geometry& geometry, const Forward& call);
 void forward(const graph::Concat& op, const Geometry& geometry, const Forward& call);
 void forward(const graph::Upsample& op, const Geometry& geometry, const Forward& call);
+/// @throws ConfigError for an id that is no row of the table.
+void forward(const graph::TokenEmbed& op, const Geometry& geometry, const Forward& call);
 
 void backward(const graph::Input& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::Conv2d& op, const Geometry& geometry, const Backward& call);
@@ -111,6 +114,7 @@ void backward(const graph::PatchEmbed& op, const Geometry& geometry, const Backw
 void backward(const graph::PositionEmbed& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::Concat& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::Upsample& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::TokenEmbed& op, const Geometry& geometry, const Backward& call);
 
 /// Fills the packed weights of the operators that have them.
 template <class Op>

@@ -145,7 +145,7 @@ TEST(Padding, SameGivesTheRoundedUpQuotientAndTheOddPixelAtTheEnd) {
 
 TEST(InferShapes, ShapesAreThoseOfTheNaiveForward) {
   std::vector<NetworkGraph> graphs = {oracle::small_residual_network(), oracle::small_u_net(),
-                                      oracle::small_transformer()};
+                                      oracle::small_text_network(), oracle::small_transformer()};
   for (std::size_t kind = 1; kind < oracle::kOperatorKinds; ++kind) {
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
       graphs.push_back(oracle::random_operator(kind, seed));
@@ -155,7 +155,7 @@ TEST(InferShapes, ShapesAreThoseOfTheNaiveForward) {
     const auto shapes = infer_shapes(graph);
     ASSERT_TRUE(shapes.has_value()) << shapes.error();
     const auto weights = oracle::random_weights(graph, 1);
-    const auto input = oracle::random_values(elements(shapes.value()[0]), 1, 2);
+    const auto input = oracle::random_input(graph, 1, 1);
     const oracle::Forward naive = oracle::forward(graph, weights, input, 1, false);
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
       EXPECT_EQ(shapes.value()[i], naive.nodes.at(graph.nodes[i].name).shape) << graph.name;
@@ -197,6 +197,10 @@ TEST(InferShapes, WhatDoesNotFitIsOneLineThatNamesTheNode) {
       {{4, 4}, Upsample{}, "must be an image"},
       {{4, 4, 1}, Upsample{0}, "factor = 0 is not allowed; allowed: 1 to 16777216"},
       {{1 << 20, 1 << 20, 1}, Upsample{1 << 20}, "more than 2^45 output elements"},
+      {{4}, TokenEmbed{}, "its input must be token ids (tokens, 1), not (4)"},
+      {{4, 2}, TokenEmbed{}, "its input must be token ids (tokens, 1), not (4, 2)"},
+      {{4, 1}, TokenEmbed{.vocabulary = 0}, "vocabulary = 0 is not allowed; allowed: 1 to 16777216"},
+      {{1 << 14, 1}, TokenEmbed{1 << 24, 1 << 10}, "more than 2^45 pairs of an output element and a row"},
       {{4}, PositionEmbed{4, 1}, "must be a sequence"},
       {{5, 2}, PositionEmbed{2, 2}, "grid_h * grid_w = 2 * 2 must be its input's 5 tokens"},
   };
@@ -230,6 +234,9 @@ TEST(InferShapes, MalformedWiringIsOneLineToo) {
   EXPECT_THAT(error({"net", {input, {"concat", Concat{}, std::vector<int>(65, 0)}}, {1}}),
               HasSubstr("65 inputs are not allowed for concat; allowed: 2 to 64"));
   EXPECT_EQ(error({"net", {input, {"concat", Concat{}, std::vector<int>(64, 0)}}, {1}}), "none");
+  const Node ids{"input", Input{{4, 1}}, {}};
+  EXPECT_THAT(error({"net", {ids, act, {"words", TokenEmbed{5, 2}, {1}}}, {2}}),
+              HasSubstr("node \"words\" (token_embed): token ids come from the Input, not from another node"));
   EXPECT_THAT(error({"net", {input, {"act", Activation{}, {1}}}, {1}}), HasSubstr("input 1 is not an earlier node"));
   EXPECT_THAT(error({"net", {input, {"act", Activation{}, {-1}}}, {1}}), HasSubstr("input -1 is not an earlier node"));
   EXPECT_THAT(error({"net", {input, act, act}, {2}}), HasSubstr("two nodes have this name"));
@@ -331,6 +338,8 @@ TEST(GraphHash, DiffersWhenAnythingDiffers) {
       {{12, 4}, PositionEmbed{4, 3}},
       {{8, 8, 4}, Upsample{2}},
       {{8, 8, 4}, Upsample{3}},
+      {{8, 1}, TokenEmbed{4, 5}},
+      {{8, 1}, TokenEmbed{5, 4}},
   };
   std::set<std::uint64_t> hashes;
   for (const auto& [input, op] : variants) {

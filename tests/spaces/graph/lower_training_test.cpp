@@ -24,7 +24,7 @@ struct Problem {
 
   Problem(NetworkGraph g, std::int64_t batch_size, std::uint64_t seed)
       : graph(std::move(g)), batch(batch_size), weights(oracle::random_weights(graph, seed)) {
-    input = oracle::random_values(batch * elements(std::get<Input>(graph.nodes[0].op).shape), seed, 1);
+    input = oracle::random_input(graph, batch, seed);
     const auto shapes = infer_shapes(graph);
     std::uint64_t stream = 2;
     for (const int output : graph.outputs) {
@@ -125,6 +125,7 @@ TEST(LowerTraining, GradientsEqualFiniteDifferencesForNetworks) {
   expect_training_step_is_right(Problem{oracle::small_residual_network(), 3, 11});
   expect_training_step_is_right(Problem{oracle::small_transformer(), 2, 12});
   expect_training_step_is_right(Problem{oracle::small_u_net(), 2, 13});
+  expect_training_step_is_right(Problem{oracle::small_text_network(), 2, 14});
 }
 
 TEST(LowerTraining, GradientsOfSeveralConsumersAddUp) {

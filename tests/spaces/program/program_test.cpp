@@ -25,6 +25,7 @@ std::vector<graph::NetworkGraph> networks() {
   }
   list.push_back(small_vit(28, 4, 64, 4, 3));
   list.push_back(oracle::small_u_net());
+  list.push_back(oracle::small_text_network());
   return list;
 }
 
@@ -196,6 +197,16 @@ TEST(Program, ConcatAndUpsampleAreCopiesIntoBuffersOfTheirOwn) {
   EXPECT_EQ(concat.constant_bytes(), 2 * 8) << "bias and multiplier of each input's scale";
 }
 
+TEST(Program, TokenEmbedReadsInt32IdsAndATableInFlash) {
+  const Program program = lowered(oracle::small_text_network(), tinyengine_options());
+  const KernelCall& words = call_named(program, "words");
+  EXPECT_EQ(buffer(program, words.inputs.at(0)).bytes, 4 * 5);
+  EXPECT_EQ(buffer(program, words.inputs.at(0)).alignment, 4);
+  EXPECT_EQ(buffer(program, words.output).bytes, 5 * 4);
+  EXPECT_EQ(words.constant_bytes(), 7 * 4);
+  EXPECT_EQ(words.elementwise, 5 * 4);
+}
+
 TEST(Program, OutputsAndInputsAreTheGraphs) {
   graph::NetworkGraph network = reference_network("resnet8");
   network.outputs.push_back(1);  // a second task reads the stem before its activation
@@ -266,7 +277,7 @@ TEST(Program, KindNamesAreUnique) {
   for (const KernelKind kind : all_kernel_kinds()) {
     EXPECT_TRUE(names.insert(kind_name(kind)).second);
   }
-  EXPECT_EQ(names.size(), 18U);
+  EXPECT_EQ(names.size(), 19U);
 }
 
 }  // namespace

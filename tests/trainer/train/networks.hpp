@@ -67,6 +67,18 @@ inline graph::NetworkGraph u_net(const graph::Shape& input, std::int64_t classes
   return std::move(b).finish();
 }
 
+/// The mean of token and position embeddings through a hidden layer.
+inline graph::NetworkGraph text(std::int64_t tokens, std::int64_t vocabulary, std::int64_t width,
+                                std::int64_t classes) {
+  graph::Builder b("text", {tokens, 1});
+  b.then("words", graph::TokenEmbed{.vocabulary = vocabulary, .width = width});
+  b.then("position", graph::PositionEmbed{.grid_h = tokens, .grid_w = 1});
+  b.then("hidden", graph::Linear{.out_factors = {width}, .in_factors = {}});
+  b.then("act", graph::Activation{graph::ActivationKind::gelu});
+  classifier(b, classes);
+  return std::move(b).finish();
+}
+
 /// Pre-norm transformer blocks; no batch norm.
 inline graph::NetworkGraph vit(const graph::Shape& input, std::int64_t classes, std::int64_t patch = 4,
                                std::int64_t embed = 12, std::int64_t depth = 2, std::int64_t heads = 2) {
