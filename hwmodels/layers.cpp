@@ -4,6 +4,18 @@
 #include <map>
 
 namespace cosearch {
+namespace {
+
+/// Joins the accesses, unless an equal one is among them.
+bool is_new(const ir::Access& access, std::vector<const ir::Access*>& accesses) {
+  if (std::any_of(accesses.begin(), accesses.end(), [&](const ir::Access* other) { return *other == access; })) {
+    return false;
+  }
+  accesses.push_back(&access);
+  return true;
+}
+
+}  // namespace
 
 std::vector<EinsumRun> einsum_runs(const JobWorkload& job) {
   std::map<std::string, std::string> kinds;
@@ -31,28 +43,37 @@ std::int64_t touched_elements(const ir::Workload& workload, const ir::Einsum& ei
     tile.push_back(loop.extent);
   }
   const std::vector<std::int64_t> origin(tile.size(), 0);
-  return ir::footprint_inside(access, workload.tensors[static_cast<std::size_t>(access.tensor)], origin, tile);
+  const std::int64_t reached =
+      ir::footprint_inside(access, workload.tensors[static_cast<std::size_t>(access.tensor)], origin, tile);
+  if (!einsum.opaque) {
+    return reached;
+  }
+  const bool writes = access.tensor == einsum.output.tensor;
+  return std::min(reached, writes ? einsum.opaque->written_elements : einsum.opaque->read_elements);
 }
 
 double compulsory_bytes(const ir::Workload& workload, const EinsumRun& run) {
   std::map<int, std::int64_t> read;
   std::map<int, std::int64_t> written;
-  std::vector<const ir::Access*> counted;  // queries, keys and values are parts of one tensor
+  // Queries, keys and values are parts of one tensor, and so is what a concatenation writes.
+  std::vector<const ir::Access*> counted_reads;
+  std::vector<const ir::Access*> counted_writes;
   for (std::size_t i = run.first; i < run.end; ++i) {
     const ir::Einsum& einsum = workload.einsums[i];
     for (const ir::Operand& operand : einsum.operands) {
       const auto* access = std::get_if<ir::Access>(&operand);
-      if (access == nullptr || written.find(access->tensor) != written.end() ||
-          std::any_of(counted.begin(), counted.end(), [&](const ir::Access* other) { return *other == *access; })) {
+      if (access == nullptr || written.find(access->tensor) != written.end() || !is_new(*access, counted_reads)) {
         continue;
       }
-      counted.push_back(access);
       std::int64_t& elements = read[access->tensor];
       elements = std::min(elements + touched_elements(workload, einsum, *access),
                           workload.tensors[static_cast<std::size_t>(access->tensor)].elements());
     }
     std::int64_t& elements = written[einsum.output.tensor];
-    elements = std::max(elements, touched_elements(workload, einsum, einsum.output));
+    if (is_new(einsum.output, counted_writes)) {
+      elements = std::min(elements + touched_elements(workload, einsum, einsum.output),
+                          workload.tensors[static_cast<std::size_t>(einsum.output.tensor)].elements());
+    }
   }
   for (const auto& [tensor, elements] : written) {
     const auto read_by = [&, t = tensor](const ir::Einsum& einsum) {

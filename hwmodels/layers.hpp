@@ -21,7 +21,7 @@ struct EinsumRun {
 /// outside needs written once; tensors that live and die inside the run never leave the chip. Bytes.
 [[nodiscard]] double compulsory_bytes(const ir::Workload& workload, const EinsumRun& run);
 
-/// Elements inside the tensor that the einsum touches through this access.
+/// Elements inside the tensor that the einsum touches through this access, one of its own.
 [[nodiscard]] std::int64_t touched_elements(const ir::Workload& workload, const ir::Einsum& einsum,
                                             const ir::Access& access);
 

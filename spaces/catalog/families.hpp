@@ -76,4 +76,32 @@ struct ResNet {
 /// Weighted nodes: `stem`, `stages.S.blocks.B.{conv1,conv2,shortcut}`, `classifier`.
 [[nodiscard]] graph::NetworkGraph build(const std::string& name, const ResNet& net);
 
+/// The residual network that NASAIC searches around (Jiang et al., "Co-exploration of neural architectures and
+/// heterogeneous ASIC accelerator designs targeting multiple tasks", DAC 2020): a first 3 x 3 convolution and three
+/// blocks of a 3 x 3 convolution, residual layers of two 3 x 3 convolutions each, and a 2 x 2 maximum pool. Every
+/// convolution has a batch norm and a ReLU. With residual layers {1, 0, 1} it is the ResNet-9 of the DAWNBench entries.
+struct ResNet9 {
+  graph::Shape input;
+  std::int64_t classes = 10;
+  std::int64_t stem_width = 32;
+  std::array<std::int64_t, 3> widths{64, 128, 256};
+  std::array<std::int64_t, 3> residuals{1, 0, 1};
+};
+/// Weighted nodes: `stem`, `blocks.B.conv`, `blocks.B.residuals.R.{conv1,conv2}`, `classifier`.
+[[nodiscard]] graph::NetworkGraph build(const std::string& name, const ResNet9& net);
+
+/// U-Net (Ronneberger et al., "U-Net: convolutional networks for biomedical image segmentation", MICCAI 2015) with
+/// padded convolutions and batch norms, so that the map has the image's size. Each level has two 3 x 3 convolutions and
+/// twice the filters of the level above it; on the way down 2 x 2 maximum pools, on the way up nearest-neighbour
+/// upsampling and the concatenation with the level's output of the way down. One level is a plain stack.
+struct UNet {
+  graph::Shape input;  ///< height and width are multiples of 2^(levels - 1)
+  std::int64_t classes = 2;
+  std::int64_t width = 16;  ///< filters of the first level
+  std::int64_t levels = 4;
+};
+/// (height, width, classes): the logits of every pixel. Weighted nodes: `encoder.L.{conv1,conv2}`,
+/// `decoder.L.{conv1,conv2}`, `classifier`.
+[[nodiscard]] graph::NetworkGraph build(const std::string& name, const UNet& net);
+
 }  // namespace cosearch::catalog

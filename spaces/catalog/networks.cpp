@@ -196,7 +196,39 @@ NetworkGraph make_vit_b16() {
   return build("vit_b16", net);
 }
 
+/// The encoder of BERT base (Devlin et al., NAACL 2019, section 3) with the vocabulary of its uncased release, on 128
+/// tokens; norms behind the sums. Gives the last layer's states: no pooler and no head. The table of positions has the
+/// sequence's 128 rows of the release's 512, and at inference on one segment the row of its token type is part of them.
+NetworkGraph make_bert_base() {
+  constexpr std::int64_t kTokens = 128;
+  constexpr std::int64_t kWidth = 768;
+  constexpr std::int64_t kHeads = 12;
+  constexpr std::int64_t kLayers = 12;
+  constexpr graph::LayerNorm kNorm{1e-12};
+  graph::Builder builder("bert_base", {kTokens, 1});
+  builder.then("embeddings.word", graph::TokenEmbed{.vocabulary = 30522, .width = kWidth});
+  builder.then("embeddings.position", graph::PositionEmbed{kTokens, 1});
+  builder.then("embeddings.norm", kNorm);
+  for (std::int64_t layer = 0; layer < kLayers; ++layer) {
+    const std::string name = "layers." + std::to_string(layer);
+    const int input = builder.last();
+    builder.then(name + ".attention.qkv", graph::Linear{{3, kHeads, kWidth / kHeads}, {}, true});
+    builder.then(name + ".attention", graph::MultiHeadAttention{kHeads});
+    const int attention =
+        builder.then(name + ".attention.proj", graph::Linear{{kWidth}, {kHeads, kWidth / kHeads}, true});
+    builder.add(name + ".attention.add", graph::Add{}, {input, attention});
+    const int middle = builder.then(name + ".attention.norm", kNorm);
+    builder.then(name + ".mlp.fc1", graph::Linear{{4 * kWidth}, {}, true});
+    builder.then(name + ".mlp.act", graph::Activation{graph::ActivationKind::gelu});
+    const int mlp = builder.then(name + ".mlp.fc2", graph::Linear{{kWidth}, {}, true});
+    builder.add(name + ".mlp.add", graph::Add{}, {middle, mlp});
+    builder.then(name + ".mlp.norm", kNorm);
+  }
+  return std::move(builder).finish();
+}
+
 constexpr std::array kNetworks{
+    NetworkEntry{"bert_base", "BERT base encoder, 128 tokens, vocabulary 30522, width 768, 12 layers", &make_bert_base},
     NetworkEntry{"deep_autoencoder", "MLPerf Tiny anomaly detection, 640 features", &make_deep_autoencoder},
     NetworkEntry{"ds_cnn", "MLPerf Tiny keyword spotting, 49x10x1", &make_ds_cnn},
     NetworkEntry{"mobilenet_v1_025", "MLPerf Tiny visual wake words, 96x96x3", &make_mobilenet_v1_025},

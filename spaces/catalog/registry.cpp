@@ -16,6 +16,9 @@ constexpr std::array kSpaces{
     SpaceEntry{"mobile_cnn", "inverted residuals: resolution, stage depth and width, kernels, expansion",
                &catalog::make_mobile_cnn},
     SpaceEntry{"resnet8", "residual CNNs around MLPerf Tiny's ResNet8", &catalog::make_resnet8},
+    SpaceEntry{"resnet9", "NASAIC's residual CNNs: filters and residual layers of three blocks",
+               &catalog::make_resnet9},
+    SpaceEntry{"unet", "U-Nets for segmentation: levels, filters; logits for every pixel", &catalog::make_unet},
     SpaceEntry{"vit", "vision transformers: patch, width, depth, heads, MLP ratio, low rank", &catalog::make_vit},
 };
 

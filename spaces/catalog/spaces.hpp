@@ -21,6 +21,13 @@ namespace cosearch::catalog {
 [[nodiscard]] std::unique_ptr<SearchSpace> make_ds_cnn(const nlohmann::json& options, const TaskShape& task);
 /// Residual networks around ResNet8; genes `stem.stride`, `stages.S.{width,depth}`.
 [[nodiscard]] std::unique_ptr<SearchSpace> make_resnet8(const nlohmann::json& options, const TaskShape& task);
+/// NASAIC's residual networks; genes `stem.width` (FN0), `blocks.B.{width,residuals}` (FN, SK). The sets of values are
+/// the paper's as remembered, not read; its search on STL-10 has more and deeper blocks.
+[[nodiscard]] std::unique_ptr<SearchSpace> make_resnet9(const nlohmann::json& options, const TaskShape& task);
+/// U-Nets that give logits for every pixel; genes `levels` (1 to 5, as far as both sides of the image can be halved
+/// without a rest; one value is a gene all the same) and `width` (filters of the first level). After NASAIC's space for
+/// segmentation, whose sets of values are remembered, not read.
+[[nodiscard]] std::unique_ptr<SearchSpace> make_unet(const nlohmann::json& options, const TaskShape& task);
 
 /// Parameters and a network template from the config:
 ///

@@ -31,6 +31,37 @@ NodeCounts counts_of(const Op& op, const ops::Site& site) {
   return counts;
 }
 
+/// Whether feature i of the output stands for feature i of the (first) input.
+bool keeps_features(const Op& op, const Shape& input) {
+  if (const auto* conv = std::get_if<Conv2d>(&op)) {
+    return conv->groups == input.back() && conv->out_channels == input.back();
+  }
+  return std::holds_alternative<BatchNorm>(op) || std::holds_alternative<LayerNorm>(op) ||
+         std::holds_alternative<Activation>(op) || std::holds_alternative<Pool2d>(op) ||
+         std::holds_alternative<GlobalAveragePool>(op) || std::holds_alternative<Add>(op) ||
+         std::holds_alternative<PositionEmbed>(op) || std::holds_alternative<Upsample>(op);
+}
+
+/// Widths of the parts that a node's last axis was put together from.
+std::vector<std::int64_t> parts_of(const NetworkGraph& graph, int node, const std::vector<Shape>& shapes) {
+  std::vector<std::int64_t> parts;
+  std::vector<int> open = {node};  // the last one is the next part
+  while (!open.empty()) {
+    const auto at = static_cast<std::size_t>(open.back());
+    const Node& source = graph.nodes[at];
+    open.pop_back();
+    if (std::holds_alternative<Concat>(source.op)) {
+      open.insert(open.end(), source.inputs.rbegin(), source.inputs.rend());
+    } else if (!source.inputs.empty() &&
+               keeps_features(source.op, shapes[static_cast<std::size_t>(source.inputs.front())])) {
+      open.push_back(source.inputs.front());
+    } else {
+      parts.push_back(shapes[at].back());
+    }
+  }
+  return parts;
+}
+
 /// Feeds the fields of an operator to a hasher, lengths included.
 class FieldHash {
  public:
@@ -90,13 +121,24 @@ Padding symmetric_padding(std::int64_t kernel) {
 }
 
 const std::vector<std::string>& op_names() {
-  static const std::vector<std::string> names = {
-      "input",       "conv2d",        "linear", "multi_head_attention", "batch_norm",
-      "layer_norm",  "activation",    "pool2d", "global_average_pool",  "add",
-      "patch_embed", "position_embed"};
+  static const std::vector<std::string> names = {"input",
+                                                 "conv2d",
+                                                 "linear",
+                                                 "multi_head_attention",
+                                                 "batch_norm",
+                                                 "layer_norm",
+                                                 "activation",
+                                                 "pool2d",
+                                                 "global_average_pool",
+                                                 "add",
+                                                 "patch_embed",
+                                                 "position_embed",
+                                                 "concat",
+                                                 "upsample",
+                                                 "token_embed"};
   return names;
 }
-static_assert(std::variant_size_v<Op> == 12, "a new operator needs its name in op_names()");
+static_assert(std::variant_size_v<Op> == 15, "a new operator needs its name in op_names()");
 
 const std::vector<std::string>& activation_kind_names() {
   static const std::vector<std::string> names = {"relu", "relu6", "hard_swish", "gelu"};
@@ -109,6 +151,11 @@ const std::vector<std::string>& pool_kind_names() {
 }
 
 std::string kind_name(const Op& op) { return op_names()[op.index()]; }
+
+bool takes_token_ids(const NetworkGraph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(),
+                     [](const Node& node) { return std::holds_alternative<TokenEmbed>(node.op); });
+}
 
 // --- Builder ----------------------------------------------------------------------------------------------------
 
@@ -165,9 +212,12 @@ std::int64_t WeightSpec::elements() const { return graph::elements(shape()); }
 
 ops::Site site_of(const NetworkGraph& graph, int node, const std::vector<Shape>& shapes) {
   const auto index = static_cast<std::size_t>(node);
-  ops::Site site{graph.nodes[index].name, {}, shapes[index]};
+  ops::Site site{graph.nodes[index].name, {}, shapes[index], {}};
   for (const int input : graph.nodes[index].inputs) {
     site.inputs.push_back(shapes[static_cast<std::size_t>(input)]);
+  }
+  if (!graph.nodes[index].inputs.empty()) {
+    site.parts = parts_of(graph, graph.nodes[index].inputs.front(), shapes);
   }
   return site;
 }

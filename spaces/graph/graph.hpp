@@ -99,6 +99,19 @@ struct GlobalAveragePool {
 struct Add {
   bool operator==(const Add&) const = default;
 };
+/// Most inputs that a node may have.
+inline constexpr std::size_t kMostInputs = 64;
+/// 2 to kMostInputs inputs that agree in all axes but the last: (H, W, C1), (H, W, C2), ... -> (H, W, C1 + C2 + ...),
+/// sequences and vectors likewise. The inputs' features follow each other in the order of the inputs. Weights that are
+/// applied to them have one segment per input, see `WeightAxis`.
+struct Concat {
+  bool operator==(const Concat&) const = default;
+};
+/// (H, W, C) -> (factor * H, factor * W, C): each pixel becomes a square of factor * factor pixels (nearest neighbour).
+struct Upsample {
+  std::int64_t factor = 2;
+  bool operator==(const Upsample&) const = default;
+};
 /// (H, W, C) -> (T, embed_dim), T = ((H + 2 pad) / patch) * ((W + 2 pad) / patch): non-overlapping patches, one
 /// linear map. Weight (patch, patch, C, embed_dim), with bias. padding is zeros on all sides; patch divides the padded
 /// height and width.
@@ -113,10 +126,19 @@ struct PositionEmbed {
   std::int64_t grid_h = 1, grid_w = 1;
   bool operator==(const PositionEmbed&) const = default;
 };
+/// (T, 1) -> (T, width): of each token id the row of that number of a learned table, weight `embedding` (vocabulary,
+/// width). Ids are data: only the Input gives them, as whole numbers from 0 to vocabulary - 1 in the type of its other
+/// values. Any other value is an error of the data: the trainer throws ConfigError. A workload gives it a row of zeros,
+/// its gather's padding.
+struct TokenEmbed {
+  std::int64_t vocabulary = 1;
+  std::int64_t width = 1;
+  bool operator==(const TokenEmbed&) const = default;
+};
 
 /// Closed: a new operator that lacks an overload of `infer`, `weights`, `lower` or a trainer kernel does not compile.
 using Op = std::variant<Input, Conv2d, Linear, MultiHeadAttention, BatchNorm, LayerNorm, Activation, Pool2d,
-                        GlobalAveragePool, Add, PatchEmbed, PositionEmbed>;
+                        GlobalAveragePool, Add, PatchEmbed, PositionEmbed, Concat, Upsample, TokenEmbed>;
 
 /// `conv2d`, `linear`, `multi_head_attention`, ...: the names of the JSON form.
 [[nodiscard]] std::string kind_name(const Op& op);
@@ -137,6 +159,9 @@ struct NetworkGraph {
   std::vector<int> outputs;  ///< one per task
   bool operator==(const NetworkGraph&) const = default;
 };
+
+/// Whether the Input holds token ids, not quantities: a TokenEmbed reads it.
+[[nodiscard]] bool takes_token_ids(const NetworkGraph& graph);
 
 /// Adds nodes to a graph one by one; `add` returns the node's index.
 class Builder {
@@ -180,7 +205,12 @@ struct AxisFactor {
   std::vector<std::int64_t> selected;  ///< for SliceRule::select: indices into the shared axis, size == extent
   bool operator==(const AxisFactor&) const = default;
 };
-/// A weight axis is a row of segments (a concatenation); each segment is a product of factors.
+/// A weight axis is a row of segments; each segment is a product of factors. An axis along features that a Concat has
+/// put together has one segment per input of the Concat, so that a subnet takes its part of each. That holds for the
+/// inputs of dense convolutions, of patch embeddings and of linear maps without in_factors, for depthwise convolutions,
+/// norms and position embeddings; and behind operators that leave each feature in its place: norms, activations,
+/// pooling, upsampling, position embeddings, depthwise convolutions with one output per channel, and additions (by
+/// their first input).
 using AxisSegment = std::vector<AxisFactor>;
 using WeightAxis = std::vector<AxisSegment>;
 [[nodiscard]] std::int64_t extent(const WeightAxis& axis);
@@ -213,7 +243,8 @@ struct NodeCounts {
   std::int64_t macs = 0;  ///< multiply-accumulates of convolutions and matrix products
   /// Other arithmetic, one per element of each pass of the inference lowering: softmax 4 per score; layer norm 7 per
   /// element and 2 per position; batch norm 2 per element and 5 per channel; pooling one per element of each window;
-  /// one per element for an activation, an addition, a bias, a position embedding.
+  /// one per element for an activation, an addition, a bias, a position embedding, a concatenation, an upsampling, a
+  /// token embedding.
   std::int64_t elementwise = 0;
   std::int64_t parameters = 0;  ///< trainable scalars
   std::int64_t output_elements = 0;
@@ -241,8 +272,9 @@ struct DataTypes {
 /// several of which the last is named so; the others and their tensors are `<node>.<step>` (`attn.scores`, `.maximum`,
 /// `.exp`, `.sum`, `.divide`; the context is `attn.context`). Every einsum's source is its node.
 ///
-/// Element types follow from tensor kinds. Results between the steps of one operator (a product before its bias,
-/// statistics, scores) are accumulators; outputs of nodes and attention weights are activations.
+/// Element types follow from tensor kinds, but token ids are int32. Results between the steps of one operator (a
+/// product before its bias, statistics, scores) are accumulators; outputs of nodes and attention weights are
+/// activations.
 ///
 /// In the inference phase batch norm applies its running statistics (rsqrt of running_variance + epsilon), folded into
 /// one factor and one offset per channel. The training phase uses batch statistics and gives the new running ones as

@@ -74,18 +74,28 @@ class FieldCheck {
 /// Pointer to a node in the JSON form, which has the Input apart from the other nodes.
 std::string node_pointer(std::size_t node) { return node == 0 ? "/input" : fmt::format("/nodes/{}", node - 1); }
 
-std::size_t arity(const Op& op) {
+/// How many inputs an operator takes.
+struct Arity {
+  std::size_t least = 1;
+  std::size_t most = 1;
+};
+
+Arity arity(const Op& op) {
   if (std::holds_alternative<Input>(op)) {
-    return 0;
+    return {0, 0};
   }
-  return std::holds_alternative<Add>(op) ? 2 : 1;
+  if (std::holds_alternative<Concat>(op)) {
+    return {2, kMostInputs};
+  }
+  return std::holds_alternative<Add>(op) ? Arity{2, 2} : Arity{1, 1};
 }
 
 std::optional<std::string> wrong_inputs(const Node& node, std::size_t index) {
-  const std::size_t allowed = arity(node.op);
-  if (node.inputs.size() != allowed) {
-    return fmt::format("{} inputs are not allowed for {}; allowed: {}", node.inputs.size(), kind_name(node.op),
-                       allowed);
+  const Arity allowed = arity(node.op);
+  if (node.inputs.size() < allowed.least || node.inputs.size() > allowed.most) {
+    const std::string range = allowed.least == allowed.most ? std::to_string(allowed.least)
+                                                            : fmt::format("{} to {}", allowed.least, allowed.most);
+    return fmt::format("{} inputs are not allowed for {}; allowed: {}", node.inputs.size(), kind_name(node.op), range);
   }
   for (const int input : node.inputs) {
     if (input < 0 || static_cast<std::size_t>(input) >= index) {
@@ -184,6 +194,9 @@ Expected<Shape, Fault> infer_node(const Node& node, std::size_t index, const std
   }
   if (const auto reason = wrong_inputs(node, index)) {
     return Unexpected{Fault{pointer + "/inputs", *reason}};
+  }
+  if (std::holds_alternative<TokenEmbed>(node.op) && node.inputs.front() != 0) {
+    return Unexpected{Fault{pointer + "/inputs/0", "token ids come from the Input, not from another node"}};
   }
   FieldCheck check{pointer};
   std::visit([&](const auto& op) { ops::visit_fields(op, check); }, node.op);

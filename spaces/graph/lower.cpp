@@ -58,6 +58,9 @@ class Walk {
     const std::vector<WeightSpec> specs = weights(graph_, static_cast<int>(i), shapes_);
     ops::Value output;
     output.tensor = lowering_.add_tensor(node.name, lowering_.batch_shape(shapes_[i]), ir::TensorKind::activation);
+    if (i == 0 && takes_token_ids(graph_)) {
+      lowering_.workload().tensors.back().type = ir::ElementType::int32;
+    }
     output.wants_gradient =
         std::any_of(inputs.begin(), inputs.end(), [](const ops::Value& value) { return value.wants_gradient; }) ||
         std::any_of(specs.begin(), specs.end(), [](const WeightSpec& spec) { return spec.trainable; });

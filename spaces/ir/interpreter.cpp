@@ -347,9 +347,10 @@ class Interpreter {
   /// Loops that the output names are outer; the others are searched, their values counted in loop order.
   void run_opaque(const Einsum& einsum, const Nest& nest) {
     const std::string& kind = einsum.opaque->kind;
-    if (kind != "argmax" && kind != "top_k" && kind != "gather") {
-      fail(fmt::format("einsum \"{}\": opaque kind \"{}\" cannot be executed; known: argmax, gather, top_k",
-                       einsum.name, kind));
+    if (kind != "argmax" && kind != "top_k" && kind != "gather" && kind != "scatter_add") {
+      fail(
+          fmt::format("einsum \"{}\": opaque kind \"{}\" cannot be executed; known: argmax, gather, scatter_add, top_k",
+                      einsum.name, kind));
       return;
     }
     std::vector<std::size_t> outer;
@@ -362,9 +363,11 @@ class Interpreter {
       double value = 0.0;
       if (kind == "gather") {
         value = gather(einsum, nest, searched, values);
+      } else if (kind == "scatter_add") {
+        value = scatter_add(einsum, nest, searched, values, own_position(einsum, 1, outer, values));
       } else {
         const std::vector<double> found = search(einsum, nest, searched, values);
-        const std::size_t rank = kind == "argmax" ? 0 : asked_rank(einsum, outer, values);
+        const std::size_t rank = kind == "argmax" ? 0 : own_position(einsum, 0, outer, values);
         value = error_.empty() ? static_cast<double>(ranked(einsum, found, rank)) : 0.0;
       }
       if (error_.empty()) {
@@ -385,17 +388,18 @@ class Interpreter {
     return found;
   }
 
-  /// Which of the sorted values an iteration asks for: the value of the loops that only the output names.
-  static std::size_t asked_rank(const Einsum& einsum, const std::vector<std::size_t>& outer,
-                                const std::vector<std::int64_t>& values) {
-    const auto* operand = std::get_if<Access>(&einsum.operands[0]);
-    std::int64_t rank = 0;
+  /// The value of the loops that the output names and the operand does not: which of the sorted values, or which row,
+  /// an iteration asks for.
+  static std::size_t own_position(const Einsum& einsum, std::size_t operand, const std::vector<std::size_t>& outer,
+                                  const std::vector<std::int64_t>& values) {
+    const auto* access = std::get_if<Access>(&einsum.operands[operand]);
+    std::int64_t position = 0;
     for (const std::size_t loop : outer) {
-      if (operand == nullptr || !names_loop(*operand, static_cast<int>(loop))) {
-        rank = rank * einsum.loops[loop].extent + values[loop];
+      if (access == nullptr || !names_loop(*access, static_cast<int>(loop))) {
+        position = position * einsum.loops[loop].extent + values[loop];
       }
     }
-    return static_cast<std::size_t>(rank);
+    return static_cast<std::size_t>(position);
   }
 
   /// Position of the value that `rank` others precede: larger ones, and equal ones at smaller positions.
@@ -426,6 +430,19 @@ class Interpreter {
       return position <= wanted;
     });
     return result;
+  }
+
+  /// The sum of operand 2 over the searched positions at which operand 1 is `row`.
+  double scatter_add(const Einsum& einsum, const Nest& nest, const std::vector<std::size_t>& searched,
+                     std::vector<std::int64_t>& values, std::size_t row) {
+    double sum = 0.0;
+    nest.run(searched, values, [&] {
+      if (read(einsum, einsum.operands[0], values) == static_cast<double>(row)) {
+        sum += read(einsum, einsum.operands[1], values);
+      }
+      return error_.empty();
+    });
+    return sum;
   }
 
   std::map<std::string, Values> results() {

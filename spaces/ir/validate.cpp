@@ -190,7 +190,7 @@ class EinsumChecker {
     if (einsum_.combine == Combine::opaque && einsum_.opaque) {
       if (einsum_.opaque->kind == "argmax" || einsum_.opaque->kind == "top_k") {
         allowed = {1, 1};
-      } else if (einsum_.opaque->kind == "gather") {
+      } else if (einsum_.opaque->kind == "gather" || einsum_.opaque->kind == "scatter_add") {
         allowed = {2, 2};
       }
     }

@@ -96,13 +96,16 @@ enum class Combine {
 /// Inside an iteration each step is an execution of its own: reductions start anew unless `accumulate` is set.
 enum class Reduce { none, sum, max, min };
 
-/// An operation that is not affine: its cost is stated, not derived.
+/// An operation that is not affine: its cost is stated, not derived. Of each operand at most `read_elements` different
+/// elements are read, of the output at most `written_elements` written, whatever the accesses reach.
 ///
-/// The kinds that the interpreter executes search over the loops that the output does not name (their values counted
-/// in loop order); other kinds are costed, but cannot be executed.
+/// The kinds that the interpreter executes run over the loops that the output does not name (their values counted in
+/// loop order); other kinds are costed, but cannot be executed.
 ///   argmax  1 operand: y[n] = opaque argmax(x[n,c]), the position c of the largest value, the first of equal ones
 ///   top_k   1 operand: y[n,j] = opaque top_k(x[n,c]), the position of the j-th largest; j is not named by the operand
 ///   gather  2 operands: y[n,e] = opaque gather(i[n], x[r,e]), x at the position r == i[n]; padding where there is none
+///   scatter_add  2 operands: y[r,e] = opaque scatter_add(i[n], x[n,e]), the sum of x where i[n] == r; 0 where there is
+///           no such n; r is not named by the second operand
 struct Opaque {
   std::string kind;
   std::int64_t operations = 0;

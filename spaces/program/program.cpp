@@ -43,6 +43,9 @@ constexpr std::array kKinds{
     NamedKind{KernelKind::batch_norm, "batch_norm"},
     NamedKind{KernelKind::layer_norm, "layer_norm"},
     NamedKind{KernelKind::position_embed, "position_embed"},
+    NamedKind{KernelKind::concat, "concat"},
+    NamedKind{KernelKind::upsample, "upsample"},
+    NamedKind{KernelKind::token_embed, "token_embed"},
 };
 
 // Clamping kinds cost nothing in a kernel that clamps to int8 anyway; the others look their value up.
@@ -255,7 +258,12 @@ class Lowering {
 
   void lower(const graph::Input& /*op*/, const std::vector<int>& chain) {
     const int index = add_result(chain[0]);
-    program_.buffers[static_cast<std::size_t>(index)].role = BufferRole::input;
+    Buffer& input = program_.buffers[static_cast<std::size_t>(index)];
+    input.role = BufferRole::input;
+    if (graph::takes_token_ids(graph_)) {
+      input.bytes *= kInt32Bytes;
+      input.alignment = kInt32Bytes;
+    }
     program_.inputs.push_back(index);
   }
 
@@ -388,6 +396,30 @@ class Lowering {
       }
     }
     call.output = add_result(chain.back(), reuse);
+    program_.calls.push_back(std::move(call));
+  }
+
+  void lower(const graph::Concat& /*op*/, const std::vector<int>& chain) {
+    KernelCall call = start(KernelKind::concat, chain);
+    const auto inputs = static_cast<std::int64_t>(call.inputs.size());
+    call.constants.push_back({call.name + ".requantization", kRequantizationBytes * inputs});
+    call.elementwise = call.outputs;
+    call.output = add_result(chain.back());
+    program_.calls.push_back(std::move(call));
+  }
+
+  void lower(const graph::Upsample& /*op*/, const std::vector<int>& chain) {
+    KernelCall call = start(KernelKind::upsample, chain);
+    call.elementwise = call.outputs;
+    call.output = add_result(chain.back());
+    program_.calls.push_back(std::move(call));
+  }
+
+  void lower(const graph::TokenEmbed& op, const std::vector<int>& chain) {
+    KernelCall call = start(KernelKind::token_embed, chain);
+    call.constants.push_back({call.name + ".embedding", op.vocabulary * op.width});
+    call.elementwise = call.outputs;
+    call.output = add_result(chain.back());
     program_.calls.push_back(std::move(call));
   }
 

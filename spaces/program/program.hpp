@@ -31,13 +31,16 @@ enum class KernelKind {
   batch_norm,
   layer_norm,
   position_embed,
+  concat,       ///< the inputs' channels side by side, each input brought to the output's scale
+  upsample,     ///< nearest neighbour
+  token_embed,  ///< rows of a table in flash, by int32 ids
 };
 /// `conv2d`, `pointwise_conv2d`, ...: the names of reports and of the cost tables.
 [[nodiscard]] std::string_view kind_name(KernelKind kind);
 /// All kinds in declaration order.
 [[nodiscard]] const std::vector<KernelKind>& all_kernel_kinds();
 
-/// Shape parameters of one call. Sequences of T tokens have height T and width 1.
+/// Shape parameters of one call; `in_*` are those of the first input. Sequences of T tokens have height T and width 1.
 struct Geometry {
   std::int64_t in_h = 1, in_w = 1, in_c = 1;
   std::int64_t out_h = 1, out_w = 1, out_c = 1;

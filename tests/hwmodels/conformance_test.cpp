@@ -12,6 +12,7 @@
 #include "hwmodels/model.hpp"
 #include "spaces/base/metrics.hpp"
 #include "tests/hwmodels/temporary_data.hpp"
+#include "tests/oracle/random_network.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 
 namespace cosearch {
@@ -22,8 +23,12 @@ using testing::config_error_of;
 constexpr std::size_t kGenomes = 24;
 
 std::vector<graph::NetworkGraph> networks() {
-  return {testing::reference_network("ds_cnn"), testing::reference_network("resnet8"),
-          testing::reference_network("mcunet-in0"), testing::small_vit(28, 7, 48, 3, 2)};
+  return {testing::reference_network("ds_cnn"),
+          testing::reference_network("resnet8"),
+          testing::reference_network("mcunet-in0"),
+          testing::small_vit(28, 7, 48, 3, 2),
+          oracle::small_u_net(),
+          oracle::small_text_network()};
 }
 
 /// Peak multiply-accumulates per second of a design, from its knobs alone.

@@ -270,6 +270,35 @@ Batch run(const graph::Add& /*op*/, const Context& context) {
   return y;
 }
 
+Batch run(const graph::Concat& /*op*/, const Context& context) {
+  Shape shape = context.input(0).shape;
+  const std::int64_t positions = context.batch * product(shape) / shape.back();
+  shape.back() = 0;
+  for (const Batch* input : context.inputs) {
+    shape.back() += input->shape.back();
+  }
+  Batch y{shape, {}};
+  for (std::int64_t position = 0; position < positions; ++position) {
+    for (const Batch* input : context.inputs) {
+      const auto first = input->values.begin() + static_cast<std::ptrdiff_t>(position * input->shape.back());
+      y.values.insert(y.values.end(), first, first + static_cast<std::ptrdiff_t>(input->shape.back()));
+    }
+  }
+  return y;
+}
+
+Batch run(const graph::Upsample& op, const Context& context) {
+  const Batch& x = context.input();
+  Batch y = make(context, {op.factor * x.shape.at(0), op.factor * x.shape.at(1), x.shape.at(2)});
+  for_each_feature(context, y.shape, [&](std::int64_t position, std::int64_t c, std::int64_t index) {
+    const std::int64_t column = position % y.shape.at(1);
+    const std::int64_t row = position / y.shape.at(1) % y.shape.at(0);
+    const std::int64_t n = position / y.shape.at(1) / y.shape.at(0);
+    at(y.values, index) = pixel(x, n, row / op.factor, column / op.factor, c, 0.0);
+  });
+  return y;
+}
+
 Batch run(const graph::PatchEmbed& op, const Context& context) {
   const Batch& x = context.input();
   const std::vector<double>& w = context.weight("weight");
@@ -301,6 +330,16 @@ Batch run(const graph::PositionEmbed& /*op*/, const Context& context) {
   for (std::size_t i = 0; i < y.values.size(); ++i) {
     y.values[i] += embedding.at(i % embedding.size());
   }
+  return y;
+}
+
+Batch run(const graph::TokenEmbed& op, const Context& context) {
+  const Batch& ids = context.input();
+  const std::vector<double>& table = context.weight("embedding");
+  Batch y = make(context, {ids.shape.at(0), op.width});
+  for_each_feature(context, y.shape, [&](std::int64_t position, std::int64_t e, std::int64_t index) {
+    at(y.values, index) = at(table, static_cast<std::int64_t>(at(ids.values, position)) * op.width + e);
+  });
   return y;
 }
 
@@ -337,6 +376,24 @@ std::vector<double> random_values(std::int64_t count, std::uint64_t seed, std::u
   std::vector<double> values(static_cast<std::size_t>(count));
   for (double& value : values) {
     value = rng.normal();
+  }
+  return values;
+}
+
+std::vector<double> random_input(const graph::NetworkGraph& graph, std::int64_t batch, std::uint64_t seed,
+                                 double deviation) {
+  const std::int64_t size = batch * product(std::get<graph::Input>(graph.nodes.at(0).op).shape);
+  std::vector<double> values = random_values(size, seed, 1);
+  for (double& value : values) {
+    value *= deviation;
+  }
+  RngStream rng{seed, Purpose::test, 2};
+  for (const graph::Node& node : graph.nodes) {
+    if (const auto* embed = std::get_if<graph::TokenEmbed>(&node.op)) {
+      for (double& value : values) {
+        value = static_cast<double>(rng.below(static_cast<std::uint64_t>(embed->vocabulary)));
+      }
+    }
   }
   return values;
 }

@@ -35,6 +35,9 @@ using Weights = std::map<std::string, std::vector<double>>;
 
 /// Normal random numbers, deviation 1, for the given seed and stream.
 [[nodiscard]] std::vector<double> random_values(std::int64_t count, std::uint64_t seed, std::uint64_t stream);
+/// A batch of inputs of a graph: normal numbers of the given deviation, or token ids that its tables have.
+[[nodiscard]] std::vector<double> random_input(const graph::NetworkGraph& graph, std::int64_t batch, std::uint64_t seed,
+                                               double deviation = 1.0);
 /// Random weights and states of a graph: normal with a deviation of 0.5 around 0 (around 1 for scales); running
 /// variances between 0.5 and 1.5.
 [[nodiscard]] Weights random_weights(const graph::NetworkGraph& graph, std::uint64_t seed);

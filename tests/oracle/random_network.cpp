@@ -1,7 +1,9 @@
 #include "tests/oracle/random_network.hpp"
 
 #include <stdexcept>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "spaces/base/rng.hpp"
 
@@ -104,6 +106,13 @@ struct DrawOperator {
     return {draw.coin() ? draw.image() : draw.sequence(), graph::GlobalAveragePool{}};
   }
   Drawn operator()(const graph::Add& /*kind*/) const { return {draw.any_shape(), graph::Add{}}; }
+  Drawn operator()(const graph::Concat& /*kind*/) const { return {draw.any_shape(), graph::Concat{}}; }
+  Drawn operator()(const graph::Upsample& /*kind*/) const {
+    return {draw.image(), graph::Upsample{draw.between(1, 3)}};
+  }
+  Drawn operator()(const graph::TokenEmbed& /*kind*/) const {
+    return {{draw.between(1, 5), 1}, graph::TokenEmbed{draw.between(2, 6), draw.between(1, 4)}};
+  }
   Drawn operator()(const graph::PatchEmbed& /*kind*/) const { return draw_patch_embed(draw); }
   Drawn operator()(const graph::PositionEmbed& /*kind*/) const {
     const std::int64_t rows = draw.between(1, 3);
@@ -129,6 +138,26 @@ graph::Op trainable_identity(const Shape& shape) {
   return graph::Linear{.out_factors = {shape[0]}, .in_factors = {}};
 }
 
+/// What the operator reads; `last` is the node that stands before it.
+std::vector<int> draw_inputs(const graph::Op& op, Draw& draw, graph::Builder& builder) {
+  const int last = builder.last();
+  if (std::holds_alternative<graph::Add>(op)) {
+    return {last, 0};
+  }
+  std::vector<int> inputs = {last};
+  if (std::holds_alternative<graph::Concat>(op)) {
+    const std::int64_t others = draw.between(1, 3);
+    for (std::int64_t i = 0; i < others; ++i) {
+      inputs.push_back(
+          builder.add("other." + std::to_string(i), graph::Linear{.out_factors = {draw.between(1, 4)}}, {last}));
+    }
+    if (draw.coin()) {
+      inputs.push_back(0);
+    }
+  }
+  return inputs;
+}
+
 }  // namespace
 
 graph::NetworkGraph random_operator(std::size_t kind, std::uint64_t seed, bool behind_weights) {
@@ -136,11 +165,10 @@ graph::NetworkGraph random_operator(std::size_t kind, std::uint64_t seed, bool b
   const graph::Op alternative = operator_of(kind, std::make_index_sequence<kOperatorKinds>{});
   const Drawn drawn = std::visit(DrawOperator{draw}, alternative);
   graph::Builder builder{graph::kind_name(drawn.op), drawn.input};
-  if (behind_weights) {
+  if (behind_weights && !std::holds_alternative<graph::TokenEmbed>(drawn.op)) {
     builder.then("before", trainable_identity(drawn.input));
   }
-  const bool two_inputs = std::holds_alternative<graph::Add>(drawn.op);
-  builder.add("op", drawn.op, two_inputs ? std::vector<int>{builder.last(), 0} : std::vector<int>{builder.last()});
+  builder.add("op", drawn.op, draw_inputs(drawn.op, draw, builder));
   return std::move(builder).finish();
 }
 
@@ -161,6 +189,40 @@ graph::NetworkGraph small_residual_network() {
   b.then("pool", Pool2d{.kind = PoolKind::max, .kernel = 3, .stride = 2, .padding = {0, 0, 1, 1}});
   b.then("mean", GlobalAveragePool{});
   b.then("head", Linear{.out_factors = {3}, .in_factors = {}});
+  return std::move(b).finish();
+}
+
+graph::NetworkGraph small_u_net() {
+  using namespace graph;
+  Builder b{"small_u_net", {8, 8, 2}};
+  const auto conv = [&b](const std::string& name, std::int64_t channels) {
+    b.then(name, Conv2d{.out_channels = channels, .kernel_h = 3, .kernel_w = 3, .padding = symmetric_padding(3)});
+    b.then(name + ".norm", BatchNorm{});
+    return b.then(name + ".act", Activation{ActivationKind::relu});
+  };
+  const int skip = conv("encoder", 4);
+  b.then("pool", Pool2d{});
+  conv("bottom", 5);
+  const int up = b.then("up", Upsample{2});
+  b.add("concat", Concat{}, {skip, up});
+  conv("decoder", 4);
+  b.then("head", Conv2d{.out_channels = 3, .bias = true});
+  return std::move(b).finish();
+}
+
+graph::NetworkGraph small_text_network() {
+  using namespace graph;
+  Builder b{"small_text_network", {5, 1}};
+  b.then("words", TokenEmbed{.vocabulary = 7, .width = 4});
+  b.then("position", PositionEmbed{5, 1});
+  const int embedded = b.then("norm", LayerNorm{});
+  b.then("qkv", Linear{.out_factors = {3, 2, 2}});
+  b.then("attention", MultiHeadAttention{2});
+  b.then("proj", Linear{.out_factors = {4}, .in_factors = {2, 2}});
+  b.add("add", Add{}, {embedded, b.last()});
+  b.then("attention_norm", LayerNorm{});
+  b.then("mean", GlobalAveragePool{});
+  b.then("head", Linear{.out_factors = {3}});
   return std::move(b).finish();
 }
 

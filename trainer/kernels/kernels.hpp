@@ -72,6 +72,17 @@ void global_average_pool(std::int64_t batch, std::int64_t positions, std::int64_
 void global_average_pool_backward(std::int64_t batch, std::int64_t positions, std::int64_t channels, const float* dy,
                                   float* dx);
 
+// --- resizing --------------------------------------------------------------------------------------------------
+
+/// x: (batch, height, width, channels), y: (batch, factor * height, factor * width, channels)
+struct UpsampleShape {
+  std::int64_t batch = 1, height = 1, width = 1, channels = 1, factor = 1;
+};
+/// Each pixel of x becomes a square of factor * factor pixels.
+void upsample(const UpsampleShape& shape, const float* x, float* y);
+/// dx: the sums over the squares.
+void upsample_backward(const UpsampleShape& shape, const float* dy, float* dx);
+
 // --- softmax and attention -------------------------------------------------------------------------------------
 
 /// y = softmax(scale * x) by rows of (rows, columns); in place allowed.

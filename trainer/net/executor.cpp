@@ -41,6 +41,14 @@ float* buffer(const Schedule& schedule, const ChunkMemory& memory, int which) {
   return (place.kept ? memory.kept : memory.transient) + place.offset;
 }
 
+ops::Inputs<const float> input_pointers(const Schedule& schedule, const ChunkMemory& memory, const Action& action) {
+  ops::Inputs<const float> pointers{};
+  for (std::size_t i = 0; i < action.x.size(); ++i) {
+    pointers.at(i) = buffer(schedule, memory, action.x[i]);
+  }
+  return pointers;
+}
+
 std::array<const float*, 4> weight_pointers(const Parameters& parameters, int node) {
   std::array<const float*, 4> pointers{};
   const std::span<const int> entries = parameters.of_node(node);
@@ -57,7 +65,7 @@ void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, con
   const Unit& unit = schedule.units[index(action.unit)];
   const ops::Forward call{
       .samples = samples,
-      .x = {buffer(schedule, memory, action.x[0]), buffer(schedule, memory, action.x[1])},
+      .x = input_pointers(schedule, memory, action),
       .weights = weight_pointers(parameters, unit.node),
       .y = buffer(schedule, memory, action.y),
       .saved = buffer(schedule, memory, unit.saved),
@@ -65,11 +73,13 @@ void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, con
       .shared = shared,
       .packed = packed,
   };
-  if (unit.inputs[0] < 0) {
+  if (unit.inputs.empty()) {
     input(first, samples, call.y);
   }
   std::visit([&](const auto& op) { ops::forward(op, unit.geometry, call); }, graph.nodes[index(unit.node)].op);
-  unit.geometry.dense->round_to_storage(samples * graph::elements(unit.geometry.output), call.y);
+  if (!unit.token_ids) {
+    unit.geometry.dense->round_to_storage(samples * graph::elements(unit.geometry.output), call.y);
+  }
 }
 
 std::vector<AlignedFloats> buffers_of_units(const Schedule& schedule, std::int64_t ops::Needs::*size) {
@@ -230,24 +240,21 @@ void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, con
   const Unit& unit = schedule_.units[index(action.unit)];
   const auto at = [&](int which) { return buffer(schedule_, memory, which); };
   ops::Backward call{.samples = chunk_samples_[chunk],
-                     .x = {at(action.x[0]), at(action.x[1])},
+                     .x = input_pointers(schedule_, memory, action),
                      .weights = weight_pointers(parameters_, unit.node),
                      .dy = at(unit.gradient),
                      .saved = at(unit.saved),
                      .shared = shared_[index(action.unit)].data(),
                      .packed = packed_[index(action.unit)].data(),
                      .scratch = memory.scratch};
-  std::array<float*, 2> target{};
+  ops::Inputs<float> target{};
   float* spare = memory.scratch + AlignedFloats::rounded_up(unit.needs.scratch);
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (unit.inputs.at(i) < 0) {
-      continue;
-    }
-    target.at(i) = at(schedule_.units[index(unit.inputs.at(i))].gradient);
+  for (std::size_t i = 0; i < unit.inputs.size(); ++i) {
+    target.at(i) = at(schedule_.units[index(unit.inputs[i])].gradient);
     call.dx.at(i) = target.at(i);
-    if (unit.accumulates.at(i) && target.at(i) != nullptr) {
+    if (unit.accumulates[i] && target.at(i) != nullptr) {
       call.dx.at(i) = spare;
-      spare += AlignedFloats::rounded_up(schedule_.chunk * graph::elements(unit.geometry.input));
+      spare += AlignedFloats::rounded_up(schedule_.chunk * graph::elements(unit.geometry.inputs[i]));
     }
   }
   const std::span<const int> entries = parameters_.of_node(unit.node);
@@ -264,8 +271,8 @@ void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, con
       dense.round_to_storage(parameters_.entries()[index(entries[i])].size, call.dweights.at(i));
     }
   }
-  const std::int64_t size = call.samples * graph::elements(unit.geometry.input);
-  for (std::size_t i = 0; i < 2; ++i) {
+  for (std::size_t i = 0; i < unit.inputs.size(); ++i) {
+    const std::int64_t size = call.samples * graph::elements(unit.geometry.inputs[i]);
     if (call.dx.at(i) != nullptr) {
       dense.round_to_storage(size, call.dx.at(i));
     }

@@ -53,17 +53,17 @@ std::vector<Unit> make_units(const graph::NetworkGraph& graph, std::int64_t chun
     Unit unit;
     unit.node = node;
     unit.batch_norm = std::holds_alternative<graph::BatchNorm>(source.op);
+    unit.token_ids = node == 0 && graph::takes_token_ids(graph);
     unit.geometry.output = (*shapes)[index(node)];
     unit.geometry.use = use;
     unit.geometry.dense = &dense;
     unit.needs_gradient = has_trainable_weights(graph, node, *shapes);
-    for (std::size_t i = 0; i < source.inputs.size(); ++i) {
-      unit.inputs.at(i) = unit_of[index(source.inputs[i])];
-      unit.needs_gradient = unit.needs_gradient || units[index(unit.inputs.at(i))].needs_gradient;
+    for (const int input : source.inputs) {
+      unit.inputs.push_back(unit_of[index(input)]);
+      unit.geometry.inputs.push_back((*shapes)[index(input)]);
+      unit.needs_gradient = unit.needs_gradient || units[index(unit.inputs.back())].needs_gradient;
     }
-    if (!source.inputs.empty()) {
-      unit.geometry.input = (*shapes)[index(source.inputs.front())];
-    }
+    unit.accumulates.assign(unit.inputs.size(), false);
     unit_of[index(node)] = static_cast<int>(units.size());
     if (const int activation = fused[index(node)]; activation >= 0) {
       const auto& op = std::get<graph::Activation>(graph.nodes[index(activation)].op);
@@ -122,11 +122,9 @@ class Planner {
       if (unit.batch_norm) {
         end_region({.kind = ActionKind::gradient_statistics, .unit = u, .x = backward_values(unit)});
       }
-      for (std::size_t i = 0; i < 2; ++i) {
-        if (unit.inputs.at(i) >= 0) {
-          unit.accumulates.at(i) = written[index(unit.inputs.at(i))];
-          written[index(unit.inputs.at(i))] = true;
-        }
+      for (std::size_t i = 0; i < unit.inputs.size(); ++i) {
+        unit.accumulates[i] = written[index(unit.inputs[i])];
+        written[index(unit.inputs[i])] = true;
       }
       append({.kind = ActionKind::backward, .unit = u, .x = backward_values(unit)});
     }
@@ -149,8 +147,7 @@ class Planner {
         lifetimes_[index(buffer)].use(time);
       }
     };
-    use(action.x[0]);
-    use(action.x[1]);
+    std::for_each(action.x.begin(), action.x.end(), use);
     use(action.y);
     if (action.kind == ActionKind::forward || action.kind == ActionKind::backward) {
       use(unit.saved);
@@ -160,7 +157,7 @@ class Planner {
     }
     if (action.kind == ActionKind::backward) {
       for (const int input : unit.inputs) {
-        use(input < 0 ? -1 : schedule_.units[index(input)].gradient);
+        use(schedule_.units[index(input)].gradient);
       }
     }
     region_of_time_.push_back(static_cast<int>(schedule_.regions.size()) - 1);
@@ -176,19 +173,19 @@ class Planner {
     recomputed_.assign(schedule_.units.size(), -1);
   }
 
-  [[nodiscard]] std::array<int, 2> forward_values(const Unit& unit) const {
-    std::array<int, 2> values{-1, -1};
-    for (std::size_t i = 0; i < 2; ++i) {
-      values.at(i) = unit.inputs.at(i) < 0 ? -1 : value_[index(unit.inputs.at(i))];
+  [[nodiscard]] std::vector<int> forward_values(const Unit& unit) const {
+    std::vector<int> values;
+    for (const int input : unit.inputs) {
+      values.push_back(value_[index(input)]);
     }
     return values;
   }
 
   /// The values of a unit's inputs in the backward pass, where it reads them.
-  std::array<int, 2> backward_values(const Unit& unit) {
-    std::array<int, 2> values{-1, -1};
-    for (std::size_t i = 0; i < 2 && unit.needs.inputs_in_backward; ++i) {
-      values.at(i) = unit.inputs.at(i) < 0 ? -1 : value_in_backward(unit.inputs.at(i));
+  std::vector<int> backward_values(const Unit& unit) {
+    std::vector<int> values;
+    for (std::size_t i = 0; i < unit.inputs.size() && unit.needs.inputs_in_backward; ++i) {
+      values.push_back(value_in_backward(unit.inputs[i]));
     }
     return values;
   }
@@ -198,7 +195,7 @@ class Planner {
       return value_[index(u)];
     }
     if (recomputed_[index(u)] < 0) {
-      const std::array<int, 2> x = backward_values(unit);
+      const std::vector<int> x = backward_values(unit);
       recomputed_[index(u)] = new_buffer(graph::elements(unit.geometry.output));
       append({.kind = ActionKind::forward, .unit = u, .x = x, .y = recomputed_[index(u)]});
     }
@@ -262,9 +259,9 @@ void Planner::place_buffers() {
 /// The operator's own scratch, and behind it room for a gradient that is to be added to another.
 std::int64_t scratch_floats(const Schedule& schedule, const Unit& unit) {
   std::int64_t extra = 0;
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (unit.accumulates.at(i)) {
-      extra += AlignedFloats::rounded_up(schedule.chunk * graph::elements(unit.geometry.input));
+  for (std::size_t i = 0; i < unit.inputs.size(); ++i) {
+    if (unit.accumulates[i]) {
+      extra += AlignedFloats::rounded_up(schedule.chunk * graph::elements(unit.geometry.inputs[i]));
     }
   }
   return AlignedFloats::rounded_up(unit.needs.scratch) + extra;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -20,13 +19,15 @@ struct Place {
 struct Unit {
   int node = 0;
   bool batch_norm = false;
+  bool token_ids = false;  ///< its values are ids: never rounded
   ops::Geometry geometry;
-  ops::Needs needs;                   ///< for a full chunk
-  std::array<int, 2> inputs{-1, -1};  ///< units; -1: none
-  bool needs_gradient = false;        ///< something trainable lies at or before it
-  std::array<bool, 2> accumulates{};  ///< its backward adds to a gradient that another unit has written before
-  int saved = -1;                     ///< buffer
-  int gradient = -1;                  ///< buffer
+  ops::Needs needs;             ///< for a full chunk
+  std::vector<int> inputs;      ///< units
+  bool needs_gradient = false;  ///< something trainable lies at or before it
+  /// Of each input: its backward adds to a gradient that another unit, or an earlier input, has written before.
+  std::vector<bool> accumulates;
+  int saved = -1;     ///< buffer
+  int gradient = -1;  ///< buffer
 };
 
 enum class ActionKind {
@@ -39,8 +40,8 @@ enum class ActionKind {
 struct Action {
   ActionKind kind = ActionKind::forward;
   int unit = 0;
-  std::array<int, 2> x{-1, -1};  ///< buffers of the inputs' values, where read
-  int y = -1;                    ///< buffer of the unit's value, where written or (loss) read
+  std::vector<int> x = {};  ///< buffers of the inputs' values; empty where they are not read
+  int y = -1;               ///< buffer of the unit's value, where written or (loss) read
 };
 
 /// Actions that a chunk runs depth-first, without waiting for other chunks. Regions end where a batch norm needs sums

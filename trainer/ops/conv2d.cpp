@@ -5,9 +5,9 @@ namespace {
 
 kernels::ConvShape conv_shape(const graph::Conv2d& op, const Geometry& g, std::int64_t samples) {
   return {.batch = samples,
-          .height = g.input[0],
-          .width = g.input[1],
-          .channels = g.input[2],
+          .height = g.input()[0],
+          .width = g.input()[1],
+          .channels = g.input()[2],
           .out_height = g.output[0],
           .out_width = g.output[1],
           .out_channels = g.output[2],

@@ -5,7 +5,7 @@ namespace {
 
 kernels::LinearShape linear_shape(const Geometry& g, std::int64_t samples) {
   return {.rows = samples * graph::elements(g.output) / g.output.back(),
-          .inputs = g.input.back(),
+          .inputs = g.input().back(),
           .outputs = g.output.back(),
           .samples = samples};
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "spaces/graph/graph.hpp"
 #include "trainer/kernels/kernels.hpp"
@@ -14,12 +15,15 @@ namespace cosearch::ops {
 
 /// What is fixed about a node.
 struct Geometry {
-  graph::Shape input;  ///< of the first input; empty for Input
+  std::vector<graph::Shape> inputs;
   graph::Shape output;
   /// Applied to the result in the same pass; only a batch norm may have one.
   kernels::Activation activation = kernels::Activation::identity;
   kernels::Use use = kernels::Use::training;
   const kernels::Dense* dense = nullptr;  ///< what products are computed with
+
+  /// Shape of the first input.
+  [[nodiscard]] const graph::Shape& input() const { return inputs.front(); }
 };
 
 /// What a node needs beside its inputs, weights and output.
@@ -31,10 +35,14 @@ struct Needs {
   bool inputs_in_backward = false;
 };
 
+/// One pointer for each input of a node; the rest is null.
+template <class Float>
+using Inputs = std::array<Float*, graph::kMostInputs>;
+
 /// Tensors are (samples, shape...). Weights are in the order of graph::weights(node).
 struct Forward {
   std::int64_t samples = 0;
-  std::array<const float*, 2> x{};
+  Inputs<const float> x{};
   std::array<const float*, 4> weights{};
   float* y = nullptr;
   float* saved = nullptr;
@@ -45,14 +53,14 @@ struct Forward {
 
 struct Backward {
   std::int64_t samples = 0;
-  std::array<const float*, 2> x{};  ///< null unless Needs::inputs_in_backward
+  Inputs<const float> x{};  ///< null unless Needs::inputs_in_backward
   std::array<const float*, 4> weights{};
   const float* dy = nullptr;
   const float* saved = nullptr;
   const float* shared = nullptr;
   const float* packed = nullptr;
   float* scratch = nullptr;
-  std::array<float*, 2> dx{};        ///< overwritten; null: not wanted
+  Inputs<float> dx{};                ///< overwritten; null: not wanted
   std::array<float*, 4> dweights{};  ///< overwritten; null for states
 };
 
@@ -68,6 +76,9 @@ struct Backward {
 [[nodiscard]] Needs needs(const graph::Add& op, const Geometry& geometry, std::int64_t samples);
 [[nodiscard]] Needs needs(const graph::PatchEmbed& op, const Geometry& geometry, std::int64_t samples);
 [[nodiscard]] Needs needs(const graph::PositionEmbed& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::Concat& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::Upsample& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::TokenEmbed& op, const Geometry& geometry, std::int64_t samples);
 
 /// The input has no inputs: `y` is what the caller put there.
 void forward(const graph::Input& op, const Geometry& geometry, const Forward& call);
@@ -83,6 +94,10 @@ void forward(const graph::GlobalAveragePool& op, const Geometry& geometry, const
 void forward(const graph::Add& op, const Geometry& geometry, const Forward& call);
 void forward(const graph::PatchEmbed& op, const Geometry& geometry, const Forward& call);
 void forward(const graph::PositionEmbed& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::Concat& op, const Geometry& geometry, const Forward& call);
+void forward(const graph::Upsample& op, const Geometry& geometry, const Forward& call);
+/// @throws ConfigError for an id that is no row of the table.
+void forward(const graph::TokenEmbed& op, const Geometry& geometry, const Forward& call);
 
 void backward(const graph::Input& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::Conv2d& op, const Geometry& geometry, const Backward& call);
@@ -97,6 +112,9 @@ void backward(const graph::GlobalAveragePool& op, const Geometry& geometry, cons
 void backward(const graph::Add& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::PatchEmbed& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::PositionEmbed& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::Concat& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::Upsample& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::TokenEmbed& op, const Geometry& geometry, const Backward& call);
 
 /// Fills the packed weights of the operators that have them.
 template <class Op>

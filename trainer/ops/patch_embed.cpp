@@ -6,11 +6,11 @@ namespace {
 /// A convolution whose stride is its kernel.
 kernels::ConvShape conv_shape(const graph::PatchEmbed& op, const Geometry& g, std::int64_t samples) {
   return {.batch = samples,
-          .height = g.input[0],
-          .width = g.input[1],
-          .channels = g.input[2],
-          .out_height = (g.input[0] + 2 * op.padding) / op.patch,
-          .out_width = (g.input[1] + 2 * op.padding) / op.patch,
+          .height = g.input()[0],
+          .width = g.input()[1],
+          .channels = g.input()[2],
+          .out_height = (g.input()[0] + 2 * op.padding) / op.patch,
+          .out_width = (g.input()[1] + 2 * op.padding) / op.patch,
           .out_channels = op.embed_dim,
           .kernel_h = op.patch,
           .kernel_w = op.patch,

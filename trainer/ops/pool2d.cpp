@@ -5,9 +5,9 @@ namespace {
 
 kernels::PoolShape pool_shape(const graph::Pool2d& op, const Geometry& g, std::int64_t samples) {
   return {.batch = samples,
-          .height = g.input[0],
-          .width = g.input[1],
-          .channels = g.input[2],
+          .height = g.input()[0],
+          .width = g.input()[1],
+          .channels = g.input()[2],
           .out_height = g.output[0],
           .out_width = g.output[1],
           .kernel = op.kernel,

@@ -56,7 +56,7 @@ void update_running(const std::string& state, int batch_statistic, double moment
 Inferred infer(const BatchNorm& /*op*/, const Shapes& inputs) { return inputs[0]; }
 
 Specs weights(const BatchNorm& /*op*/, const Site& site) {
-  const std::vector<std::int64_t> channels = {site.output.back()};
+  const WeightAxis channels = part_axis(site);
   return {feature_vector(site, "scale", Initializer::ones, channels),
           feature_vector(site, "shift", Initializer::zeros, channels),
           feature_vector(site, "running_mean", Initializer::zeros, channels, false),

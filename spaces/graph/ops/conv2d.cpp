@@ -63,16 +63,18 @@ Specs weights(const Conv2d& op, const Site& site) {
   const std::int64_t group_outputs = op.out_channels / op.groups;
   // Output channels are ordered by group, so a depthwise subnet keeps the first channels and a dense one too. Both
   // have the same two factors: a layer with one channel is dense and depthwise at once.
+  const bool depthwise = op.groups == site.inputs[0][2];
+  const WeightAxis inputs = op.groups == 1 ? part_axis(site) : leading_axis({group_inputs});
+  const WeightAxis outputs = depthwise ? part_axis(site, group_outputs) : leading_axis({op.groups, group_outputs});
   WeightSpec weight;
   weight.name = site.name + ".weight";
-  weight.axes = {kernel_axis(op.kernel_h), kernel_axis(op.kernel_w), leading_axis({group_inputs}),
-                 leading_axis({op.groups, group_outputs})};
+  weight.axes = {kernel_axis(op.kernel_h), kernel_axis(op.kernel_w), inputs, outputs};
   weight.initializer = Initializer::he_normal;
   weight.fan_in = op.kernel_h * op.kernel_w * group_inputs;
   weight.fan_out = op.kernel_h * op.kernel_w * group_outputs;
   Specs specs = {weight};
   if (op.bias) {
-    specs.push_back(feature_vector(site, "bias", Initializer::zeros, {op.groups, group_outputs}));
+    specs.push_back(feature_vector(site, "bias", Initializer::zeros, outputs));
   }
   return specs;
 }

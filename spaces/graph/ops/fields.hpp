@@ -50,6 +50,12 @@ void visit_fields(Is<Pool2d> auto& op, auto&& visit) {
 }
 void visit_fields(Is<GlobalAveragePool> auto&, auto&&) {}
 void visit_fields(Is<Add> auto&, auto&&) {}
+void visit_fields(Is<Concat> auto&, auto&&) {}
+void visit_fields(Is<Upsample> auto& op, auto&& visit) { visit("factor", op.factor, Presence::required); }
+void visit_fields(Is<TokenEmbed> auto& op, auto&& visit) {
+  visit("vocabulary", op.vocabulary, Presence::required);
+  visit("width", op.width, Presence::required);
+}
 void visit_fields(Is<PatchEmbed> auto& op, auto&& visit) {
   visit("patch", op.patch, Presence::required);
   visit("embed_dim", op.embed_dim, Presence::required);

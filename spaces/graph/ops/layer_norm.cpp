@@ -7,7 +7,7 @@ namespace cosearch::graph::ops {
 Inferred infer(const LayerNorm& /*op*/, const Shapes& inputs) { return inputs[0]; }
 
 Specs weights(const LayerNorm& /*op*/, const Site& site) {
-  const std::vector<std::int64_t> features = {site.output.back()};
+  const WeightAxis features = part_axis(site);
   return {feature_vector(site, "scale", Initializer::ones, features),
           feature_vector(site, "shift", Initializer::zeros, features)};
 }

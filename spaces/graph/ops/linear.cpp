@@ -51,14 +51,13 @@ Specs weights(const Linear& op, const Site& site) {
   const std::int64_t in = site.inputs[0].back();
   WeightSpec weight;
   weight.name = site.name + ".weight";
-  weight.axes = {leading_axis(op.in_factors.empty() ? std::vector<std::int64_t>{in} : op.in_factors),
-                 leading_axis(op.out_factors)};
+  weight.axes = {op.in_factors.empty() ? part_axis(site) : leading_axis(op.in_factors), leading_axis(op.out_factors)};
   weight.initializer = Initializer::xavier_uniform;
   weight.fan_in = in;
   weight.fan_out = site.output.back();
   Specs specs = {weight};
   if (op.bias) {
-    specs.push_back(feature_vector(site, "bias", Initializer::zeros, op.out_factors));
+    specs.push_back(feature_vector(site, "bias", Initializer::zeros, leading_axis(op.out_factors)));
   }
   return specs;
 }

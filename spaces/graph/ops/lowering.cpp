@@ -153,6 +153,7 @@ void Lowering::add_einsum(const std::string& node, const Loops& loops, const Ste
   einsum.reduce = einsum.accumulate && step.reduce == ir::Reduce::none ? ir::Reduce::sum : step.reduce;
   einsum.scale = step.scale;
   einsum.padding = step.padding;
+  einsum.opaque = step.opaque;
   workload_.einsums.push_back(std::move(einsum));
 }
 

@@ -73,6 +73,7 @@ struct Step {
   ir::Reduce reduce = ir::Reduce::none;
   double scale = 1.0;
   double padding = 0.0;
+  std::optional<ir::Opaque> opaque = std::nullopt;  ///< of Combine::opaque
 };
 
 /// A workload that grows: names, element types and gradients of all nodes.

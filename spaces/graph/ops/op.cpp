@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <utility>
+
 namespace cosearch::graph::ops {
 namespace {
 
@@ -56,13 +58,24 @@ WeightAxis leading_axis(const std::vector<std::int64_t>& factors) {
   return {segment};
 }
 
+WeightAxis part_axis(const Site& site, std::optional<std::int64_t> outputs) {
+  WeightAxis axis;
+  for (const std::int64_t width : site.parts) {
+    axis.push_back({{width, SliceRule::leading, {}}});
+    if (outputs) {
+      axis.back().push_back({*outputs, SliceRule::leading, {}});
+    }
+  }
+  return axis;
+}
+
 WeightAxis kernel_axis(std::int64_t extent) { return {{{extent, SliceRule::centre, {}}}}; }
 
-WeightSpec feature_vector(const Site& site, const std::string& name, Initializer initializer,
-                          const std::vector<std::int64_t>& factors, bool trainable) {
+WeightSpec feature_vector(const Site& site, const std::string& name, Initializer initializer, WeightAxis axis,
+                          bool trainable) {
   WeightSpec spec;
   spec.name = site.name + "." + name;
-  spec.axes = {leading_axis(factors)};
+  spec.axes = {std::move(axis)};
   spec.initializer = initializer;
   spec.fan_in = spec.fan_out = spec.elements();
   spec.trainable = trainable;

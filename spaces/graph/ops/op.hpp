@@ -20,6 +20,8 @@ struct Site {
   std::string name;  ///< of the node
   Shapes inputs;
   Shape output;
+  /// Widths of the parts that the first input's last axis was put together from by Concats; one where by none.
+  std::vector<std::int64_t> parts;
 };
 
 class Scope;  // ops/lowering.hpp
@@ -39,6 +41,9 @@ using Inferred = Expected<Shape, std::string>;
 [[nodiscard]] Inferred infer(const Add& op, const Shapes& inputs);
 [[nodiscard]] Inferred infer(const PatchEmbed& op, const Shapes& inputs);
 [[nodiscard]] Inferred infer(const PositionEmbed& op, const Shapes& inputs);
+[[nodiscard]] Inferred infer(const Concat& op, const Shapes& inputs);
+[[nodiscard]] Inferred infer(const Upsample& op, const Shapes& inputs);
+[[nodiscard]] Inferred infer(const TokenEmbed& op, const Shapes& inputs);
 
 /// Weights and states, in the order in which the operator's description names them.
 using Specs = std::vector<WeightSpec>;
@@ -54,6 +59,9 @@ using Specs = std::vector<WeightSpec>;
 [[nodiscard]] Specs weights(const Add& op, const Site& site);
 [[nodiscard]] Specs weights(const PatchEmbed& op, const Site& site);
 [[nodiscard]] Specs weights(const PositionEmbed& op, const Site& site);
+[[nodiscard]] Specs weights(const Concat& op, const Site& site);
+[[nodiscard]] Specs weights(const Upsample& op, const Site& site);
+[[nodiscard]] Specs weights(const TokenEmbed& op, const Site& site);
 
 /// Arithmetic of the inference lowering at batch 1.
 struct Arithmetic {
@@ -72,6 +80,9 @@ struct Arithmetic {
 [[nodiscard]] Arithmetic count(const Add& op, const Site& site);
 [[nodiscard]] Arithmetic count(const PatchEmbed& op, const Site& site);
 [[nodiscard]] Arithmetic count(const PositionEmbed& op, const Site& site);
+[[nodiscard]] Arithmetic count(const Concat& op, const Site& site);
+[[nodiscard]] Arithmetic count(const Upsample& op, const Site& site);
+[[nodiscard]] Arithmetic count(const TokenEmbed& op, const Site& site);
 
 /// Appends the einsums of the forward pass; the scope knows the phase.
 void lower(const Input& op, Scope& scope);
@@ -86,6 +97,9 @@ void lower(const GlobalAveragePool& op, Scope& scope);
 void lower(const Add& op, Scope& scope);
 void lower(const PatchEmbed& op, Scope& scope);
 void lower(const PositionEmbed& op, Scope& scope);
+void lower(const Concat& op, Scope& scope);
+void lower(const Upsample& op, Scope& scope);
+void lower(const TokenEmbed& op, Scope& scope);
 
 /// Appends the einsums of the backward pass: gradients of the operator's trainable weights and of those inputs that
 /// something trainable comes before. May read what `lower` left in the same scope.
@@ -101,6 +115,9 @@ void lower_gradient(const GlobalAveragePool& op, Scope& scope);
 void lower_gradient(const Add& op, Scope& scope);
 void lower_gradient(const PatchEmbed& op, Scope& scope);
 void lower_gradient(const PositionEmbed& op, Scope& scope);
+void lower_gradient(const Concat& op, Scope& scope);
+void lower_gradient(const Upsample& op, Scope& scope);
+void lower_gradient(const TokenEmbed& op, Scope& scope);
 
 // --- shared by the operators -----------------------------------------------------------------------------------
 
@@ -126,8 +143,11 @@ void lower_gradient(const PositionEmbed& op, Scope& scope);
 [[nodiscard]] WeightAxis leading_axis(const std::vector<std::int64_t>& factors);
 /// A kernel's axis: a subnet takes the middle.
 [[nodiscard]] WeightAxis kernel_axis(std::int64_t extent);
+/// An axis along the first input's features: one segment of leading entries per part, each with `outputs` entries for
+/// every feature where that is given.
+[[nodiscard]] WeightAxis part_axis(const Site& site, std::optional<std::int64_t> outputs = std::nullopt);
 /// A vector along the output's features that starts constant and does not decay: biases, norms, running statistics.
 [[nodiscard]] WeightSpec feature_vector(const Site& site, const std::string& name, Initializer initializer,
-                                        const std::vector<std::int64_t>& factors, bool trainable = true);
+                                        WeightAxis axis, bool trainable = true);
 
 }  // namespace cosearch::graph::ops

@@ -50,11 +50,11 @@ Specs weights(const PatchEmbed& op, const Site& site) {
   WeightSpec weight;
   weight.name = site.name + ".weight";
   const WeightAxis pixels{{{op.patch, SliceRule::area, {}}}};
-  weight.axes = {pixels, pixels, leading_axis({site.inputs[0][2]}), leading_axis({op.embed_dim})};
+  weight.axes = {pixels, pixels, part_axis(site), leading_axis({op.embed_dim})};
   weight.initializer = Initializer::xavier_uniform;
   weight.fan_in = op.patch * op.patch * site.inputs[0][2];
   weight.fan_out = op.embed_dim;
-  return {weight, feature_vector(site, "bias", Initializer::zeros, {op.embed_dim})};
+  return {weight, feature_vector(site, "bias", Initializer::zeros, leading_axis({op.embed_dim}))};
 }
 
 Arithmetic count(const PatchEmbed& op, const Site& site) {

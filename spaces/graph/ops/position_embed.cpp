@@ -20,8 +20,7 @@ Inferred infer(const PositionEmbed& op, const Shapes& inputs) {
 Specs weights(const PositionEmbed& op, const Site& site) {
   WeightSpec spec;
   spec.name = site.name + ".embedding";
-  spec.axes = {{{{op.grid_h, SliceRule::resample, {}}, {op.grid_w, SliceRule::resample, {}}}},
-               leading_axis({site.output[1]})};
+  spec.axes = {{{{op.grid_h, SliceRule::resample, {}}, {op.grid_w, SliceRule::resample, {}}}}, part_axis(site)};
   spec.initializer = Initializer::truncated_normal;
   spec.fan_in = spec.fan_out = site.output[1];
   spec.decay = false;

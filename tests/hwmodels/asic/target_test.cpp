@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/hwmodels/temporary_data.hpp"
+#include "tests/oracle/random_network.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 
 namespace cosearch {
@@ -114,17 +115,21 @@ TEST(Asic, PresetsRefuseTypesThatTheyCannotMultiply) {
   EXPECT_EQ(cost.error().reason, "nvdla multiplies int8; the job needs fp16");
 }
 
-TEST(Asic, EveryOperatorOfAVisionTransformerCostsEnergy) {
-  const auto cost = evaluate({}, Job{testing::small_vit(28, 4, 64, 4, 2)});
-  ASSERT_TRUE(cost.has_value());
+TEST(Asic, EveryOperatorCostsEnergy) {
   std::set<std::string> kinds;
-  for (const LayerCost& layer : cost->layers) {
-    EXPECT_GT(layer.energy_uj, 0.0) << layer.name;
-    EXPECT_TRUE(layer.cycles > 0.0 || layer.bound == "fused") << layer.name;
-    kinds.insert(layer.kind);
+  for (const graph::NetworkGraph& network :
+       {testing::small_vit(28, 4, 64, 4, 2), oracle::small_u_net(), oracle::small_text_network()}) {
+    const auto cost = evaluate({}, Job{network});
+    ASSERT_TRUE(cost.has_value());
+    for (const LayerCost& layer : cost->layers) {
+      EXPECT_GT(layer.energy_uj, 0.0) << layer.name;
+      EXPECT_TRUE(layer.cycles > 0.0 || layer.bound == "fused") << layer.name;
+      kinds.insert(layer.kind);
+    }
   }
   EXPECT_THAT(kinds, ::testing::IsSupersetOf({"patch_embed", "position_embed", "layer_norm", "linear",
-                                              "multi_head_attention", "activation", "add", "global_average_pool"}));
+                                              "multi_head_attention", "activation", "add", "global_average_pool",
+                                              "conv2d", "pool2d", "concat", "upsample", "token_embed"}));
 }
 
 TEST(Asic, ExplainsEachLayerByItsLoopNest) {

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
+
+#include "spaces/space/search_space.hpp"
 
 /// Options with which every entry of the space registry can be made.
 namespace cosearch::testing {
@@ -33,6 +36,11 @@ inline nlohmann::json custom_cnn() {
       {"name": "classifier", "op": "linear", "out_factors": ["$classes"]}
     ]
   })json");
+}
+
+/// Shape that the networks of a space give: classes of the image, or of each of its pixels.
+inline graph::Shape example_output(std::string_view space, const TaskShape& task) {
+  return space == "unet" ? graph::Shape{task.sample[0], task.sample[1], task.classes} : graph::Shape{task.classes};
 }
 
 inline nlohmann::json example_options(const std::string& space) {

@@ -129,6 +129,22 @@ TEST(Networks, TheNetworksOfImageNetHaveTheirKnownSizes) {
                                         12 * (kTokens * 12 * kDim * kDim + 2 * kTokens * kTokens * kDim) + kDim * 1000);
 }
 
+TEST(Networks, BertBaseCountsAsByHand) {
+  constexpr std::int64_t kWidth = 768;
+  constexpr std::int64_t kTokens = 128;
+  constexpr std::int64_t kVocabulary = 30522;
+  constexpr std::int64_t kNorm = 2 * kWidth;
+  constexpr std::int64_t kAttention = kWidth * 3 * kWidth + 3 * kWidth + kWidth * kWidth + kWidth + kNorm;
+  constexpr std::int64_t kMlp = kWidth * 4 * kWidth + 4 * kWidth + 4 * kWidth * kWidth + kWidth + kNorm;
+  const graph::NodeCounts counts = graph::total_counts(make_network("bert_base"));
+  EXPECT_EQ(counts.parameters, (kVocabulary + kTokens) * kWidth + kNorm + 12 * (kAttention + kMlp));
+  EXPECT_EQ(counts.parameters, 108'595'200);
+  EXPECT_EQ(counts.macs, 12 * (kTokens * 12 * kWidth * kWidth + 2 * kTokens * kTokens * kWidth));
+  // What the release has beside ours: the other positions, two token types, the pooler. It is said to have 109.5 M.
+  const std::int64_t rest = (512 - kTokens) * kWidth + 2 * kWidth + kWidth * kWidth + kWidth;
+  EXPECT_NEAR(static_cast<double>(counts.parameters + rest), 109.5e6, 0.05e6);
+}
+
 TEST(Networks, TheSmallTransformerCountsAsByHand) {
   const std::int64_t tokens = 49;
   const std::int64_t dim = 64;

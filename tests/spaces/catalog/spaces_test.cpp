@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "spaces/catalog/families.hpp"
 #include "spaces/catalog/networks.hpp"
 
 namespace cosearch {
@@ -178,6 +179,64 @@ TEST(ResNet8, TheImageClassificationReferenceIsAMember) {
                                            {"stages.2.width", 64},
                                            {"stages.2.depth", 1}});
   EXPECT_EQ(graph::hash(net), graph::hash(make_network("resnet8")));
+}
+
+TEST(ResNet9, GenesMeanWhatTheirNamesSay) {
+  const auto space = catalog::make_resnet9(json::object(), {{16, 16, 1}, 10});
+  const NetworkGraph plain = decode(*space, {{"stem.width", 8},
+                                             {"blocks.0.width", 32},
+                                             {"blocks.0.residuals", 0},
+                                             {"blocks.1.width", 64},
+                                             {"blocks.1.residuals", 0},
+                                             {"blocks.2.width", 32},
+                                             {"blocks.2.residuals", 0}});
+  const std::int64_t stem = 256 * 9 * 8;
+  const std::int64_t blocks = 256 * 9 * 8 * 32 + 64 * 9 * 32 * 64 + 16 * 9 * 64 * 32;
+  EXPECT_EQ(graph::total_counts(plain).macs, stem + blocks + 32 * 10);
+  EXPECT_EQ(shape_of(plain, "blocks.2.pool"), (graph::Shape{2, 2, 32}));
+  const NetworkGraph residual = decode(*space, {{"stem.width", 8},
+                                                {"blocks.0.width", 32},
+                                                {"blocks.0.residuals", 2},
+                                                {"blocks.1.width", 64},
+                                                {"blocks.1.residuals", 0},
+                                                {"blocks.2.width", 32},
+                                                {"blocks.2.residuals", 1}});
+  EXPECT_EQ(graph::total_counts(residual).macs - graph::total_counts(plain).macs,
+            2 * 2 * 256 * 9 * 32 * 32 + 2 * 16 * 9 * 32 * 32);
+  EXPECT_EQ(node(residual, "blocks.0.residuals.1.add").inputs.size(), 2U);
+  EXPECT_FALSE(has(residual, "blocks.1.residuals.0.add"));
+}
+
+TEST(ResNet9, HasNineLayersWithWeightsAsItsNameSays) {
+  catalog::ResNet9 net;
+  net.input = {32, 32, 3};
+  std::int64_t layers = 0;
+  for (const graph::NodeCounts& counts : graph::node_counts(catalog::build("resnet9", net))) {
+    layers += counts.macs > 0 ? 1 : 0;
+  }
+  EXPECT_EQ(layers, 9);
+}
+
+TEST(UNet, GivesLogitsForEveryPixel) {
+  const auto space = catalog::make_unet(json::object(), {{16, 16, 3}, 2});
+  const NetworkGraph net = decode(*space, {{"levels", 2}, {"width", 4}});
+  const std::int64_t encoder = 256 * 9 * (3 * 4 + 4 * 4) + 64 * 9 * (4 * 8 + 8 * 8);
+  const std::int64_t decoder = 256 * 9 * ((4 + 8) * 4 + 4 * 4);
+  EXPECT_EQ(graph::total_counts(net).macs, encoder + decoder + 256 * 4 * 2);
+  EXPECT_EQ(shape_of(net, "encoder.1.conv2"), (graph::Shape{8, 8, 8}));
+  EXPECT_EQ(shape_of(net, "decoder.0.concat"), (graph::Shape{16, 16, 12}));
+  EXPECT_EQ(shape_of(net, "classifier"), (graph::Shape{16, 16, 2}));
+  const NetworkGraph stack = decode(*space, {{"levels", 1}, {"width", 4}});
+  EXPECT_FALSE(has(stack, "decoder.0.conv1"));
+  EXPECT_EQ(shape_of(stack, "classifier"), (graph::Shape{16, 16, 2}));
+}
+
+TEST(UNet, HasAsManyLevelsAsTheImageCanBeHalved) {
+  for (const auto& [sample, levels] : std::vector<std::pair<graph::Shape, std::int64_t>>{
+           {{28, 28, 1}, 3}, {{64, 64, 3}, 5}, {{24, 64, 1}, 4}, {{49, 10, 1}, 1}}) {
+    const auto space = catalog::make_unet(json::object(), {sample, 2});
+    EXPECT_EQ(std::get<IntegerRange>(space->params().params()[0].domain).upper, levels) << sample[0];
+  }
 }
 
 /// What the quickstart needs: networks from far below 0.2 MMAC to above 8 MMAC, most of them small.

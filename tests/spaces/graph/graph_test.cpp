@@ -144,7 +144,8 @@ TEST(Padding, SameGivesTheRoundedUpQuotientAndTheOddPixelAtTheEnd) {
 }
 
 TEST(InferShapes, ShapesAreThoseOfTheNaiveForward) {
-  std::vector<NetworkGraph> graphs = {oracle::small_residual_network(), oracle::small_transformer()};
+  std::vector<NetworkGraph> graphs = {oracle::small_residual_network(), oracle::small_u_net(),
+                                      oracle::small_text_network(), oracle::small_transformer()};
   for (std::size_t kind = 1; kind < oracle::kOperatorKinds; ++kind) {
     for (std::uint64_t seed = 0; seed < 40; ++seed) {
       graphs.push_back(oracle::random_operator(kind, seed));
@@ -154,7 +155,7 @@ TEST(InferShapes, ShapesAreThoseOfTheNaiveForward) {
     const auto shapes = infer_shapes(graph);
     ASSERT_TRUE(shapes.has_value()) << shapes.error();
     const auto weights = oracle::random_weights(graph, 1);
-    const auto input = oracle::random_values(elements(shapes.value()[0]), 1, 2);
+    const auto input = oracle::random_input(graph, 1, 1);
     const oracle::Forward naive = oracle::forward(graph, weights, input, 1, false);
     for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
       EXPECT_EQ(shapes.value()[i], naive.nodes.at(graph.nodes[i].name).shape) << graph.name;
@@ -193,6 +194,13 @@ TEST(InferShapes, WhatDoesNotFitIsOneLineThatNamesTheNode) {
       {{4}, GlobalAveragePool{}, "must be an image or a sequence, not (4)"},
       {{4, 4}, PatchEmbed{}, "must be an image"},
       {{9, 8, 1}, PatchEmbed{.patch = 4}, "the padded image of 9 x 8 must be a whole number of patches of 4 x 4"},
+      {{4, 4}, Upsample{}, "must be an image"},
+      {{4, 4, 1}, Upsample{0}, "factor = 0 is not allowed; allowed: 1 to 16777216"},
+      {{1 << 20, 1 << 20, 1}, Upsample{1 << 20}, "more than 2^45 output elements"},
+      {{4}, TokenEmbed{}, "its input must be token ids (tokens, 1), not (4)"},
+      {{4, 2}, TokenEmbed{}, "its input must be token ids (tokens, 1), not (4, 2)"},
+      {{4, 1}, TokenEmbed{.vocabulary = 0}, "vocabulary = 0 is not allowed; allowed: 1 to 16777216"},
+      {{1 << 14, 1}, TokenEmbed{1 << 24, 1 << 10}, "more than 2^45 pairs of an output element and a row"},
       {{4}, PositionEmbed{4, 1}, "must be a sequence"},
       {{5, 2}, PositionEmbed{2, 2}, "grid_h * grid_w = 2 * 2 must be its input's 5 tokens"},
   };
@@ -221,6 +229,14 @@ TEST(InferShapes, MalformedWiringIsOneLineToo) {
   EXPECT_THAT(error({"net", {input, {"act", Activation{}, {}}}, {1}}), HasSubstr("0 inputs are not allowed"));
   EXPECT_THAT(error({"net", {input, {"add", Add{}, {0}}}, {1}}),
               HasSubstr("1 inputs are not allowed for add; allowed: 2"));
+  EXPECT_THAT(error({"net", {input, {"concat", Concat{}, {0}}}, {1}}),
+              HasSubstr("1 inputs are not allowed for concat; allowed: 2 to 64"));
+  EXPECT_THAT(error({"net", {input, {"concat", Concat{}, std::vector<int>(65, 0)}}, {1}}),
+              HasSubstr("65 inputs are not allowed for concat; allowed: 2 to 64"));
+  EXPECT_EQ(error({"net", {input, {"concat", Concat{}, std::vector<int>(64, 0)}}, {1}}), "none");
+  const Node ids{"input", Input{{4, 1}}, {}};
+  EXPECT_THAT(error({"net", {ids, act, {"words", TokenEmbed{5, 2}, {1}}}, {2}}),
+              HasSubstr("node \"words\" (token_embed): token ids come from the Input, not from another node"));
   EXPECT_THAT(error({"net", {input, {"act", Activation{}, {1}}}, {1}}), HasSubstr("input 1 is not an earlier node"));
   EXPECT_THAT(error({"net", {input, {"act", Activation{}, {-1}}}, {1}}), HasSubstr("input -1 is not an earlier node"));
   EXPECT_THAT(error({"net", {input, act, act}, {2}}), HasSubstr("two nodes have this name"));
@@ -234,6 +250,24 @@ TEST(InferShapes, MalformedWiringIsOneLineToo) {
   EXPECT_THAT(error({"net", {input, act}, {1, 1}}), HasSubstr("twice"));
   EXPECT_THAT(error({"net", {input, act, {"dead", Activation{}, {0}}}, {1}}),
               HasSubstr("node \"dead\" (activation): nothing uses its output"));
+}
+
+TEST(InferShapes, ConcatTakesInputsThatAgreeInAllAxesButTheLast) {
+  const auto net = [](const Op& right) {
+    return NetworkGraph{"net",
+                        {{"input", Input{{4, 4, 2}}, {}},
+                         {"left", Linear{.out_factors = {3}}, {0}},
+                         {"right", right, {0}},
+                         {"concat", Concat{}, {1, 2, 0}}},
+                        {3}};
+  };
+  EXPECT_THAT(infer_shapes(net(Linear{.out_factors = {5}})).value().back(), ElementsAre(4, 4, 10));
+  EXPECT_THAT(infer_shapes(net(Pool2d{})).error(),
+              HasSubstr("node \"concat\" (concat): its inputs must agree in all axes but the last, not (4, 4, 3) and "
+                        "(2, 2, 2)"));
+  EXPECT_THAT(infer_shapes(net(GlobalAveragePool{})).error(), HasSubstr("not (4, 4, 3) and (2)"));
+  EXPECT_THAT(infer_shapes(net(Linear{.out_factors = {1 << 24}})).error(),
+              HasSubstr("its inputs have 16777221 features together; allowed: up to 16777216"));
 }
 
 TEST(GraphBuilder, NamesShapesAndOutputFollowTheNodes) {
@@ -256,78 +290,6 @@ TEST(GraphBuilderDeathTest, AMalformedNodeIsADefectOfItsSpace) {
         b.then("conv", Conv2d{.out_channels = 3, .groups = 2});
       },
       "node \"conv\": groups = 2 must divide");
-}
-
-// --- weights ----------------------------------------------------------------------------------------------------
-
-std::map<std::string, WeightSpec> specs_of(const NetworkGraph& graph) {
-  std::map<std::string, WeightSpec> specs;
-  for (const WeightSpec& spec : weights(graph)) {
-    EXPECT_TRUE(specs.emplace(spec.name, spec).second) << spec.name;
-  }
-  return specs;
-}
-
-TEST(GraphWeights, LayoutsAreAsDocumented) {
-  Builder b{"net", {12, 12, 4}};
-  b.then("conv", Conv2d{.out_channels = 6, .kernel_h = 3, .kernel_w = 5, .groups = 2, .bias = true});
-  b.then("depthwise", Conv2d{.out_channels = 6, .kernel_h = 3, .kernel_w = 3, .groups = 6});
-  b.then("norm", BatchNorm{});
-  b.then("patch", PatchEmbed{.patch = 2, .embed_dim = 8});
-  const auto specs = specs_of(std::move(b).finish());
-  EXPECT_THAT(specs.at("conv.weight").shape(), ElementsAre(3, 5, 2, 6));
-  EXPECT_EQ(specs.at("conv.weight").fan_in, 3 * 5 * 2);
-  EXPECT_EQ(specs.at("conv.weight").fan_out, 3 * 5 * 3);
-  EXPECT_THAT(specs.at("conv.bias").shape(), ElementsAre(6));
-  EXPECT_THAT(specs.at("depthwise.weight").shape(), ElementsAre(3, 3, 1, 6));
-  EXPECT_FALSE(specs.contains("depthwise.bias"));
-  EXPECT_THAT(specs.at("norm.running_variance").shape(), ElementsAre(6));
-  EXPECT_THAT(specs.at("patch.weight").shape(), ElementsAre(2, 2, 6, 8));
-  EXPECT_THAT(specs.at("patch.bias").shape(), ElementsAre(8));
-}
-
-TEST(GraphWeights, AxesTellHowASubnetTakesItsPart) {
-  Builder b{"net", {8, 8, 4}};
-  b.then("conv", Conv2d{.out_channels = 6, .kernel_h = 3, .kernel_w = 5, .groups = 2});
-  b.then("patch", PatchEmbed{.patch = 2, .embed_dim = 8});
-  b.then("position", PositionEmbed{3, 2});
-  b.then("qkv", Linear{.out_factors = {3, 2, 4}, .in_factors = {2, 4}});
-  const auto specs = specs_of(std::move(b).finish());
-  const auto leading = [](std::int64_t extent) { return AxisFactor{extent, SliceRule::leading, {}}; };
-  const WeightSpec& conv = specs.at("conv.weight");
-  EXPECT_EQ(conv.axes[0], (WeightAxis{{{3, SliceRule::centre, {}}}}));
-  EXPECT_EQ(conv.axes[1], (WeightAxis{{{5, SliceRule::centre, {}}}}));
-  EXPECT_EQ(conv.axes[2], (WeightAxis{{leading(2)}}));
-  EXPECT_EQ(conv.axes[3], (WeightAxis{{leading(2), leading(3)}}));
-  const WeightSpec& patch = specs.at("patch.weight");
-  EXPECT_EQ(patch.axes[0], (WeightAxis{{{2, SliceRule::area, {}}}}));
-  EXPECT_EQ(patch.axes[1], patch.axes[0]);
-  const WeightSpec& position = specs.at("position.embedding");
-  EXPECT_EQ(position.axes[0], (WeightAxis{{{3, SliceRule::resample, {}}, {2, SliceRule::resample, {}}}}));
-  EXPECT_EQ(position.axes[1], (WeightAxis{{leading(8)}}));
-  const WeightSpec& qkv = specs.at("qkv.weight");
-  EXPECT_EQ(qkv.axes[0], (WeightAxis{{leading(2), leading(4)}}));
-  EXPECT_EQ(qkv.axes[1], (WeightAxis{{leading(3), leading(2), leading(4)}}));
-  EXPECT_EQ(specs.at("qkv.bias").axes[0], qkv.axes[1]);
-}
-
-TEST(GraphWeights, OnlyMatricesAndKernelsDecayAndRunningStatisticsAreNotTrained) {
-  for (const NetworkGraph& graph : {oracle::small_residual_network(), oracle::small_transformer()}) {
-    for (const WeightSpec& spec : weights(graph)) {
-      EXPECT_EQ(spec.decay, spec.name.ends_with(".weight")) << spec.name;
-      EXPECT_EQ(spec.trainable, spec.name.find(".running_") == std::string::npos) << spec.name;
-      const bool ones = spec.name.ends_with(".scale") || spec.name.ends_with(".running_variance");
-      EXPECT_EQ(spec.initializer == Initializer::ones, ones) << spec.name;
-      EXPECT_GE(spec.fan_in, 1) << spec.name;
-      EXPECT_GE(spec.fan_out, 1) << spec.name;
-    }
-  }
-}
-
-TEST(GraphWeights, AnAxisOfSeveralSegmentsIsTheirConcatenation) {
-  const AxisFactor two{2, SliceRule::leading, {}};
-  const AxisFactor three{3, SliceRule::leading, {}};
-  EXPECT_EQ(extent(WeightAxis{{two, three}, {three}}), 9);
 }
 
 // --- hash -------------------------------------------------------------------------------------------------------
@@ -374,6 +336,10 @@ TEST(GraphHash, DiffersWhenAnythingDiffers) {
       {{8, 8, 4}, PatchEmbed{.padding = 2}},
       {{12, 4}, PositionEmbed{3, 4}},
       {{12, 4}, PositionEmbed{4, 3}},
+      {{8, 8, 4}, Upsample{2}},
+      {{8, 8, 4}, Upsample{3}},
+      {{8, 1}, TokenEmbed{4, 5}},
+      {{8, 1}, TokenEmbed{5, 4}},
   };
   std::set<std::uint64_t> hashes;
   for (const auto& [input, op] : variants) {

@@ -15,7 +15,8 @@ namespace {
 using Json = nlohmann::json;
 
 TEST(GraphJson, RoundTripIsExactForEveryOperatorAndForNetworks) {
-  std::vector<NetworkGraph> graphs = {oracle::small_residual_network(), oracle::small_transformer()};
+  std::vector<NetworkGraph> graphs = {oracle::small_residual_network(), oracle::small_u_net(),
+                                      oracle::small_text_network(), oracle::small_transformer()};
   for (std::size_t kind = 1; kind < oracle::kOperatorKinds; ++kind) {
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
       graphs.push_back(oracle::random_operator(kind, seed));

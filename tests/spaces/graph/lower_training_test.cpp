@@ -24,7 +24,7 @@ struct Problem {
 
   Problem(NetworkGraph g, std::int64_t batch_size, std::uint64_t seed)
       : graph(std::move(g)), batch(batch_size), weights(oracle::random_weights(graph, seed)) {
-    input = oracle::random_values(batch * elements(std::get<Input>(graph.nodes[0].op).shape), seed, 1);
+    input = oracle::random_input(graph, batch, seed);
     const auto shapes = infer_shapes(graph);
     std::uint64_t stream = 2;
     for (const int output : graph.outputs) {
@@ -124,6 +124,8 @@ TEST(LowerTraining, GradientsEqualFiniteDifferencesForEveryOperator) {
 TEST(LowerTraining, GradientsEqualFiniteDifferencesForNetworks) {
   expect_training_step_is_right(Problem{oracle::small_residual_network(), 3, 11});
   expect_training_step_is_right(Problem{oracle::small_transformer(), 2, 12});
+  expect_training_step_is_right(Problem{oracle::small_u_net(), 2, 13});
+  expect_training_step_is_right(Problem{oracle::small_text_network(), 2, 14});
 }
 
 TEST(LowerTraining, GradientsOfSeveralConsumersAddUp) {
@@ -135,6 +137,15 @@ TEST(LowerTraining, GradientsOfSeveralConsumersAddUp) {
   const int pooled = b.add("pooled", Pool2d{.kind = PoolKind::max, .kernel = 1, .stride = 2}, {twice});
   b.add("sum", Add{}, {sparse, pooled});
   expect_training_step_is_right(Problem{std::move(b).finish(), 2, 21});
+}
+
+TEST(LowerTraining, AConcatPassesEachInputItsPartAndAddsUpWhatOneInputGetsTwice) {
+  Builder b{"concat", {3, 2}};
+  const int left = b.then("left", Linear{.out_factors = {2}});
+  const int right = b.add("right", Linear{.out_factors = {3}}, {0});
+  b.add("concat", Concat{}, {left, right, 0, left});
+  b.then("act", Activation{ActivationKind::gelu});
+  expect_training_step_is_right(Problem{std::move(b).finish(), 2, 22});
 }
 
 TEST(LowerTraining, AnOutputThatOthersConsumeAddsItsOwnGradient) {

@@ -424,6 +424,18 @@ einsum look_up t<3 e<2 r<2 : y[t,e] = opaque gather(token[t], table[r,e]) operat
   expect_near(result.at("y"), {3.0, 4.0, 1.0, 2.0, -1.0, -1.0});
 }
 
+TEST(Interpreter, ScatteredRowsAddUpAndRowsThatNobodyNamesAreZero) {
+  const Tensors result = run(R"(workload gradient
+input token activation int32 [2,2]
+input dy gradient fp32 [2,2,2]
+output dtable gradient fp32 [4,2]
+einsum add r<4 e<2 n<2 t<2 : dtable[r,e] = opaque scatter_add(token[n,t], dy[n,t,e]) operations 8 reads 8 writes 8
+)",
+                             {{"token", {{2, 2}, {3.0, 0.0, 3.0, 9.0}}},
+                              {"dy", {{2, 2, 2}, {1.0, 2.0, 10.0, 20.0, 100.0, 200.0, 1000.0, 2000.0}}}});
+  expect_near(result.at("dtable"), {10.0, 20.0, 0.0, 0.0, 0.0, 0.0, 101.0, 202.0});
+}
+
 constexpr const char* kCopy = R"(workload w
 input x activation fp32 [2,2]
 tensor t activation fp32 [2,2]
@@ -455,7 +467,7 @@ TEST(Interpreter, RefusesOpaqueKindsThatItDoesNotKnow) {
   EXPECT_EQ(error_of("workload w\noutput y activation fp32 [1]\n"
                      "einsum e : y[0] = opaque sort(1) operations 1 reads 1 writes 1\n",
                      {}),
-            "einsum \"e\": opaque kind \"sort\" cannot be executed; known: argmax, gather, top_k");
+            "einsum \"e\": opaque kind \"sort\" cannot be executed; known: argmax, gather, scatter_add, top_k");
 }
 
 TEST(Interpreter, RefusesToRankMoreThanThereIs) {

@@ -176,6 +176,12 @@ const std::vector<Broken> kBroken{
      },
      "neither reduces nor scales"},
     {"ArgmaxOfTwo", [](Workload& w) { make_opaque(w, "argmax"); }, "has 2 operands, allowed: 1"},
+    {"ScatterAddOfOne",
+     [](Workload& w) {
+       make_opaque(w, "scatter_add");
+       w.einsums[0].operands.pop_back();
+     },
+     "has 1 operands, allowed: 2"},
     {"GatherBySearchedLoop", [](Workload& w) { make_opaque(w, "gather"); }, "index of a gather names loop \"k\""},
     {"DanglingIteration", [](Workload& w) { w.einsums[0].iteration = 0; }, "names iteration 0 of 0"},
     {"EmptyIteration",

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "spaces/graph/graph.hpp"
+#include "tests/oracle/random_network.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 
 namespace cosearch::program {
@@ -23,6 +24,8 @@ std::vector<graph::NetworkGraph> networks() {
     list.push_back(reference_network(name));
   }
   list.push_back(small_vit(28, 4, 64, 4, 3));
+  list.push_back(oracle::small_u_net());
+  list.push_back(oracle::small_text_network());
   return list;
 }
 
@@ -178,6 +181,32 @@ TEST(Program, AttentionWorksRowByRowOnOneScoreRowPerHead) {
   }
 }
 
+TEST(Program, ConcatAndUpsampleAreCopiesIntoBuffersOfTheirOwn) {
+  const Program program = lowered(oracle::small_u_net(), tinyengine_options());
+  const KernelCall& up = call_named(program, "up");
+  EXPECT_EQ(up.elementwise, 8 * 8 * 5);
+  EXPECT_EQ(buffer(program, up.inputs.at(0)).bytes, 4 * 4 * 5);
+  EXPECT_EQ(buffer(program, up.output).bytes, 8 * 8 * 5);
+  const KernelCall& concat = call_named(program, "concat");
+  ASSERT_EQ(concat.inputs.size(), 2U);
+  EXPECT_EQ(buffer(program, concat.inputs[0]).name, "encoder.act") << "the skip stays until then";
+  EXPECT_EQ(concat.inputs[1], up.output);
+  EXPECT_EQ(buffer(program, concat.output).bytes, 8 * 8 * 9);
+  EXPECT_FALSE(buffer(program, concat.output).alias_of.has_value());
+  EXPECT_EQ(concat.elementwise, 8 * 8 * 9);
+  EXPECT_EQ(concat.constant_bytes(), 2 * 8) << "bias and multiplier of each input's scale";
+}
+
+TEST(Program, TokenEmbedReadsInt32IdsAndATableInFlash) {
+  const Program program = lowered(oracle::small_text_network(), tinyengine_options());
+  const KernelCall& words = call_named(program, "words");
+  EXPECT_EQ(buffer(program, words.inputs.at(0)).bytes, 4 * 5);
+  EXPECT_EQ(buffer(program, words.inputs.at(0)).alignment, 4);
+  EXPECT_EQ(buffer(program, words.output).bytes, 5 * 4);
+  EXPECT_EQ(words.constant_bytes(), 7 * 4);
+  EXPECT_EQ(words.elementwise, 5 * 4);
+}
+
 TEST(Program, OutputsAndInputsAreTheGraphs) {
   graph::NetworkGraph network = reference_network("resnet8");
   network.outputs.push_back(1);  // a second task reads the stem before its activation
@@ -248,7 +277,7 @@ TEST(Program, KindNamesAreUnique) {
   for (const KernelKind kind : all_kernel_kinds()) {
     EXPECT_TRUE(names.insert(kind_name(kind)).second);
   }
-  EXPECT_EQ(names.size(), 16U);
+  EXPECT_EQ(names.size(), 19U);
 }
 
 }  // namespace

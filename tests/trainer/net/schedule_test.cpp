@@ -33,7 +33,8 @@ TEST(Schedule, ActivationsAfterBatchNormsAreFused) {
 /// Buffers that an action reads or writes, each once.
 std::set<int> buffers_of(const Schedule& schedule, const Action& action) {
   const Unit& unit = schedule.units[static_cast<std::size_t>(action.unit)];
-  std::set<int> buffers = {action.x[0], action.x[1], action.y};
+  std::set<int> buffers(action.x.begin(), action.x.end());
+  buffers.insert(action.y);
   if (action.kind == ActionKind::forward || action.kind == ActionKind::backward) {
     buffers.insert(unit.saved);
   }
@@ -41,7 +42,7 @@ std::set<int> buffers_of(const Schedule& schedule, const Action& action) {
     buffers.insert(unit.gradient);
   }
   for (const int input : unit.inputs) {
-    if (action.kind == ActionKind::backward && input >= 0) {
+    if (action.kind == ActionKind::backward) {
       buffers.insert(schedule.units[static_cast<std::size_t>(input)].gradient);
     }
   }
@@ -65,7 +66,8 @@ std::map<int, std::int64_t> buffer_sizes(const Schedule& schedule) {
 }
 
 TEST(Schedule, BuffersInUseAtTheSameTimeDoNotOverlap) {
-  for (const auto& network : {test_networks::cnn({8, 8, 2}, 4), test_networks::vit({8, 8, 1}, 4)}) {
+  for (const auto& network :
+       {test_networks::cnn({8, 8, 2}, 4), test_networks::vit({8, 8, 1}, 4), test_networks::u_net({8, 8, 2}, 4, 4)}) {
     const Schedule schedule = make_schedule(network, 8, kernels::Use::training);
     const std::map<int, std::int64_t> sizes = buffer_sizes(schedule);
     std::map<int, std::pair<int, int>> lifetimes;  // by time of first and last use

@@ -28,7 +28,7 @@ struct GradientProblem {
     for (auto& [name, values] : weights) {
       round_to_float(values);
     }
-    input = oracle::random_values(batch * graph::elements(std::get<graph::Input>(graph.nodes[0].op).shape), seed, 1);
+    input = oracle::random_input(graph, batch, seed);
     round_to_float(input);
     for (std::int64_t i = 0; i < batch; ++i) {
       labels.push_back(static_cast<std::uint8_t>(i * 7 % classes()));

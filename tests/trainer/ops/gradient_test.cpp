@@ -1,8 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
+#include <limits>
 #include <set>
 
+#include "spaces/base/config_error.hpp"
 #include "tests/trainer/ops/gradient_problem.hpp"
 #include "tests/trainer/train/networks.hpp"
 
@@ -138,6 +141,33 @@ const std::vector<Case> kImageCases = {
        const int sum = b.add("sum", graph::Add{}, {left, right});
        b.add("op", graph::Add{}, {source, sum});
      }},
+    {"concat",  // unequal widths, one input twice
+     [](auto& b) {
+       const int source = b.last();
+       const int wide = b.add("wide", conv(b, 9, 3, 1), {source});
+       const int narrow = b.add("narrow", graph::Linear{{2}, {}}, {source});
+       b.add("op", graph::Concat{}, {wide, source, narrow, source});
+     }},
+    {"concat_of_batch_norms",
+     [](auto& b) {
+       const int source = b.last();
+       const int left = b.then("left", graph::BatchNorm{});
+       b.add("right", graph::BatchNorm{}, {source});
+       const int right = b.then("act", graph::Activation{graph::ActivationKind::relu});
+       b.add("op", graph::Concat{}, {left, right});
+       b.then("mixed", conv(b, 4, 3, 1));
+     }},
+    {"upsample",
+     [](auto& b) {
+       b.then("op", graph::Upsample{2});
+       b.then("mixed", conv(b, 4, 3, 2));
+     }},
+    {"upsample_by_three_and_by_one",
+     [](auto& b) {
+       b.then("thrice", graph::Upsample{3});
+       b.then("once", graph::Upsample{1});
+       b.then("mixed", conv(b, 4, 3, 2));
+     }},
     {"patch_embed",
      [](auto& b) {
        make_even(b);
@@ -161,8 +191,13 @@ const std::vector<Case> kImageCases = {
 INSTANTIATE_TEST_SUITE_P(Operators, ImageOperatorTest, testing::ValuesIn(kImageCases),
                          [](const auto& test) { return std::string(test.param.name); });
 
+TEST(OperatorGradients, OfATokenEmbeddingMatchFiniteDifferences) {
+  // Some of the twelve tokens come several times in a chunk, some never.
+  expect_gradients_match({test_networks::text(5, 12, 4, 3), kBatch, 6});
+}
+
 TEST(OperatorGradients, EveryOperatorHasACase) {
-  std::set<std::string> kinds;
+  std::set<std::string> kinds = {"token_embed"};  // has a test of its own: it reads the Input only
   for (const Case& c : kImageCases) {
     graph::Builder b("image", {6, 5, 2});
     b.then("first", conv(b, 6, 1, 1, 1, true));
@@ -217,8 +252,53 @@ TEST(OperatorGradients, RunningStatisticsMoveAsTheNaiveNetworkSays) {
   }
 }
 
+TEST(OperatorForward, TokenIdsThatTheTableLacksAreErrorsOfTheData) {
+  const graph::NetworkGraph network = test_networks::text(2, 12, 4, 3);
+  Parameters parameters(network);
+  InferenceExecutor executor(network, parameters);
+  TrainingExecutor training(network, parameters, 1);
+  std::array<float, 3> outputs{};
+  for (const float id : {12.0F, -1.0F, 1.5F, std::numeric_limits<float>::quiet_NaN()}) {
+    const InputSource source = [id](std::int64_t /*first*/, std::int64_t /*count*/, float* out) {
+      out[0] = 11.0F;
+      out[1] = id;
+    };
+    EXPECT_THROW(executor.run(source, 1, outputs.data()), ConfigError) << id;
+    EXPECT_THROW(training.step(source, std::array<std::uint8_t, 1>{0}, 0.0), ConfigError) << id;
+  }
+  try {
+    executor.run([](std::int64_t, std::int64_t, float* out) { out[0] = out[1] = 12.0F; }, 1, outputs.data());
+    ADD_FAILURE();
+  } catch (const ConfigError& error) {
+    EXPECT_EQ(error.message(), "token id 12 is not allowed; allowed: whole numbers from 0 to 11");
+  }
+}
+
+TEST(OperatorForward, TokenIdsAreExactInEveryPrecision) {
+  graph::Builder b("words", {3, 1});
+  b.then("words", graph::TokenEmbed{.vocabulary = 5000, .width = 1});
+  const graph::NetworkGraph network = std::move(b).finish();
+  for (const kernels::Precision precision : {kernels::Precision::fp32, kernels::Precision::fp16_mcu}) {
+    Parameters parameters(network, precision);
+    for (const std::size_t row : {2049U, 4095U, 4999U}) {  // fp16 has whole numbers up to 2048 only
+      parameters.values()[row] = static_cast<float>(row % 100);
+    }
+    InferenceExecutor executor(network, parameters);
+    std::array<float, 3> outputs{};
+    executor.run(
+        [](std::int64_t, std::int64_t, float* out) {
+          out[0] = 2049.0F;
+          out[1] = 4095.0F;
+          out[2] = 4999.0F;
+        },
+        1, outputs.data());
+    EXPECT_EQ(outputs, (std::array<float, 3>{49.0F, 95.0F, 99.0F}));
+  }
+}
+
 TEST(OperatorForward, InferenceMatchesTheNaiveNetworkWithRunningStatistics) {
-  for (const graph::NetworkGraph& network : {test_networks::cnn({9, 8, 2}, 6, 5), test_networks::vit({8, 8, 1}, 6)}) {
+  for (const graph::NetworkGraph& network : {test_networks::cnn({9, 8, 2}, 6, 5), test_networks::vit({8, 8, 1}, 6),
+                                             test_networks::u_net({8, 12, 2}, 6, 3)}) {
     const std::int64_t count = 37;  // three chunks, the last one not full
     const GradientProblem problem(network, count, 4);
     const oracle::Forward naive = oracle::forward(network, problem.weights, problem.input, count, /*training=*/false);

@@ -65,6 +65,14 @@ TEST(TrainingLowering, InterpretedGivesTheTrainersGradientsOfACnn) {
   expect_lowering_gives_the_trainers_gradients({test_networks::cnn({6, 5, 2}, 4, 4), 9, 1});
 }
 
+TEST(TrainingLowering, InterpretedGivesTheTrainersGradientsOfAUNet) {
+  expect_lowering_gives_the_trainers_gradients({test_networks::u_net({8, 4, 2}, 4, 3), 9, 3});
+}
+
+TEST(TrainingLowering, InterpretedGivesTheTrainersGradientsOfATokenEmbedding) {
+  expect_lowering_gives_the_trainers_gradients({test_networks::text(5, 7, 4, 3), 9, 4});
+}
+
 TEST(TrainingLowering, InterpretedGivesTheTrainersGradientsOfAVit) {
   expect_lowering_gives_the_trainers_gradients({test_networks::vit({8, 8, 1}, 4, 4, 6, 1, 2), 9, 2});
 }

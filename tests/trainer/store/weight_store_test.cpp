@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "spaces/catalog/families.hpp"
 #include "tests/trainer/store/axes.hpp"
 
 namespace cosearch {
@@ -100,6 +101,28 @@ TEST(UnionSpec, OfSelectionsHoldsEveryListedEntry) {
   store.insert({shared, {0, 10, 20, 30, 40, 50}});
   EXPECT_EQ(store.slice(first), (std::vector<float>{0, 50}));
   EXPECT_EQ(store.slice(second), (std::vector<float>{20, 10, 30}));
+}
+
+TEST(WeightStore, AConvolutionBehindAConcatTakesItsPartOfEachInput) {
+  const auto u_net = [](std::int64_t width) {
+    return catalog::build("unet", catalog::UNet{.input = {8, 8, 1}, .classes = 2, .width = width, .levels = 2});
+  };
+  const WeightStore store = WeightStore::for_corners({u_net(4), u_net(8)}, 1);
+  const StoredWeight& shared = store.at("decoder.0.conv1.weight");
+  ASSERT_EQ(shared.spec.shape(), (std::vector<std::int64_t>{3, 3, 8 + 16, 8}));
+  for (const WeightSpec& spec : graph::weights(u_net(4))) {
+    if (spec.name != shared.spec.name) {
+      continue;
+    }
+    ASSERT_EQ(spec.shape(), (std::vector<std::int64_t>{3, 3, 4 + 8, 4}));
+    const std::vector<float> slice = store.slice(spec);
+    for (std::size_t i = 0; i < slice.size(); ++i) {
+      const std::size_t pixel = i / (12 * 4);
+      const std::size_t channel = i / 4 % 12;
+      const std::size_t shared_channel = channel < 4 ? channel : channel - 4 + 8;  // of the skip; of the level below
+      ASSERT_EQ(slice[i], shared.values[(pixel * 24 + shared_channel) * 8 + i % 4]) << i;
+    }
+  }
 }
 
 TEST(WeightStore, SliceOfOwnShapeIsIdentity) {

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -33,6 +34,22 @@ namespace cosearch::test_supernets {
     space = make_space(name, testing::example_options(name), {{8, 8, 1}, 4});
   }
   return *space;
+}
+
+/// The space with the mean over all pixels behind networks that classify pixels, so that they classify images.
+[[nodiscard]] inline SubnetSpace classifying(SubnetSpace space) {
+  const auto pooled = [](graph::NetworkGraph network) {
+    if (graph::infer_shapes(network).value().back().size() == 3) {
+      network.nodes.push_back({"mean", graph::GlobalAveragePool{}, {static_cast<int>(network.nodes.size()) - 1}});
+      network.outputs = {static_cast<int>(network.nodes.size()) - 1};
+    }
+    return network;
+  };
+  for (graph::NetworkGraph& corner : space.corners) {
+    corner = pooled(std::move(corner));
+  }
+  space.sample = [pooled, sample = space.sample](RngStream& rng) { return pooled(sample(rng)); };
+  return space;
 }
 
 /// The space of one network.

@@ -153,7 +153,7 @@ TEST(Supernet, CheckpointsOfOtherRecipesAreIgnored) {
 TEST(Supernet, EverySpaceOfTheCatalogueTrainsAndScores) {
   for (const SpaceEntry& entry : space_registry()) {
     SCOPED_TRACE(entry.name);
-    const SubnetSpace space = make_subnet_space(small_space(std::string(entry.name)));
+    const SubnetSpace space = test_supernets::classifying(make_subnet_space(small_space(std::string(entry.name))));
     SupernetOptions recipe = options();
     recipe.train.epochs = 0.5;
     Trained trained = run(space, recipe);
@@ -208,8 +208,10 @@ TEST(Supernet, FingerprintsFollowEverythingThatDecidesTheWeights) {
   EXPECT_EQ(all.size(), 7U);
 }
 
-TEST(Subnet, GradientsComeBackToWhereTheWeightsCameFrom) {
-  const SubnetSpace space = make_subnet_space(small_space("hybrid"));
+class SubnetWeights : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(SubnetWeights, GradientsComeBackToWhereTheWeightsCameFrom) {
+  const SubnetSpace space = make_subnet_space(small_space(GetParam()));
   const WeightStore store = make_supernet(space, 3);
   const Parameters shared(store);
   for (std::uint64_t i = 0; i < 10; ++i) {
@@ -241,6 +243,9 @@ TEST(Subnet, GradientsComeBackToWhereTheWeightsCameFrom) {
     EXPECT_NEAR(outer, 2.0 * inner, 1e-3 * (1.0 + std::abs(inner)));
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Catalogue, SubnetWeights, ::testing::Values("hybrid", "unet"),
+                         [](const auto& space) { return space.param; });
 
 }  // namespace
 }  // namespace cosearch

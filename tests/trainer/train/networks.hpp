@@ -46,6 +46,39 @@ inline graph::NetworkGraph cnn(const graph::Shape& input, std::int64_t classes, 
   return std::move(b).finish();
 }
 
+/// A U-Net of three levels with a classifier behind it. Height and width are multiples of 4.
+inline graph::NetworkGraph u_net(const graph::Shape& input, std::int64_t classes, std::int64_t width) {
+  graph::Builder b("u_net", input);
+  const auto level = [&b](const std::string& name, std::int64_t channels) {
+    b.then(name + ".conv", conv(b, channels, 3, 1));
+    b.then(name + ".bn", graph::BatchNorm{});
+    return b.then(name + ".act", graph::Activation{graph::ActivationKind::relu});
+  };
+  const int first = level("encoder.0", width);
+  b.then("pool.0", graph::Pool2d{});
+  const int second = level("encoder.1", 2 * width);
+  b.then("pool.1", graph::Pool2d{});
+  level("bottom", 4 * width);
+  b.add("concat.1", graph::Concat{}, {second, b.then("up.1", graph::Upsample{2})});
+  level("decoder.1", 2 * width);
+  b.add("concat.0", graph::Concat{}, {first, b.then("up.0", graph::Upsample{2})});
+  level("decoder.0", width);
+  classifier(b, classes);
+  return std::move(b).finish();
+}
+
+/// The mean of token and position embeddings through a hidden layer.
+inline graph::NetworkGraph text(std::int64_t tokens, std::int64_t vocabulary, std::int64_t width,
+                                std::int64_t classes) {
+  graph::Builder b("text", {tokens, 1});
+  b.then("words", graph::TokenEmbed{.vocabulary = vocabulary, .width = width});
+  b.then("position", graph::PositionEmbed{.grid_h = tokens, .grid_w = 1});
+  b.then("hidden", graph::Linear{.out_factors = {width}, .in_factors = {}});
+  b.then("act", graph::Activation{graph::ActivationKind::gelu});
+  classifier(b, classes);
+  return std::move(b).finish();
+}
+
 /// Pre-norm transformer blocks; no batch norm.
 inline graph::NetworkGraph vit(const graph::Shape& input, std::int64_t classes, std::int64_t patch = 4,
                                std::int64_t embed = 12, std::int64_t depth = 2, std::int64_t heads = 2) {
