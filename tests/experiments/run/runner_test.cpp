@@ -132,6 +132,31 @@ TEST(Runner, CampaignStoppedAnywhereAndResumedEqualsAnUninterruptedOne) {
   }
 }
 
+TEST(Runner, EpisodesOfReinforceShareANetworkAndGoOnAfterAStop) {
+  json config = train_config();
+  config.erase("screen");
+  config.erase("final");
+  config["search"] = {{"algorithm", "reinforce"}, {"hardware_steps", 3}};
+  Session whole(config);
+  ASSERT_EQ(whole.go(), RunOutcome::finished);
+  const std::vector<TrialRow> rows = whole.trials();
+  ASSERT_EQ(rows.size(), 32U);
+  std::set<std::string> networks;
+  for (const TrialRow& row : rows) {
+    EXPECT_EQ(row.batch, row.id / 4);
+    EXPECT_EQ(row.network_hash, rows[static_cast<std::size_t>(row.batch * 4)].network_hash);
+    networks.insert(row.network_hash);
+  }
+  EXPECT_GT(networks.size(), 3U);
+  EXPECT_LE(static_cast<std::size_t>(count_trainings(rows)), networks.size());
+  for (const std::size_t after : {1U, 4U, 6U, 19U}) {
+    Session run(config);
+    EXPECT_EQ(run.go_until(after), RunOutcome::stopped);
+    EXPECT_EQ(run.go(), RunOutcome::finished);
+    EXPECT_EQ(results_of(run.trials()), results_of(rows)) << "stopped after " << after;
+  }
+}
+
 TEST(Runner, CampaignStoppedAfterEveryFewTrialsStillArrives) {
   Session whole(train_config());
   ASSERT_EQ(whole.go(), RunOutcome::finished);

@@ -48,6 +48,23 @@ TEST(DenseLabels, LossAndGradientsMatchFiniteDifferences) {
   }
 }
 
+TEST(DenseLabels, TeachersSpeakOfEachPixel) {
+  const GradientProblem problem(segmenter({5, 4, 2}, 3, 4), 5, 3, 20);
+  Parameters parameters(problem.graph);
+  problem.load(parameters);
+  TrainingExecutor executor(problem.graph, parameters, problem.batch);
+  std::vector<float> probabilities(5 * 20 * 3);
+  (void)executor.step(problem.source(), {.labels = problem.labels, .probabilities = probabilities});
+  for (std::size_t row = 0; row < probabilities.size(); row += 3) {
+    EXPECT_NEAR(probabilities[row] + probabilities[row + 1] + probabilities[row + 2], 1.0, 1e-5);
+  }
+  // A network that is its own teacher has nothing to learn.
+  (void)executor.step(problem.source(), {.labels = problem.labels, .teacher = probabilities, .teacher_weight = 1.0});
+  for (const float gradient : executor.gradients()) {
+    EXPECT_NEAR(gradient, 0.0, 1e-6);
+  }
+}
+
 struct Trained {
   TrainResult result;
   WeightStore store;
