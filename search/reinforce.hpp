@@ -23,6 +23,9 @@ namespace cosearch {
 /// choices, in hardware-only designs those of the hardware. Joint and hardware-only rewards differ by the learned
 /// objectives, so each kind has its own baseline, an exponential moving average.
 ///
+/// An episode looks at one network, so the hardware-only steps pay where networks are dear to train; where they are
+/// only costed, `hardware_steps` 0 sees more of them.
+///
 /// Options: `hardware_steps` (default 10), `hidden` (units of the controller, default 32), `learning_rate` (of Adam,
 /// default 0.02), `discount` (default 1), `baseline_decay` (default 0.9), `penalty` (reward lost by a violation of 1,
 /// default 10), `weights` (of the objectives, one number each, not all 0; default: 1 for learned ones and 0 for

@@ -157,6 +157,37 @@ TEST(Runner, EpisodesOfReinforceShareANetworkAndGoOnAfterAStop) {
   }
 }
 
+TEST(Runner, NetworksThatClassifyPixelsAreSearched) {
+  json config = train_config();
+  config.erase("screen");
+  config["dataset"] = {{"name", "cells"}, {"size", 16}, {"train", 64}, {"search", 32}, {"test", 32}};
+  config["space"] = json::parse(R"json({"name": "custom",
+    "params": [{"name": "width", "choices": [4, 8, 12]}, {"name": "kernel", "choices": [3, 5]}],
+    "template": [
+      {"name": "stem", "op": "conv2d", "out_channels": "$width", "kernel_h": "$kernel", "kernel_w": "$kernel",
+       "padding": "same"},
+      {"name": "bn", "op": "batch_norm"},
+      {"name": "act", "op": "activation", "kind": "relu"},
+      {"name": "head", "op": "conv2d", "out_channels": "$classes", "kernel_h": 3, "kernel_w": 3, "padding": "same",
+       "bias": true}]})json");
+  config["target"] = {{"name", "roofline"}};
+  config["accuracy"] = {{"epochs", 6}, {"batch", 16}, {"learning_rate", 0.1}};
+  config["search"] = {{"algorithm", "reinforce"}, {"hardware_steps", 1}};
+  config["budget"] = {{"evaluations", 6}};
+  config["final"] = {{"top", 1}, {"epochs", 6}};
+  Session run(config);
+  ASSERT_EQ(run.go(), RunOutcome::finished);
+  double best = 0.0;
+  for (const TrialRow& row : run.trials()) {
+    if (row.state == TrialState::complete) {
+      best = std::max(best, row.metrics.at("accuracy"));
+    }
+  }
+  EXPECT_GT(best, 0.3);  // everything taken for a cell has 0.2, nothing 0
+  ASSERT_EQ(run.finals().size(), 1U);
+  EXPECT_GT(run.finals()[0].at("metrics").at("test_accuracy").get<double>(), 0.3);
+}
+
 TEST(Runner, CampaignStoppedAfterEveryFewTrialsStillArrives) {
   Session whole(train_config());
   ASSERT_EQ(whole.go(), RunOutcome::finished);
