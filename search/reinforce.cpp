@@ -241,9 +241,6 @@ class Reinforce final : public SearchAlgorithm {
   }
 
   [[nodiscard]] bool same_network(const Trial& a, const Trial& b) const {
-    if (!has_hardware_) {
-      return a.proposal.genome == b.proposal.genome;
-    }
     for (std::size_t i = 0; i < params_.size(); ++i) {
       if (!hardware_[i] && a.proposal.genome.genes[i] != b.proposal.genome.genes[i]) {
         return false;

@@ -273,8 +273,9 @@ class Resolver {
   static bool fits(const NestLevel& level) {
     std::int64_t bound = level.units;
     for (std::size_t i = 0; i < level.count; ++i) {
-      const Tile& tile = level.tiles[level.directives[i].dimension];
-      const std::int64_t iterations = 2 + std::max((tile.extent - tile.size) / tile.offset, std::int64_t{0});
+      const NestDirective& directive = level.directives[i];
+      const Tile& tile = level.tiles[directive.dimension];
+      const std::int64_t iterations = 2 + std::max((tile.extent - directive.size) / directive.offset, std::int64_t{0});
       if (__builtin_mul_overflow(bound, tile.held.full, &bound) || __builtin_mul_overflow(bound, iterations, &bound) ||
           bound > kLargestCount) {
         return false;
