@@ -63,6 +63,9 @@ struct AlgorithmContext {
   std::uint64_t seed = 0;
   Fidelity fidelity = {};            ///< of ordinary proposals
   std::vector<Genome> initial = {};  ///< user's designs, proposed first; canonical and legal
+  std::vector<bool> hardware = {};   ///< which parameters describe hardware; empty: none
+  std::vector<bool> learned =
+      {};  ///< which objectives are shares that a network learns, whatever the hardware; empty: none
 };
 
 struct AlgorithmEntry {

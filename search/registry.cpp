@@ -3,6 +3,7 @@
 #include "search/algorithm.hpp"
 #include "search/nsga2.hpp"
 #include "search/random.hpp"
+#include "search/reinforce.hpp"
 #include "spaces/base/registry.hpp"
 
 namespace cosearch {
@@ -11,6 +12,9 @@ namespace {
 constexpr std::array kAlgorithms{
     AlgorithmEntry{"nsga2", "evolution towards a well-spread Pareto front (NSGA-II)", &make_nsga2},
     AlgorithmEntry{"random", "uniform samples of the space, none twice", &make_random},
+    AlgorithmEntry{"reinforce",
+                   "a recurrent controller that learns from rewards, hardware redrawn per network (NASAIC)",
+                   &make_reinforce},
 };
 
 }  // namespace

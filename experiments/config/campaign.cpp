@@ -13,6 +13,7 @@
 #include "experiments/config/one_shot.hpp"
 #include "experiments/config/section.hpp"
 #include "predictors/predictor.hpp"
+#include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/json_reader.hpp"
 
@@ -62,7 +63,7 @@ std::uint64_t read_seed(const JsonReader& root) {
 
 TaskShape read_task_shape(const JsonReader& task) {
   constexpr std::int64_t kMaxExtent = 65536;
-  task.only({"sample", "classes"});
+  task.only({"sample", "classes", "dense"});
   const std::string allowed = "[height, width, channels]";
   const std::vector<JsonReader> extents = task.at("sample").items(allowed);
   if (extents.size() != 3) {
@@ -73,7 +74,13 @@ TaskShape read_task_shape(const JsonReader& task) {
     shape.sample.push_back(extent.integer(1, kMaxExtent));
   }
   shape.classes = task.at("classes").integer(2, kMaxExtent);
+  shape.dense = task.boolean("dense", false);
   return shape;
+}
+
+std::string task_text(const TaskShape& task) {
+  return fmt::format("samples of {} and {} classes{}", json(task.sample).dump(), task.classes,
+                     task.dense ? " of pixels" : "");
 }
 
 void read_task(const JsonReader& root, Campaign& campaign) {
@@ -83,10 +90,9 @@ void read_task(const JsonReader& root, Campaign& campaign) {
   }
   if (root.has("task")) {
     const TaskShape stated = read_task_shape(root.at("task"));
-    if (root.has("dataset") && (stated.sample != campaign.task.sample || stated.classes != campaign.task.classes)) {
-      throw ConfigError("/task", fmt::format("says samples of {} and {} classes, the data set has {} and {}",
-                                             json(stated.sample).dump(), stated.classes,
-                                             json(campaign.task.sample).dump(), campaign.task.classes));
+    if (root.has("dataset") && stated != campaign.task) {
+      throw ConfigError("/task",
+                        fmt::format("says {}, the data set has {}", task_text(stated), task_text(campaign.task)));
     }
     campaign.task = stated;
   } else if (!root.has("dataset")) {
@@ -307,19 +313,33 @@ void read_search(const JsonReader& root, Campaign& campaign) {
   }
 }
 
+/// Spaces classify samples or their pixels; which of the two is part of what they are.
+void check_outputs(const Campaign& campaign, const JointSpace& space) {
+  if (campaign.accuracy == AccuracyKind::none) {
+    return;
+  }
+  for (const Genome& corner : space.space().corners()) {
+    const auto network = std::get<graph::NetworkGraph>(space.space().decode(corner));
+    const auto shapes = graph::infer_shapes(network);
+    COSEARCH_CHECK(shapes && network.outputs.size() == 1, "a space's networks have shapes and one output");
+    const graph::Shape& output = (*shapes)[static_cast<std::size_t>(network.outputs.front())];
+    if (output != campaign.task.output()) {
+      throw ConfigError("/space/name",
+                        fmt::format("the networks of {} end with shape {}; the task needs {}", campaign.space_name,
+                                    json(output).dump(), json(campaign.task.output()).dump()));
+    }
+  }
+}
+
 /// Builds what the names and options stand for, so that their own readers check them.
 void check_search(const Campaign& campaign, const JointSpace& space) {
   if (static_cast<std::int64_t>(campaign.initial.size()) > campaign.evaluations) {
     throw ConfigError("/space/initial", fmt::format("has {} designs; /budget/evaluations allows {}",
                                                     campaign.initial.size(), campaign.evaluations));
   }
-  AlgorithmContext context;
-  context.params = &space.params();
-  context.objectives = campaign.objectives.size();
-  context.seed = campaign.seed;
-  context.initial = space.initial();
-  static_cast<void>(
-      in_section("/search", [&] { return make_algorithm(campaign.algorithm, campaign.algorithm_options, context); }));
+  static_cast<void>(in_section("/search", [&] {
+    return make_algorithm(campaign.algorithm, campaign.algorithm_options, algorithm_context(campaign, space));
+  }));
 }
 
 json merged(json options, const json& more) {
@@ -333,7 +353,8 @@ void write_resolved(const JsonReader& root, const Campaign& campaign, json& reso
   if (root.has("dataset")) {
     resolved["dataset"] = campaign.dataset;
   }
-  resolved["task"] = {{"sample", campaign.task.sample}, {"classes", campaign.task.classes}};
+  resolved["task"] = {
+      {"sample", campaign.task.sample}, {"classes", campaign.task.classes}, {"dense", campaign.task.dense}};
   resolved["space"] =
       merged(campaign.space_options,
              {{"name", campaign.space_name}, {"genes", campaign.space_genes}, {"initial", json(campaign.initial)}});
@@ -419,6 +440,7 @@ Campaign campaign_from_json(const json& config, const std::string& data_director
   const std::vector<std::string> reported = reported_metrics(campaign.accuracy, space.target());
   read_objectives(root, campaign, reported);
   read_constraints(root, campaign, reported);
+  check_outputs(campaign, space);
   check_search(campaign, space);
   write_resolved(root, campaign, resolved);
   campaign.resolved = std::move(resolved);

@@ -126,6 +126,8 @@ class JointSpace {
   /// The network's part and the hardware's part of a joint genome, as genomes of their own unrestricted sets.
   [[nodiscard]] Genome network_part(const Genome& joint) const;
   [[nodiscard]] Genome hardware_part(const Genome& joint) const;
+  /// Which parameters describe hardware.
+  [[nodiscard]] std::vector<bool> hardware_genes() const;
   /// The user's initial designs as joint genomes.
   [[nodiscard]] const std::vector<Genome>& initial() const noexcept { return initial_; }
 
@@ -136,5 +138,9 @@ class JointSpace {
   ParamSet params_;
   std::vector<Genome> initial_;
 };
+
+/// What the campaign's search algorithm is given; `space` outlives it. `fidelity`: of ordinary proposals.
+[[nodiscard]] AlgorithmContext algorithm_context(const Campaign& campaign, const JointSpace& space,
+                                                 const Fidelity& fidelity = {});
 
 }  // namespace cosearch

@@ -47,4 +47,26 @@ Genome JointSpace::hardware_part(const Genome& joint) const {
   return params_.translate(joint, target_->params(), kHardwarePrefix);
 }
 
+std::vector<bool> JointSpace::hardware_genes() const {
+  std::vector<bool> hardware;
+  for (const Param& param : params_.params()) {
+    hardware.push_back(param.name.starts_with(kHardwarePrefix));
+  }
+  return hardware;
+}
+
+AlgorithmContext algorithm_context(const Campaign& campaign, const JointSpace& space, const Fidelity& fidelity) {
+  std::vector<bool> learned;
+  for (const Objective& objective : campaign.objectives) {
+    learned.push_back(objective.metric == "accuracy" || objective.metric == "error");
+  }
+  return {.params = &space.params(),
+          .objectives = campaign.objectives.size(),
+          .seed = campaign.seed,
+          .fidelity = fidelity,
+          .initial = space.initial(),
+          .hardware = space.hardware_genes(),
+          .learned = std::move(learned)};
+}
+
 }  // namespace cosearch

@@ -113,7 +113,8 @@ json open(json properties, json required, const char* description) {
 json task_sections() {
   json properties;
   properties["dataset"] = open({{"name", one_of(names(dataset_registry()), "data set")}}, json::array({"name"}),
-                               "What networks learn; further keys are options of the data set. cifar: directory, "
+                               "What networks learn; further keys are options of the data set. cells: blur, cells, "
+                               "noise, search, seed, size, test, train. cifar: directory, "
                                "search, variant. fashion_mnist: directory. idx: classes, height, images, labels, "
                                "search, test_images, test_labels, width. image_folder: channels, classes, "
                                "directory, height, search_percent, test_percent, width. npz: black, channels, "
@@ -128,7 +129,11 @@ json task_sections() {
                 {"minItems", 3},
                 {"maxItems", 3},
                 {"description", "[height, width, channels]"}}},
-              {"classes", integer(2, "number of classes")}},
+              {"classes", integer(2, "number of classes")},
+              {"dense",
+               {{"type", "boolean"},
+                {"default", false},
+                {"description", "whether each pixel has a class, rather than the sample"}}}},
              json::array({"sample", "classes"}),
              "Shape of the task for campaigns that cost networks without a data set; learnt from the data set "
              "otherwise.");

@@ -38,9 +38,8 @@ class CampaignRun {
         options_(options),
         budget_(store.campaign(campaign_id).evaluations),
         evaluator_(campaign, space, data, store, supernets),
-        algorithm_(
-            make_algorithm(campaign.algorithm, campaign.algorithm_options,
-                           {&space.params(), campaign.objectives.size(), campaign.seed, fidelity(), space.initial()})),
+        algorithm_(make_algorithm(campaign.algorithm, campaign.algorithm_options,
+                                  algorithm_context(campaign, space, fidelity()))),
         tally_(campaign),
         progress_(stderr, options.quiet, [this] { return status_line(status()); }) {}
 

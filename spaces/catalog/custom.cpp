@@ -277,9 +277,9 @@ class Custom final : public SearchSpace {
                                               Json(input).dump(), task_.sample.size(), task_.sample.back()));
     }
     const graph::Shape& output = shapes->back();
-    if (output != graph::Shape{task_.classes}) {
-      throw ConfigError("/template",
-                        fmt::format("the last node gives {}; the task needs [{}]", Json(output).dump(), task_.classes));
+    if (output != task_.output()) {
+      throw ConfigError("/template", fmt::format("the last node gives {}; the task needs {}", Json(output).dump(),
+                                                 Json(task_.output()).dump()));
     }
   }
 

@@ -15,6 +15,13 @@ using TaskModel = std::variant<graph::NetworkGraph>;
 struct TaskShape {
   graph::Shape sample;
   std::int64_t classes = 10;
+  bool dense = false;  ///< each position of a sample has a class, rather than the sample
+
+  /// What a network ends with: (classes), or (height, width, classes).
+  [[nodiscard]] graph::Shape output() const {
+    return dense ? graph::Shape{sample.at(0), sample.at(1), classes} : graph::Shape{classes};
+  }
+  bool operator==(const TaskShape&) const = default;
 };
 
 /// What a genome means. Pure and immutable: any thread.

@@ -82,7 +82,7 @@ float* convert(const Conversion& conversion, std::span<const std::uint8_t> image
 
 /// `from`, mirrored and moved by draws of the sample's own stream, into `to`.
 void augment(const BatchSpec& spec, const graph::Shape& sample, std::int64_t index, const std::uint8_t* from,
-             std::vector<std::uint8_t>& to) {
+             std::span<std::uint8_t> to) {
   RngStream rng(spec.seed, Purpose::augment,
                 (static_cast<std::uint64_t>(spec.epoch) << 32U) | static_cast<std::uint64_t>(index));
   const auto draw_shift = [&]() -> std::int64_t {
@@ -133,6 +133,23 @@ void fill_batch(const Dataset& dataset, const BatchSpec& spec, std::span<const s
   }
 }
 
+void fill_labels(const Dataset& dataset, const BatchSpec& spec, std::span<const std::int64_t> indices,
+                 std::span<std::uint8_t> out) {
+  const auto size = static_cast<std::size_t>(dataset.labels_per_sample());
+  COSEARCH_CHECK(out.size() == indices.size() * size, "room for the labels of all samples");
+  const bool moves = dataset.dense && (spec.shift > 0 || spec.flip);
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    COSEARCH_CHECK(indices[i] >= 0 && indices[i] < dataset.size(), "sample index out of range");
+    const std::uint8_t* from = dataset.labels.data() + static_cast<std::size_t>(indices[i]) * size;
+    const std::span<std::uint8_t> to = out.subspan(i * size, size);
+    if (moves) {
+      augment(spec, {dataset.sample[0], dataset.sample[1], 1}, indices[i], from, to);
+    } else {
+      std::copy_n(from, size, to.begin());
+    }
+  }
+}
+
 std::vector<std::int64_t> epoch_order(std::vector<std::int64_t> samples, std::uint64_t seed, std::int64_t epoch) {
   RngStream(seed, Purpose::shuffle, static_cast<std::uint64_t>(epoch)).shuffle(samples);
   return samples;
@@ -167,6 +184,13 @@ std::vector<std::int64_t> balanced_subset(std::span<const std::uint8_t> labels, 
   }
   std::sort(chosen.begin(), chosen.end());
   return chosen;
+}
+
+std::vector<std::int64_t> balanced_subset(const Dataset& dataset, std::int64_t count, std::uint64_t seed) {
+  if (dataset.dense) {
+    return balanced_subset(std::vector<std::uint8_t>(static_cast<std::size_t>(dataset.size()), 0), 1, count, seed);
+  }
+  return balanced_subset(dataset.labels, dataset.classes, count, seed);
 }
 
 }  // namespace cosearch

@@ -35,6 +35,10 @@ struct BatchSpec {
 /// clamped to the image. Aborts when `input_mismatch` has something to say.
 void fill_batch(const Dataset& dataset, const BatchSpec& spec, std::span<const std::int64_t> indices, float* out);
 
+/// Writes the labels of the samples `indices`. Those of pixels move as `fill_batch` moves the pixels; 0 moves in.
+void fill_labels(const Dataset& dataset, const BatchSpec& spec, std::span<const std::int64_t> indices,
+                 std::span<std::uint8_t> out);
+
 /// A permutation of `samples`, a function of (seed, epoch).
 [[nodiscard]] std::vector<std::int64_t> epoch_order(std::vector<std::int64_t> samples, std::uint64_t seed,
                                                     std::int64_t epoch);
@@ -46,5 +50,7 @@ void fill_batch(const Dataset& dataset, const BatchSpec& spec, std::span<const s
 /// contained in larger ones.
 [[nodiscard]] std::vector<std::int64_t> balanced_subset(std::span<const std::uint8_t> labels, std::int64_t classes,
                                                         std::int64_t count, std::uint64_t seed);
+/// The same of a data set's samples; where each pixel has a label, all samples are of one class.
+[[nodiscard]] std::vector<std::int64_t> balanced_subset(const Dataset& dataset, std::int64_t count, std::uint64_t seed);
 
 }  // namespace cosearch

@@ -19,9 +19,13 @@ struct Dataset {
   graph::Shape sample;  ///< (height, width, channels)
   std::int64_t classes = 0;
   std::vector<std::uint8_t> pixels;  ///< size() * elements(sample)
-  std::vector<std::uint8_t> labels;
+  std::vector<std::uint8_t> labels;  ///< size() * labels_per_sample()
+  bool dense = false;                ///< each pixel has a label, row by row; 0 is the background
 
-  [[nodiscard]] std::int64_t size() const noexcept { return static_cast<std::int64_t>(labels.size()); }
+  [[nodiscard]] std::int64_t labels_per_sample() const noexcept { return dense ? sample[0] * sample[1] : 1; }
+  [[nodiscard]] std::int64_t size() const noexcept {
+    return static_cast<std::int64_t>(labels.size()) / labels_per_sample();
+  }
 };
 
 /// The three splits of a task. `search` scores candidates; `test` is touched once, at the end.
@@ -56,6 +60,15 @@ struct TaskData {
 /// "train": 256, "search": 64, "test": 64, "seed": 0}; every key but the name may be left out (defaults as shown).
 [[nodiscard]] TaskData make_synthetic_data(const nlohmann::json& config);
 [[nodiscard]] TaskShape synthetic_shape(const nlohmann::json& config);
+
+/// A generated cell-segmentation task that needs no file: grey pictures of `size` x `size` pixels with about `cells`
+/// overlapping ellipses of varying size and brightness on an unevenly lit background, blurred by a Gaussian of `blur`
+/// pixels and with normal noise of `noise` grey levels; each pixel is labelled background (0) or cell (1). The labels
+/// are the ellipses before the blur. {"name": "cells", "size": 32, "cells": 6, "blur": 1, "noise": 20, "train": 256,
+/// "search": 64, "test": 64, "seed": 0}; every key but the name may be left out (defaults as shown). Synthetic: it
+/// stands in for microscopy data and says nothing about real cells.
+[[nodiscard]] TaskData make_cells_data(const nlohmann::json& config);
+[[nodiscard]] TaskShape cells_shape(const nlohmann::json& config);
 
 /// The data sets below read files of the user. Their configs state the samples' shape and the classes, since a campaign
 /// is checked without its data; files that say otherwise are refused. Of the training samples, "search" (default: a

@@ -10,6 +10,9 @@ namespace {
 
 // Sorted by name.
 constexpr std::array kDatasets{
+    DatasetEntry{"cells",
+                 "synthetic pictures of overlapping cells made from a seed, each pixel labelled (segmentation)",
+                 &cells_shape, &make_cells_data},
     DatasetEntry{"cifar", "binary files of CIFAR-10 or CIFAR-100, 32 x 32 x 3", &cifar_shape, &load_cifar},
     DatasetEntry{"fashion_mnist", "70,000 grey images of clothes, 28 x 28, 10 classes (Debian: dataset-fashion-mnist)",
                  &fashion_mnist_shape, &load_fashion_mnist},

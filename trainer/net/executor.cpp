@@ -148,18 +148,20 @@ double TrainingExecutor::step(const InputSource& input, std::span<const std::uin
 }
 
 double TrainingExecutor::step(const InputSource& input, const Targets& targets) {
-  const auto rows = static_cast<std::size_t>(batch_ * graph::elements(schedule_.units.back().geometry.output));
-  COSEARCH_CHECK(static_cast<std::int64_t>(targets.labels.size()) == batch_, "one label for each sample of the batch");
-  COSEARCH_CHECK((targets.teacher.empty() || targets.teacher.size() == rows) &&
-                     (targets.probabilities.empty() || targets.probabilities.size() == rows),
-                 "one row of classes for each sample of the batch");
+  const auto outputs = static_cast<std::size_t>(batch_ * graph::elements(schedule_.units.back().geometry.output));
+  COSEARCH_CHECK(!targets.labels.empty() && targets.labels.size() % static_cast<std::size_t>(batch_) == 0 &&
+                     outputs % targets.labels.size() == 0,
+                 "equally many labels for each sample of the batch, equally many outputs for each label");
+  COSEARCH_CHECK((targets.teacher.empty() || targets.teacher.size() == outputs) &&
+                     (targets.probabilities.empty() || targets.probabilities.size() == outputs),
+                 "one row of classes for each label");
   run_regions({input, targets});
   sum_gradients();
   double loss = 0.0;
   for (const double chunk : chunk_loss_) {
     loss += chunk;
   }
-  return loss / static_cast<double>(batch_);
+  return loss / static_cast<double>(targets.labels.size());
 }
 
 void TrainingExecutor::run_regions(const Batch& batch) {
@@ -217,23 +219,24 @@ void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const
 void TrainingExecutor::run_loss(const Action& action, std::size_t chunk, const ChunkMemory& memory,
                                 const Targets& targets) {
   const Unit& unit = schedule_.units[index(action.unit)];
-  const std::int64_t samples = chunk_samples_[chunk];
-  const std::int64_t classes = graph::elements(unit.geometry.output);
+  const auto labels_per_sample = static_cast<std::int64_t>(targets.labels.size()) / batch_;
+  const std::int64_t rows = chunk_samples_[chunk] * labels_per_sample;
+  const std::int64_t classes = graph::elements(unit.geometry.output) / labels_per_sample;
   const float* outputs = buffer(schedule_, memory, action.y);
   float* gradient = buffer(schedule_, memory, unit.gradient);
   const auto smoothing = static_cast<float>(targets.label_smoothing);
-  const float scale = static_cast<float>(targets.loss_scale) / static_cast<float>(batch_);
-  const std::uint8_t* labels = targets.labels.data() + chunk_first_[chunk];
-  const std::int64_t first = chunk_first_[chunk] * classes;
+  const float scale = static_cast<float>(targets.loss_scale) / static_cast<float>(targets.labels.size());
+  const std::uint8_t* labels = targets.labels.data() + chunk_first_[chunk] * labels_per_sample;
+  const std::int64_t first = chunk_first_[chunk] * labels_per_sample * classes;
   if (!targets.probabilities.empty()) {
-    kernels::softmax(samples, classes, 1.0F, outputs, targets.probabilities.data() + first);
+    kernels::softmax(rows, classes, 1.0F, outputs, targets.probabilities.data() + first);
   }
   chunk_loss_[chunk] =
       targets.teacher.empty()
-          ? kernels::softmax_cross_entropy(samples, classes, smoothing, scale, outputs, labels, gradient)
-          : kernels::distillation_cross_entropy(samples, classes, smoothing, targets.teacher_weight, scale, outputs,
+          ? kernels::softmax_cross_entropy(rows, classes, smoothing, scale, outputs, labels, gradient)
+          : kernels::distillation_cross_entropy(rows, classes, smoothing, targets.teacher_weight, scale, outputs,
                                                 labels, targets.teacher.data() + first, gradient);
-  unit.geometry.dense->round_to_storage(samples * classes, gradient);
+  unit.geometry.dense->round_to_storage(rows * classes, gradient);
 }
 
 void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, const ChunkMemory& memory) {

@@ -17,8 +17,10 @@ namespace cosearch {
 /// Writes the inputs of the samples [first, first + count) of a batch; called from several threads at once.
 using InputSource = std::function<void(std::int64_t first, std::int64_t count, float* out)>;
 
-/// What a training step aims at, (batch, classes) where it has rows of classes.
+/// What a training step aims at, (labels, classes) where it has rows of classes.
 struct Targets {
+  /// Of the batch, sample after sample: one for each, or equally many for each, which share its outputs evenly and in
+  /// their order, as pixels do that are classified.
   std::span<const std::uint8_t> labels;
   double label_smoothing = 0.0;
   /// Probabilities of another network; empty: labels only.
@@ -49,7 +51,7 @@ class TrainingExecutor {
                    std::shared_ptr<TrainingMemory> memory = std::make_shared<TrainingMemory>());
 
   /// Forward, softmax cross entropy with label smoothing, backward. Moves the running statistics of batch norms.
-  /// Returns the mean loss; `gradients()` are those of the mean loss, times the loss scale.
+  /// Returns the mean loss over the labels; `gradients()` are those of the mean loss, times the loss scale.
   double step(const InputSource& input, std::span<const std::uint8_t> labels, double label_smoothing);
   /// The same with a teacher's soft targets.
   double step(const InputSource& input, const Targets& targets);

@@ -28,8 +28,7 @@ SubnetScorer::SubnetScorer(WeightStore store, const TaskData& data, const Option
       shared_(store_, options.precision),
       data_(data),
       options_(options),
-      calibration_(
-          balanced_subset(data.train.labels, data.train.classes, options.calibration_samples, data.content_hash)) {}
+      calibration_(balanced_subset(data.train, options.calibration_samples, data.content_hash)) {}
 
 Expected<double, Infeasible> SubnetScorer::accuracy(const graph::NetworkGraph& network, const Dataset& split) {
   check_fit(network, data_, split);

@@ -56,7 +56,7 @@ class Sandwich {
         batches_(batches),
         families_(families(space.corners)),
         gradients_(shared.trainable_size()),
-        teacher_(static_cast<std::size_t>(batches.batch() * classes)) {
+        teacher_(batches.labels().size() * static_cast<std::size_t>(classes)) {
     for (const SubnetFamily& family : families_) {
       corners_.push_back({member(family.largest), member(family.smallest)});
     }

@@ -10,12 +10,15 @@
 #include "trainer/data/batch.hpp"
 #include "trainer/net/executor.hpp"
 #include "trainer/train/batch_sequence.hpp"
+#include "trainer/train/confusion.hpp"
 
 namespace cosearch {
 namespace {
 
-/// Evaluated at a time, so that the resized images of a large split need not be in memory at once.
+/// Samples, and outputs of all of them, evaluated at a time, so that those of a large split need not be in memory at
+/// once.
 constexpr std::int64_t kEvaluateBlock = 1024;
+constexpr std::int64_t kEvaluateOutputs = std::int64_t{1} << 24U;
 
 void check_split(const graph::NetworkGraph& graph, const Dataset& dataset) {
   if (graph.outputs.size() != 1) {
@@ -30,21 +33,13 @@ void check_split(const graph::NetworkGraph& graph, const Dataset& dataset) {
     throw ConfigError("", fmt::format("network {}: {}", graph.name, *mismatch));
   }
   const graph::Shape& output = (*shapes)[static_cast<std::size_t>(graph.outputs.front())];
-  if (output != graph::Shape{dataset.classes}) {
-    throw ConfigError("", fmt::format("network {} ends with shape ({}); the data set has {} classes", graph.name,
-                                      fmt::join(output, ", "), dataset.classes));
+  const graph::Shape expected = TaskShape{dataset.sample, dataset.classes, dataset.dense}.output();
+  if (output != expected) {
+    const std::string pixels =
+        dataset.dense ? fmt::format(" for each of {} x {} pixels", expected[0], expected[1]) : std::string();
+    throw ConfigError("", fmt::format("network {} ends with shape ({}); the data set has {} classes{}", graph.name,
+                                      fmt::join(output, ", "), dataset.classes, pixels));
   }
-}
-
-/// A label is right when its output is the first of the largest; never among NaNs.
-bool is_first_maximum(std::span<const float> outputs, std::size_t label) {
-  for (std::size_t c = 0; c < outputs.size(); ++c) {
-    const bool beaten = c < label ? outputs[label] > outputs[c] : outputs[label] >= outputs[c];
-    if (!beaten) {
-      return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace
@@ -65,27 +60,28 @@ double accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Da
   }
   const BatchSpec spec = plain_batches(input_shape(graph), data);
   InferenceExecutor executor(graph, parameters);
-  const auto classes = static_cast<std::size_t>(split.classes);
+  const std::int64_t labels = split.labels_per_sample();
+  const std::int64_t width = labels * split.classes;
+  const std::int64_t block = std::clamp<std::int64_t>(kEvaluateOutputs / width, 1, kEvaluateBlock);
   std::vector<std::int64_t> indices;
-  std::vector<float> outputs(static_cast<std::size_t>(kEvaluateBlock) * classes);
+  std::vector<float> outputs(static_cast<std::size_t>(block * width));
   const InputSource input = [&](std::int64_t first, std::int64_t size, float* out) {
     fill_batch(split, spec, std::span(indices).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size)),
                out);
   };
-  std::int64_t right = 0;
-  for (std::int64_t begin = 0; begin < count; begin += kEvaluateBlock) {
-    const std::int64_t size = std::min(kEvaluateBlock, count - begin);
+  Confusion confusion(split.classes);
+  for (std::int64_t begin = 0; begin < count; begin += block) {
+    const std::int64_t size = std::min(block, count - begin);
     indices.resize(static_cast<std::size_t>(size));
     for (std::int64_t i = 0; i < size; ++i) {
       indices[static_cast<std::size_t>(i)] = begin + i;
     }
     executor.run(input, size, outputs.data());
-    for (std::int64_t i = 0; i < size; ++i) {
-      const auto row = std::span<const float>(outputs).subspan(static_cast<std::size_t>(i) * classes, classes);
-      right += is_first_maximum(row, split.labels[static_cast<std::size_t>(begin + i)]) ? 1 : 0;
-    }
+    confusion.add(std::span(outputs).first(static_cast<std::size_t>(size * width)),
+                  std::span(split.labels)
+                      .subspan(static_cast<std::size_t>(begin * labels), static_cast<std::size_t>(size * labels)));
   }
-  return static_cast<double>(right) / static_cast<double>(count);
+  return split.dense ? confusion.mean_intersection_over_union() : confusion.accuracy();
 }
 
 }  // namespace cosearch

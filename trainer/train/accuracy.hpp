@@ -12,7 +12,8 @@ namespace cosearch {
 /// from the config. Also for networks with several outputs and data without training samples.
 void check_fit(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split);
 
-/// Share of right answers on the first `samples` (0: all) of a split, with the running statistics of batch norms.
+/// On the first `samples` (0: all) of a split, with the running statistics of batch norms: the share of right answers;
+/// where each pixel has a label, the mean intersection over union of the classes but the background (`Confusion`).
 [[nodiscard]] double accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
                               const Parameters& parameters, std::int64_t samples);
 

@@ -11,11 +11,11 @@ BatchSequence::BatchSequence(const TaskData& data, const TrainOptions& options, 
       shift_(options.shift),
       flip_(options.flip),
       // The subset belongs to the data, not to the seed: all candidates see the same samples.
-      subset_(balanced_subset(data.train.labels, data.train.classes, options.train_samples, data.content_hash)),
+      subset_(balanced_subset(data.train, options.train_samples, data.content_hash)),
       batch_(std::min(options.batch, static_cast<std::int64_t>(subset_.size()))),
       steps_per_epoch_(static_cast<std::int64_t>(subset_.size()) / batch_),
       steps_(std::max<std::int64_t>(1, std::llround(options.epochs * static_cast<double>(steps_per_epoch_)))),
-      labels_(static_cast<std::size_t>(batch_)) {}
+      labels_(static_cast<std::size_t>(batch_ * data.train.labels_per_sample())) {}
 
 void BatchSequence::select(std::int64_t step) {
   const std::int64_t epoch = step / steps_per_epoch_;
@@ -27,10 +27,9 @@ void BatchSequence::select(std::int64_t step) {
     }
   }
   first_ = step % steps_per_epoch_ * batch_;
-  for (std::size_t i = 0; i < labels_.size(); ++i) {
-    const std::int64_t sample = order_[static_cast<std::size_t>(first_) + i];
-    labels_[i] = data_.train.labels[static_cast<std::size_t>(sample)];
-  }
+  const BatchSpec spec{.input = {}, .shift = shift_, .flip = flip_, .seed = seed_, .epoch = epoch_};
+  fill_labels(data_.train, spec,
+              std::span(order_).subspan(static_cast<std::size_t>(first_), static_cast<std::size_t>(batch_)), labels_);
 }
 
 InputSource BatchSequence::input(const graph::Shape& shape) {

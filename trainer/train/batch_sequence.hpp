@@ -26,7 +26,7 @@ class BatchSequence {
 
   /// Chooses the batch of step `step`.
   void select(std::int64_t step);
-  /// Of the chosen batch.
+  /// Of the chosen batch, sample after sample.
   [[nodiscard]] std::span<const std::uint8_t> labels() const noexcept { return labels_; }
   /// Writes the chosen batch, whichever that is when it is called, for a network with this input. The sequence outlives
   /// and stays where it is.

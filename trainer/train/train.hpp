@@ -54,7 +54,7 @@ struct TrainProgress {
 using ProgressSink = std::function<void(const TrainProgress&)>;
 
 struct TrainResult {
-  double accuracy = 0.0;    ///< on the evaluated split
+  double accuracy = 0.0;    ///< on the evaluated split; of pixels that have labels, the mean intersection over union
   double train_loss = 0.0;  ///< mean of the last epoch (or of all steps where there is less than one)
   std::int64_t steps = 0;
   bool stopped = false;  ///< a stop was requested: the figures are not a result
@@ -81,7 +81,7 @@ struct Checkpoint {
                                                       const std::stop_token& stop = {},
                                                       const Checkpoint& checkpoint = {});
 
-/// Share of right answers of trained weights on a split (first `samples`, 0 = all).
+/// The accuracy, as `TrainResult` says, of trained weights on a split (first `samples`, 0 = all).
 [[nodiscard]] double evaluate_accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
                                        const WeightStore& store, std::int64_t samples = 0,
                                        Precision precision = Precision::fp32);

@@ -41,13 +41,15 @@ class Analyser {
   [[nodiscard]] const Couplings& couplings() const noexcept { return couplings_; }
   [[nodiscard]] const std::string& refusal() const noexcept { return refusal_; }
   [[nodiscard]] const std::array<std::int64_t, 3>& first_tiles() const noexcept { return first_tiles_; }
+  /// Times that a PE's buffer of inputs and weights is counted.
+  [[nodiscard]] std::int64_t l1_requests() const noexcept { return l1_requests_; }
 
  private:
   /// What depends on the edges of a case only.
   struct Work {
     std::uint32_t edges = 0;
     std::int64_t cycles = 0;
-    std::int64_t macs = 0;
+    std::int64_t macs = 0;  ///< 0: the case does not exist
     std::int64_t egress = 0;
     double utilized_pes = 0.0;
   };
@@ -72,12 +74,17 @@ class Analyser {
   const Hardware& hardware_;
   Couplings couplings_;
   std::array<std::int64_t, 3> first_tiles_ = {};  ///< of the outermost level: input, weight, output
+  std::int64_t l1_requests_ = 0;
   std::string refusal_;
 };
 
 bool Analyser::compute(const Case& at, std::size_t depth, Work& work) {
   const std::int64_t critical = at.macs_of(Unit::first);
-  work.macs = at.macs();
+  // Past the last output of a strided layer, or a tile smaller than the kernel: MAESTRO has no such iteration.
+  work.macs = critical > 0 ? at.macs() : 0;
+  if (work.macs <= 0) {
+    return true;
+  }
   work.egress = at.egress();
   work.utilized_pes = static_cast<double>(at.busy());
   if (depth + 1 == nest_.count) {
@@ -138,26 +145,64 @@ bool Analyser::account(const Case& at, std::int64_t occurrences, std::size_t dep
   return true;
 }
 
+/// The combinations of states of a level's directives in MAESTRO's order, which decides what comes before the first
+/// case with an output: an odometer that begins at its last reading and of which each wheel stands for the state after
+/// its own.
+class CaseOrder {
+ public:
+  CaseOrder(const NestLevel& level, const Given& extents) : level_(level) {
+    for (std::size_t i = 0; i < level.count; ++i) {
+      states_[i] = states_of(level, level.directives[i], extents[level.directives[i].dimension]);
+      wheel_[i] = states_[i].count - 1;
+      cases_ *= static_cast<std::int64_t>(states_[i].count);
+    }
+  }
+
+  [[nodiscard]] std::int64_t cases() const noexcept { return cases_; }
+
+  /// Sets the states of the case and gives the number of iterations
+  /// that it stands for.
+  std::int64_t apply(Case& at) const {
+    std::int64_t occurrences = 1;
+    for (std::size_t i = 0; i < level_.count; ++i) {
+      at.set(i, state(level_.directives[i].last));
+      occurrences *= state(i).count;
+    }
+    at.finish();
+    return occurrences;
+  }
+
+  void advance() {
+    for (std::size_t i = level_.count; i-- > 0;) {
+      wheel_[i] = next(i);
+      if (wheel_[i] != 0) {
+        return;
+      }
+    }
+  }
+
+ private:
+  [[nodiscard]] std::size_t next(std::size_t i) const { return wheel_[i] + 1 < states_[i].count ? wheel_[i] + 1 : 0; }
+  [[nodiscard]] const State& state(std::size_t i) const { return states_[i].list[next(i)]; }
+
+  const NestLevel& level_;
+  std::array<States, kMaxDirectives> states_;
+  std::array<std::size_t, kMaxDirectives> wheel_ = {};
+  std::int64_t cases_ = 1;
+};
+
 bool Analyser::run(std::size_t depth, const Given& extents, LevelCost& cost) {
   const NestLevel& level = nest_.levels[depth];
-  std::array<States, kMaxDirectives> states;
-  std::array<std::size_t, kMaxDirectives> position = {};
+  CaseOrder order(level, extents);
   Case at(level, couplings_);
-  for (std::size_t i = 0; i < level.count; ++i) {
-    states[i] = states_of(level, level.directives[i], extents[level.directives[i].dimension]);
-    at.set(i, states[i].list[0]);
-  }
   constexpr std::size_t kRemembered = 32;
   std::array<Work, kRemembered> remembered;
   std::size_t known = 0;
   cost = LevelCost{};
   std::int64_t iterations = 0;
-  for (bool more = true; more;) {
-    at.finish();
-    std::int64_t occurrences = 1;
-    for (std::size_t i = 0; i < level.count; ++i) {
-      occurrences *= states[i].list[position[i]].count;
-    }
+  std::int64_t without_output = 0;  // cases before the first one that has an output
+  for (std::int64_t number = 0; number < order.cases(); ++number, order.advance()) {
+    const std::int64_t occurrences = order.apply(at);
     std::size_t slot = 0;
     while (slot < known && remembered[slot].edges != at.edges()) {
       ++slot;
@@ -170,19 +215,19 @@ bool Analyser::run(std::size_t depth, const Given& extents, LevelCost& cost) {
       }
       known = slot + 1;
     }
-    // Past the last output of a strided layer: MAESTRO has no such iteration.
     if (remembered[slot].macs > 0) {
       iterations += occurrences;
       if (!account(at, occurrences, depth, remembered[slot], cost)) {
         return false;
       }
     }
-    more = false;
-    for (std::size_t i = level.count; i-- > 0 && !more;) {
-      position[i] = position[i] + 1 < states[i].count ? position[i] + 1 : 0;
-      at.set(i, states[i].list[position[i]]);
-      more = position[i] != 0;
-    }
+    without_output += iterations == 0 ? 1 : 0;
+  }
+  if (iterations == 0) {
+    return refuse(fmt::format("no iteration of level {} has an output: a tile is smaller than the kernel's", depth));
+  }
+  if (depth + 1 == nest_.count && l1_requests_ == 0) {
+    l1_requests_ = 1 + without_output;
   }
   cost.utilized_pes /= static_cast<double>(iterations);
   cost.average_bandwidth /= static_cast<double>(iterations);
@@ -207,16 +252,15 @@ std::int64_t output_elements(const Layer& layer) {
   return elements(output, couplings_of(layer.kind).output);
 }
 
-std::int64_t l1_elements(const NestLevel& level, const Couplings& couplings) {
-  std::int64_t sum = 0;
-  for (const DimensionSet tensor : {couplings.input, couplings.weight, couplings.output}) {
+std::int64_t l1_elements(const NestLevel& level, const Couplings& couplings, std::int64_t requests) {
+  const auto tile_of = [&](DimensionSet tensor) {
     std::int64_t product = 1;
     for (std::size_t i = 0; i < kDimensions; ++i) {
       product *= contains(tensor, static_cast<Dimension>(i)) ? level.tiles[i].size : 1;
     }
-    sum += product;
-  }
-  return 2 * sum;
+    return product;
+  };
+  return 2 * (requests * (tile_of(couplings.input) + tile_of(couplings.weight)) + tile_of(couplings.output));
 }
 
 std::optional<std::string> check(const Hardware& hardware) {
@@ -256,7 +300,7 @@ Expected<Analysis, Infeasible> analyse(const Layer& layer, const Mapping& mappin
   analysis.input = {cost.macs, cost.input_ingress, cost.input_ingress, elements(layer, couplings.input)};
   analysis.weight = {cost.macs, cost.weight_ingress, cost.weight_ingress, elements(layer, couplings.weight)};
   analysis.output = {cost.macs, cost.macs, output_elements(layer), cost.output_egress};
-  analysis.l1_elements = l1_elements(nest.levels[nest.count - 1], couplings);
+  analysis.l1_elements = l1_elements(nest.levels[nest.count - 1], couplings, analyser.l1_requests());
   analysis.l2_elements = 2 * (analyser.first_tiles()[0] + analyser.first_tiles()[1] + analyser.first_tiles()[2]);
   analysis.utilized_pes = cost.utilized_pes;
   analysis.peak_bandwidth = cost.peak_bandwidth;

@@ -45,12 +45,13 @@ struct Analysis {
 /// the same case cost the same; units below a cluster are analysed anew in each case. What MAESTRO does is kept, also
 /// where it is crude: each iteration sends its partial sums to the shared buffer, L1 writes do not see multicast,
 /// transfers inside clusters are not overlapped, an iteration is charged half of the double-buffered L2 tile at the
-/// external bandwidth.
+/// external bandwidth, iterations whose tile has no output cost nothing but are counted in the L1 buffer as long as
+/// none before them had one.
 ///
-/// Nothing for layers whose kernel exceeds the input, mappings that name dimensions that the layer does not have,
-/// sizes below one, levels without or with more than two
-/// spatial maps, clusters larger than the array, tiles smaller than the kernel, and counts beyond 63 bits.
-/// Does not allocate unless it refuses.
+/// Nothing for layers whose kernel exceeds the input, mappings that name dimensions that the layer does not have, sizes
+/// below one, levels without or with more than two spatial maps, clusters larger than the array, outermost tiles
+/// smaller than the kernel, clusters none of whose iterations has an output, and counts beyond 63 bits. Does not
+/// allocate unless it refuses.
 [[nodiscard]] Expected<Analysis, Infeasible> analyse(const Layer& layer, const Mapping& mapping,
                                                      const Hardware& hardware);
 

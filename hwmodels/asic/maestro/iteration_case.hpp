@@ -82,7 +82,7 @@ class Case {
   [[nodiscard]] std::int64_t macs_of(Unit unit) const {
     std::int64_t product = 1;
     for (std::size_t i = 0; i < level_.count; ++i) {
-      product *= held(i, unit, contains(couplings_.output, dimension(i)) ? tile(i).produced : tile(i).held);
+      product *= contains(couplings_.output, dimension(i)) ? produced(i, unit) : held(i, unit, tile(i).held);
     }
     return product;
   }
@@ -130,6 +130,13 @@ class Case {
   }
   [[nodiscard]] std::int64_t held(std::size_t i, Unit unit, const Extents& extents) const {
     return at_edge(i, unit) ? extents.edge : extents.full;
+  }
+
+  /// Where a last spatial step leaves one unit busy, MAESTRO takes the rows or columns of the input for those of the
+  /// output.
+  [[nodiscard]] std::int64_t produced(std::size_t i, Unit unit) const {
+    const bool alone = states_[i].edge && !states_[i].first && tile(i).spatial && busy_of_[i] == 1;
+    return alone ? tile(i).held.edge : held(i, unit, tile(i).produced);
   }
 
   /// A directive inside the one that moved started again, so the whole tile comes anew.
@@ -181,7 +188,7 @@ class Case {
       if (contains(couplings_.output, dimension(i))) {
         const Extents& part = tile(i).produced;
         const bool fresh = tile(i).spatial && unit != Unit::first;
-        product *= fresh ? (at_edge(i, unit) ? part.edge_fresh : part.fresh) : held(i, unit, part);
+        product *= fresh ? (at_edge(i, unit) ? part.edge_fresh : part.fresh) : produced(i, unit);
       }
     }
     return product;

@@ -93,6 +93,20 @@ void apply_stride(const Layer& layer, Dimension dimension, bool below_clusters, 
   tile.offset = outputs * (below_clusters && kernel < stride ? kernel : stride);
 }
 
+/// The last directive of each dimension steps as its tile says.
+void settle_directives(NestLevel& level) {
+  std::array<std::optional<std::uint8_t>, kDimensions> last;
+  for (std::size_t i = level.count; i-- > 0;) {
+    NestDirective& directive = level.directives[i];
+    if (!last[directive.dimension]) {
+      last[directive.dimension] = static_cast<std::uint8_t>(i);
+      directive.size = level.tiles[directive.dimension].size;
+      directive.offset = level.tiles[directive.dimension].offset;
+    }
+    directive.last = *last[directive.dimension];
+  }
+}
+
 /// The tables of MAESTRO: static extents, also where an iteration is given less.
 void fill_tables(const Layer& layer, NestLevel& level) {
   for (Tile& tile : level.tiles) {
@@ -135,10 +149,11 @@ class Resolver {
       if (std::optional<std::string> refusal = fill_level(i)) {
         return refusal;
       }
+      settle_directives(nest_.levels[i]);
       fill_tables(layer_, nest_.levels[i]);
       for (const Tile& tile : nest_.levels[i].tiles) {
-        if (tile.produced.full < 1) {
-          return fmt::format("a tile of level {} is smaller than the kernel's", i);
+        if (i == 0 && tile.produced.full < 1) {
+          return "a tile of level 0 is smaller than the kernel's";
         }
       }
       if (!fits(nest_.levels[i])) {
@@ -218,8 +233,9 @@ class Resolver {
     tile.offset = *offset;
     tile.spatial = directive.spatial;
     const auto index = static_cast<std::uint8_t>(index_of(dimension));
-    return insert(level, false, {directive.spatial, index}) ? std::nullopt
-                                                            : std::optional<std::string>("too many directives");
+    const NestDirective added{
+        .spatial = directive.spatial, .dimension = index, .size = tile.size, .offset = tile.offset};
+    return insert(level, false, added) ? std::nullopt : std::optional<std::string>("too many directives");
   }
 
   std::int64_t window_size(Dimension kernel, const NestLevel& level, DimensionSet mapped,
@@ -239,7 +255,7 @@ class Resolver {
         mapped = static_cast<DimensionSet>(mapped | (1U << dimension));
         level.tiles[dimension].size = parent->tiles[dimension].size;
         level.tiles[dimension].offset = parent->tiles[dimension].offset;
-        fits = fits && insert(level, true, {false, dimension});
+        fits = fits && insert(level, true, {.dimension = dimension});
       }
     }
     for (std::uint8_t i = 0; i < kDimensions; ++i) {
@@ -247,7 +263,7 @@ class Resolver {
       if (contains(couplings_of(layer_.kind).all(), dimension) && !contains(mapped, dimension)) {
         level.tiles[i].size = level.tiles[i].extent;
         level.tiles[i].offset = level.tiles[i].extent;
-        fits = fits && insert(level, false, {false, i});
+        fits = fits && insert(level, false, {.dimension = i});
       }
     }
     return fits;
@@ -257,8 +273,9 @@ class Resolver {
   static bool fits(const NestLevel& level) {
     std::int64_t bound = level.units;
     for (std::size_t i = 0; i < level.count; ++i) {
-      const Tile& tile = level.tiles[level.directives[i].dimension];
-      const std::int64_t iterations = 2 + std::max((tile.extent - tile.size) / tile.offset, std::int64_t{0});
+      const NestDirective& directive = level.directives[i];
+      const Tile& tile = level.tiles[directive.dimension];
+      const std::int64_t iterations = 2 + std::max((tile.extent - directive.size) / directive.offset, std::int64_t{0});
       if (__builtin_mul_overflow(bound, tile.held.full, &bound) || __builtin_mul_overflow(bound, iterations, &bound) ||
           bound > kLargestCount) {
         return false;

@@ -24,7 +24,8 @@ struct Extents {
 };
 
 /// Tile of one dimension at one level. `extent` is the largest extent that the level is given. Where several directives
-/// of a level name the same dimension, the last one decides.
+/// of a level name the same dimension, the last one decides; the others move by themselves but change nothing that is
+/// held.
 struct Tile {
   bool spatial = false;
   std::int64_t extent = 1;
@@ -37,6 +38,9 @@ struct Tile {
 struct NestDirective {
   bool spatial = false;  ///< tensors with this dimension differ between the units
   std::uint8_t dimension = 0;
+  std::uint8_t last = 0;    ///< the level's last directive of this dimension, usually this one
+  std::int64_t size = 1;    ///< of its own steps
+  std::int64_t offset = 1;  ///< of its own steps
 };
 
 struct NestLevel {

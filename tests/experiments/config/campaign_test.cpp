@@ -52,7 +52,8 @@ TEST(Campaign, DefaultsAreWrittenOut) {
   EXPECT_EQ(campaign.resolved.at("search").at("algorithm"), "nsga2");
   EXPECT_EQ(campaign.resolved.at("accuracy").at("kind"), "train");
   const TaskData data = load_task_data(config.at("dataset"));
-  EXPECT_EQ(campaign.resolved.at("task"), (json{{"sample", data.train.sample}, {"classes", data.train.classes}}));
+  EXPECT_EQ(campaign.resolved.at("task"),
+            (json{{"sample", data.train.sample}, {"classes", data.train.classes}, {"dense", false}}));
   EXPECT_EQ(campaign.resolved.at("objectives")[0], (json{{"metric", "error"}, {"direction", "minimize"}}));
   EXPECT_TRUE(campaign.resolved.at("accuracy").contains("weight_decay"));
 }
@@ -81,7 +82,7 @@ TEST(Campaign, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {
       {"/seed", 1.5, {"/seed", "read 1.5"}},
       {"/dataset/name",
        "mnist",
-       {"/dataset/name", "known: cifar, fashion_mnist, idx, image_folder, npz, synthetic, wav_folder"}},
+       {"/dataset/name", "known: cells, cifar, fashion_mnist, idx, image_folder, npz, synthetic, wav_folder"}},
       {"/dataset/chanels", 1, {"/dataset/chanels"}},
       {"/task", {{"sample", {8, 8}}, {"classes", 3}}, {"/task/sample", "[height, width, channels]"}},
       {"/space/name", "mobilecnn", {"/space/name", "did you mean \"mobile_cnn\""}},
@@ -160,7 +161,44 @@ TEST(Campaign, AccuracyNeedsADataSet) {
 TEST(Campaign, StatedTaskMustBeThatOfTheDataSet) {
   json config = train_config();
   config["task"] = {{"sample", {8, 8, 1}}, {"classes", 4}};
-  EXPECT_EQ(error_of(config), "/task: says samples of [8,8,1] and 4 classes, the data set has [8,8,1] and 10");
+  EXPECT_EQ(error_of(config),
+            "/task: says samples of [8,8,1] and 4 classes, the data set has samples of [8,8,1] and 10 classes");
+}
+
+TEST(Campaign, TheAlgorithmIsToldWhatIsHardwareAndWhatIsLearned) {
+  json config = train_config();
+  config["objectives"] = {"latency_ms", "error", "flash_bytes"};
+  const Campaign campaign = campaign_from_json(config);
+  const JointSpace space(campaign, "");
+  const AlgorithmContext context = algorithm_context(campaign, space, {FidelityKind::full, 0});
+  EXPECT_EQ(context.objectives, 3U);
+  EXPECT_EQ(context.seed, campaign.seed);
+  EXPECT_EQ(context.learned, (std::vector<bool>{false, true, false}));
+  ASSERT_EQ(context.hardware.size(), context.params->size());
+  const std::size_t networks = space.network_params().size();
+  for (std::size_t i = 0; i < context.hardware.size(); ++i) {
+    EXPECT_EQ(context.hardware[i], i >= networks) << context.params->params()[i].name;
+  }
+}
+
+TEST(Campaign, NetworksThatClassifySamplesCannotLearnToClassifyPixels) {
+  json config = train_config();
+  config["dataset"] = {{"name", "cells"}, {"size", 8}};
+  EXPECT_NE(error_of(config).find("end with shape [2]; the task needs [8,8,2]"), std::string::npos) << error_of(config);
+}
+
+TEST(Campaign, TheTaskOfPixelsComesFromTheDataSetOrIsStated) {
+  json config = cost_config();
+  EXPECT_FALSE(campaign_from_json(config).task.dense);
+  config["task"]["dense"] = true;
+  const Campaign stated = campaign_from_json(config);
+  EXPECT_TRUE(stated.task.dense);
+  EXPECT_TRUE(campaign_from_json(stated.resolved).task.dense);
+  config["dataset"] = {{"name", "cells"}, {"size", 8}};
+  config["task"] = {{"sample", {8, 8, 1}}, {"classes", 2}};
+  EXPECT_EQ(
+      error_of(config),
+      "/task: says samples of [8,8,1] and 2 classes, the data set has samples of [8,8,1] and 2 classes of pixels");
 }
 
 TEST(Campaign, ItsDataSetIsReadOnDemand) {

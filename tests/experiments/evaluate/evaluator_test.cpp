@@ -150,10 +150,8 @@ TEST(Evaluator, MaximisedObjectivesAreNegated) {
               testing::ElementsAre(row.metrics.at("latency_ms"), -row.metrics.at("sram_bytes")));
 }
 
-TEST(Evaluator, NetworkIsTrainedOnceThoughItMeetsSeveralBoards) {
-  json config = train_config();
-  config.erase("screen");
-  Bench bench(config);
+/// One network on three boards.
+std::vector<Genome> on_boards(Bench& bench) {
   const ParamSet& params = bench.space_.params();
   const json first = params.to_json(bench.propose(1).front().genome);
   std::vector<Genome> genomes;
@@ -167,6 +165,14 @@ TEST(Evaluator, NetworkIsTrainedOnceThoughItMeetsSeveralBoards) {
     }
     genomes.push_back(params.from_json(genes));
   }
+  return genomes;
+}
+
+TEST(Evaluator, NetworkIsTrainedOnceThoughItMeetsSeveralBoards) {
+  json config = train_config();
+  config.erase("screen");
+  Bench bench(config);
+  const std::vector<Genome> genomes = on_boards(bench);
   const std::vector<TrialRow> rows = bench.evaluate(bench.pending(genomes));
   EXPECT_EQ(bench.trainings_.size(), 1U);
   EXPECT_EQ(count_trainings(rows), 1);
@@ -178,6 +184,33 @@ TEST(Evaluator, NetworkIsTrainedOnceThoughItMeetsSeveralBoards) {
   const TrialRow row = later.evaluate(later.pending({genomes[1]})).front();
   EXPECT_EQ(later.trainings_.size(), 1U);
   EXPECT_EQ(row.metrics, rows[1].metrics);
+}
+
+TEST(Evaluator, NetworkIsTrainedOnlyWhenSomeHardwareOfItsBatchMeetsTheConstraints) {
+  // NASAIC's early pruning: without such hardware its accuracy cannot matter.
+  json config = train_config();
+  config.erase("screen");
+  std::vector<double> latencies;
+  {
+    Bench bench(config);
+    for (const TrialRow& row : bench.evaluate(bench.pending(on_boards(bench)))) {
+      latencies.push_back(row.metrics.at("latency_ms"));
+    }
+  }
+  std::sort(latencies.begin(), latencies.end());
+  ASSERT_LT(latencies[0], latencies[1]);
+  for (const auto& [limit, meeting] :
+       {std::pair{0.5 * (latencies[0] + latencies[1]), 1U}, std::pair{0.5 * latencies[0], 0U}}) {
+    config["constraints"] = {{{"metric", "latency_ms"}, {"max", limit}}};
+    Bench bench(config);
+    const std::vector<TrialRow> rows = bench.evaluate(bench.pending(on_boards(bench)));
+    EXPECT_EQ(bench.trainings_.size(), meeting);
+    EXPECT_EQ(in_state(rows, TrialState::complete), meeting);
+    EXPECT_EQ(in_state(rows, TrialState::infeasible), 3 - meeting);
+    for (const TrialRow& row : rows) {
+      EXPECT_EQ(row.metrics.contains("accuracy"), row.state == TrialState::complete);
+    }
+  }
 }
 
 TEST(Evaluator, WarmUpAndShareOfTheRestAreTrained) {

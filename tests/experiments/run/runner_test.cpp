@@ -132,6 +132,62 @@ TEST(Runner, CampaignStoppedAnywhereAndResumedEqualsAnUninterruptedOne) {
   }
 }
 
+TEST(Runner, EpisodesOfReinforceShareANetworkAndGoOnAfterAStop) {
+  json config = train_config();
+  config.erase("screen");
+  config.erase("final");
+  config["search"] = {{"algorithm", "reinforce"}, {"hardware_steps", 3}};
+  Session whole(config);
+  ASSERT_EQ(whole.go(), RunOutcome::finished);
+  const std::vector<TrialRow> rows = whole.trials();
+  ASSERT_EQ(rows.size(), 32U);
+  std::set<std::string> networks;
+  for (const TrialRow& row : rows) {
+    EXPECT_EQ(row.batch, row.id / 4);
+    EXPECT_EQ(row.network_hash, rows[static_cast<std::size_t>(row.batch * 4)].network_hash);
+    networks.insert(row.network_hash);
+  }
+  EXPECT_GT(networks.size(), 3U);
+  EXPECT_LE(static_cast<std::size_t>(count_trainings(rows)), networks.size());
+  for (const std::size_t after : {1U, 4U, 6U, 19U}) {
+    Session run(config);
+    EXPECT_EQ(run.go_until(after), RunOutcome::stopped);
+    EXPECT_EQ(run.go(), RunOutcome::finished);
+    EXPECT_EQ(results_of(run.trials()), results_of(rows)) << "stopped after " << after;
+  }
+}
+
+TEST(Runner, NetworksThatClassifyPixelsAreSearched) {
+  json config = train_config();
+  config.erase("screen");
+  config["dataset"] = {{"name", "cells"}, {"size", 16}, {"train", 64}, {"search", 32}, {"test", 32}};
+  config["space"] = json::parse(R"json({"name": "custom",
+    "params": [{"name": "width", "choices": [4, 8, 12]}, {"name": "kernel", "choices": [3, 5]}],
+    "template": [
+      {"name": "stem", "op": "conv2d", "out_channels": "$width", "kernel_h": "$kernel", "kernel_w": "$kernel",
+       "padding": "same"},
+      {"name": "bn", "op": "batch_norm"},
+      {"name": "act", "op": "activation", "kind": "relu"},
+      {"name": "head", "op": "conv2d", "out_channels": "$classes", "kernel_h": 3, "kernel_w": 3, "padding": "same",
+       "bias": true}]})json");
+  config["target"] = {{"name", "roofline"}};
+  config["accuracy"] = {{"epochs", 6}, {"batch", 16}, {"learning_rate", 0.1}};
+  config["search"] = {{"algorithm", "reinforce"}, {"hardware_steps", 1}};
+  config["budget"] = {{"evaluations", 6}};
+  config["final"] = {{"top", 1}, {"epochs", 6}};
+  Session run(config);
+  ASSERT_EQ(run.go(), RunOutcome::finished);
+  double best = 0.0;
+  for (const TrialRow& row : run.trials()) {
+    if (row.state == TrialState::complete) {
+      best = std::max(best, row.metrics.at("accuracy"));
+    }
+  }
+  EXPECT_GT(best, 0.3);  // everything taken for a cell has 0.2, nothing 0
+  ASSERT_EQ(run.finals().size(), 1U);
+  EXPECT_GT(run.finals()[0].at("metrics").at("test_accuracy").get<double>(), 0.3);
+}
+
 TEST(Runner, CampaignStoppedAfterEveryFewTrialsStillArrives) {
   Session whole(train_config());
   ASSERT_EQ(whole.go(), RunOutcome::finished);

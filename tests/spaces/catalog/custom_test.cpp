@@ -42,6 +42,24 @@ TEST(CustomSpace, ParametersAreReadWithTypesAndConditions) {
   EXPECT_EQ(space->params().count(), 3 * (1 + 3 * 2) * 2);
 }
 
+TEST(CustomSpace, ADenseTaskNeedsAClassForEachPosition) {
+  json options = testing::custom_cnn();
+  const TaskShape pixels{{28, 28, 1}, 10, true};
+  try {
+    (void)make(options, pixels);
+    FAIL() << "made";
+  } catch (const ConfigError& error) {
+    EXPECT_NE(std::string(error.what()).find("gives [10]; the task needs [28,28,10]"), std::string::npos)
+        << error.what();
+  }
+  json& nodes = options["template"];
+  nodes.erase(nodes.end() - 2, nodes.end());  // pool and classifier
+  nodes[0]["stride"] = 1;
+  nodes.push_back({{"name", "head"}, {"op", "conv2d"}, {"out_channels", "$classes"}, {"kernel_h", 1}, {"kernel_w", 1}});
+  const NetworkGraph net = decode(*make(options, pixels), {{"depth", 1}});
+  EXPECT_EQ(graph::infer_shapes(net).value().back(), pixels.output());
+}
+
 TEST(CustomSpace, ANetworkIsWhatTheTemplateSays) {
   const auto space = make(testing::custom_cnn());
   const NetworkGraph net = decode(*space, {{"width", 16}, {"depth", 2}, {"kernel", 5}, {"activation", "hard_swish"}});

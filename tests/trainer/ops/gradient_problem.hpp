@@ -17,20 +17,24 @@ namespace cosearch {
 struct GradientProblem {
   graph::NetworkGraph graph;
   std::int64_t batch;
+  std::int64_t labels_per_sample;
   double label_smoothing = 0.1;
   oracle::Weights weights;
   std::vector<double> input;
   std::vector<std::uint8_t> labels;
 
-  GradientProblem(graph::NetworkGraph network, std::int64_t batch_size, std::uint64_t seed)
-      : graph(std::move(network)), batch(batch_size), weights(oracle::random_weights(graph, seed)) {
+  GradientProblem(graph::NetworkGraph network, std::int64_t batch_size, std::uint64_t seed, std::int64_t positions = 1)
+      : graph(std::move(network)),
+        batch(batch_size),
+        labels_per_sample(positions),
+        weights(oracle::random_weights(graph, seed)) {
     // Values that both precisions share.
     for (auto& [name, values] : weights) {
       round_to_float(values);
     }
     input = oracle::random_input(graph, batch, seed);
     round_to_float(input);
-    for (std::int64_t i = 0; i < batch; ++i) {
+    for (std::int64_t i = 0; i < batch * labels_per_sample; ++i) {
       labels.push_back(static_cast<std::uint8_t>(i * 7 % classes()));
     }
   }
@@ -43,7 +47,7 @@ struct GradientProblem {
 
   [[nodiscard]] std::int64_t classes() const {
     const auto shapes = graph::infer_shapes(graph);
-    return graph::elements(shapes.value().back());
+    return graph::elements(shapes.value().back()) / labels_per_sample;
   }
 
   /// Mean softmax cross entropy with label smoothing of the naive network.
@@ -60,7 +64,7 @@ struct GradientProblem {
       for (std::size_t c = 0; c < width; ++c) {
         const double target =
             (labels[n] == c ? 1.0 - label_smoothing : 0.0) + label_smoothing / static_cast<double>(width);
-        loss -= target * (logits[n * width + c] - std::log(sum)) / static_cast<double>(batch);
+        loss -= target * (logits[n * width + c] - std::log(sum)) / static_cast<double>(labels.size());
       }
     }
     return loss;

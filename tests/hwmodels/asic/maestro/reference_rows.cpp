@@ -23,8 +23,6 @@ std::string MaestroRow::name() const {
   return columns.at("layer") + " " + mapping + " " + columns.at("num_pes") + " PEs, bandwidth " + columns.at("noc_bw");
 }
 
-bool MaestroRow::tile_without_output() const { return mapping == "rs_repo" && integer("dim_S") > 1; }
-
 std::vector<MaestroRow> maestro_rows() {
   std::ifstream file(COSEARCH_SOURCE_DIR "/tests/data/maestro_resnet50.csv");
   std::vector<std::string> names;

@@ -17,9 +17,6 @@ struct MaestroRow {
 
   [[nodiscard]] std::int64_t integer(const std::string& column) const;
   [[nodiscard]] std::string name() const;
-  /// MAESTRO's ResNet-50 mapping `rs_repo` names S twice on one level. With a 7 x 7 kernel its tile has a row of a
-  /// kernel and a single column of the input: no output.
-  [[nodiscard]] bool tile_without_output() const;
 };
 [[nodiscard]] std::vector<MaestroRow> maestro_rows();
 
