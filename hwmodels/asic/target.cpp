@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "hwmodels/asic/chip_metrics.hpp"
 #include "hwmodels/asic/target_options.hpp"
 #include "hwmodels/data_files.hpp"
+#include "hwmodels/layers.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/json_reader.hpp"
@@ -51,6 +53,7 @@ class AsicModel final : public Model {
       if (!run) {
         return Unexpected{std::move(run).error()};
       }
+      mark(*run, layer_prefix(jobs, job));
       add(*std::move(run), *chip, totals, waiting, cost);
       totals.params += lowered->params;
     }
@@ -87,6 +90,15 @@ class AsicModel final : public Model {
           Infeasible{{}, "the energy table has no multiply-accumulate of " + asic::type_name(arch.mac_type)}};
     }
     return Accelerator(arch, options_->prices, dataflow_, options_->run, options_->memo);
+  }
+
+  static void mark(Accelerator::Run& run, const std::string& prefix) {
+    for (LayerCost& layer : run.layers) {
+      layer.name.insert(0, prefix);
+    }
+    for (MemoryStep& step : run.memory) {
+      step.name.insert(0, prefix);
+    }
   }
 
   static void add(Accelerator::Run run, const Accelerator& chip, asic::ChipTotals& totals, double& waiting,
