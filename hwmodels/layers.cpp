@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <variant>
 
 namespace cosearch {
 namespace {
@@ -35,6 +36,10 @@ std::vector<EinsumRun> einsum_runs(const JobWorkload& job) {
     runs.push_back({einsums[i].source + suffix, kinds[einsums[i].source], i, i + 1});
   }
   return runs;
+}
+
+std::string layer_prefix(std::span<const Job> jobs, const Job& job) {
+  return jobs.size() > 1 ? std::get<graph::NetworkGraph>(job.model).name + "/" : "";
 }
 
 std::int64_t touched_elements(const ir::Workload& workload, const ir::Einsum& einsum, const ir::Access& access) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct EinsumRun {
   std::size_t end = 0;  ///< one behind the last einsum
 };
 [[nodiscard]] std::vector<EinsumRun> einsum_runs(const JobWorkload& job);
+
+/// What the names of a job's layers begin with: nothing, or `<network>/` where several jobs run.
+[[nodiscard]] std::string layer_prefix(std::span<const Job> jobs, const Job& job);
 
 /// Compulsory traffic of a run: each element that it reads of a tensor from outside once, each element that someone
 /// outside needs written once; tensors that live and die inside the run never leave the chip. Bytes.

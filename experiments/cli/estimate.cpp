@@ -38,7 +38,7 @@ struct EstimateOptions {
 DesignFile load_design(const std::string& network) {
   const bool is_file = network.find('/') != std::string::npos || network.ends_with(".json");
   if (!is_file) {
-    return {make_network(network), std::nullopt, std::nullopt};
+    return {{make_network(network)}, std::nullopt, std::nullopt};
   }
   const json value = read_json_file(network);
   try {
@@ -106,10 +106,22 @@ json with_settings(const ParamSet& params, const json& genes, const std::vector<
   return merged;
 }
 
+std::vector<std::string> names_of(const DesignFile& design) {
+  std::vector<std::string> names;
+  for (const graph::NetworkGraph& network : design.networks) {
+    names.push_back(network.name);
+  }
+  return names;
+}
+
 ordered_json document(const DesignFile& design, const Expected<Cost, Infeasible>& cost,
                       const std::vector<std::string>& explanations) {
   ordered_json shown = versioned();
-  shown["network"] = design.network.name;
+  if (design.networks.size() == 1) {
+    shown["network"] = design.networks.front().name;
+  } else {
+    shown["networks"] = names_of(design);
+  }
   shown["hardware"] = {
       {"target", design.hardware->target}, {"options", design.hardware->options}, {"genes", design.hardware->genes}};
   shown["job"] = {{"batch", design.job->batch}, {"types", design.job->types}};
@@ -130,8 +142,8 @@ void print_heading(Output& out, const DesignFile& design) {
   for (const auto& [name, value] : design.hardware->genes.items()) {
     genes += fmt::format(" {}={}", name, value.is_string() ? value.get<std::string>() : value.dump());
   }
-  out.write(fmt::format("{} on {}{}, batch {}, {}\n\n", design.network.name, design.hardware->target, genes,
-                        design.job->batch, design.job->types));
+  out.write(fmt::format("{} on {}{}, batch {}, {}\n\n", fmt::join(names_of(design), " and "), design.hardware->target,
+                        genes, design.job->batch, design.job->types));
 }
 
 /// The file's hardware and job, with what the flags say instead.
@@ -163,11 +175,13 @@ Answer price(const Target& target, const DesignFile& design, const EstimateOptio
   if (!model) {
     return {Unexpected{std::move(model).error()}, {}, {}};
   }
-  Job job;
-  job.model = design.network;
-  job.batch = design.job->batch;
-  job.types = data_types(design.job->types, "--types");
-  const std::span<const Job> jobs(&job, 1);
+  std::vector<Job> jobs;
+  for (const graph::NetworkGraph& network : design.networks) {
+    Job& job = jobs.emplace_back();
+    job.model = network;
+    job.batch = design.job->batch;
+    job.types = data_types(design.job->types, "--types");
+  }
   Expected<Cost, Infeasible> cost = (*model)->evaluate(jobs);
   Answer answer{std::move(cost), {}, {}};
   if (answer.cost && options.explain) {
@@ -196,7 +210,9 @@ void print_explanations(Output& out, const Cost& cost, const std::vector<std::st
 
 void write_picture(const std::string& path, const DesignFile& design, const Cost& cost, const std::string& own) {
   const std::string picture =
-      own.empty() ? energy_svg(cost, fmt::format("{} on {}", design.network.name, design.hardware->target)) : own;
+      own.empty()
+          ? energy_svg(cost, fmt::format("{} on {}", fmt::join(names_of(design), ", "), design.hardware->target))
+          : own;
   if (picture.empty()) {
     throw ConfigError("--picture", fmt::format("{} tells no energy by component", design.hardware->target));
   }

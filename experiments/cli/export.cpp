@@ -58,7 +58,7 @@ int export_designs(CommandLine& line, const ExportOptions& options) {
     throw ConfigError("--to", fmt::format("\"{}\" cannot be made: {}; expected a directory that can be written",
                                           options.to, error.message()));
   }
-  const Evaluator evaluator(open.campaign, open.space, nullptr, open.store);
+  const Evaluator evaluator(open.campaign, open.space, {}, open.store);
   const std::vector<FinalRow> finals = open.store.finals(open.row.id);
   ordered_json index = versioned();
   index["campaign"] = open.row.name;

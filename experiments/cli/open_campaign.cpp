@@ -1,9 +1,11 @@
 #include "experiments/cli/open_campaign.hpp"
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 
 #include "spaces/base/config_error.hpp"
+#include "spaces/base/metrics.hpp"
 
 namespace cosearch::cli {
 namespace {
@@ -55,6 +57,28 @@ std::vector<Field> OpenCampaign::main_metrics() const {
     add(constraint.metric);
   }
   return fields;
+}
+
+void OpenCampaign::check_networks(const TrialFilter& filter, const std::vector<Field>& fields,
+                                  const std::string& place) const {
+  std::set<std::string> named = metrics_of(filter);
+  for (const Field& field : fields) {
+    if (field.kind == FieldKind::metric) {
+      named.insert(field.name);
+    }
+  }
+  for (const std::string& metric : named) {
+    const std::string whole(find_metric(metric)->name);
+    std::vector<std::string> known{whole};
+    for (const CampaignNetwork& network : campaign.networks) {
+      if (!network.name.empty()) {
+        known.push_back(network_metric(whole, network.name));
+      }
+    }
+    if (std::find(known.begin(), known.end(), metric) == known.end()) {
+      throw ConfigError(place, unknown_name(metric, known));
+    }
+  }
 }
 
 Campaign stored_campaign(const CampaignRow& row, const std::string& data_directory) {

@@ -24,6 +24,8 @@ class OpenCampaign {
   [[nodiscard]] std::vector<std::string> gene_names() const;
   /// Metric columns worth showing first: the objectives, then what the constraints limit.
   [[nodiscard]] std::vector<Field> main_metrics() const;
+  /// @throws ConfigError (place `place`) when one of the metrics is that of a network which the campaign does not have.
+  void check_networks(const TrialFilter& filter, const std::vector<Field>& fields, const std::string& place) const;
 };
 
 /// Reads the config of a stored campaign; its budget is the store's, which `resume --add-evals` raises.

@@ -127,14 +127,19 @@ void print(Output& out, Format format, const Records& records) {
       return;
     case Format::json: {
       ordered_json document = versioned();
-      ordered_json& list = document[records.kind] = ordered_json::array();
-      for (const std::vector<json>& row : records.rows) {
-        list.push_back(to_object(records, row, ordered_json::object()));
-      }
+      document[records.kind] = objects(records);
       print(out, format, document);
       return;
     }
   }
+}
+
+ordered_json objects(const Records& records) {
+  ordered_json list = ordered_json::array();
+  for (const std::vector<json>& row : records.rows) {
+    list.push_back(to_object(records, row, ordered_json::object()));
+  }
+  return list;
 }
 
 json json_number(double value) {

@@ -38,6 +38,9 @@ struct Records {
 /// its schema_version. csv: RFC 4180 with a header line, nothing for null.
 void print(Output& out, Format format, const Records& records);
 
+/// The rows as a list of objects {column: value}.
+[[nodiscard]] nlohmann::ordered_json objects(const Records& records);
+
 /// A number as JSON: an integer where it is one, so that counts have no `.0`.
 [[nodiscard]] nlohmann::json json_number(double value);
 

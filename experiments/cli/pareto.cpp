@@ -26,7 +26,7 @@ std::vector<Objective> chosen_objectives(const OpenCampaign& open, const std::st
     return open.campaign.objectives;
   }
   std::vector<Objective> objectives;
-  const std::vector<std::string> reported = reported_metrics(open.campaign.accuracy, open.space.target());
+  const std::vector<std::string> reported = reported_metrics(open.campaign, open.space.target());
   for (const Field& field : parse_fields(text, {}, "--objectives")) {
     if (std::find(reported.begin(), reported.end(), field.name) == reported.end()) {
       throw ConfigError("--objectives", unknown_name(field.name, reported));
@@ -95,6 +95,7 @@ int pareto(CommandLine& line, const ParetoOptions& options) {
   if (!options.columns.empty()) {
     fields = parse_fields(options.columns, genes, "--columns");
   }
+  open.check_networks(filter, fields, "pareto");
   Front front = front_of(open.store.query(open.row.id, filter), objectives);
   if (front.rows.empty()) {
     throw NoFeasible(options.where.empty() ? explain_infeasibility(open.store, open.row.id)

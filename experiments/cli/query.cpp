@@ -23,7 +23,7 @@ std::vector<Field> all_fields(const OpenCampaign& open) {
                             {FieldKind::state, "state"},
                             {FieldKind::violation, "violation"},
                             {FieldKind::violated, "violated"}};
-  for (const std::string& metric : reported_metrics(open.campaign.accuracy, open.space.target())) {
+  for (const std::string& metric : reported_metrics(open.campaign, open.space.target())) {
     fields.push_back({FieldKind::metric, metric});
   }
   for (const std::string& gene : open.gene_names()) {
@@ -58,6 +58,7 @@ int query(CommandLine& line, const QueryOptions& options) {
   } else if (!options.columns.empty()) {
     fields = parse_fields(options.columns, genes, "--columns");
   }
+  open.check_networks(filter, fields, "query");
   if (options.count) {
     print(line.out, line.options.format, Records{"counts", {"count"}, {{open.store.count(open.row.id, filter)}}});
     return 0;

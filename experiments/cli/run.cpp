@@ -65,8 +65,7 @@ void print_summary(CommandLine& line, const Campaign& campaign, const Store& sto
   }
 }
 
-int drive(CommandLine& line, const Campaign& campaign, const std::optional<TaskData>& data, Store& store,
-          const CampaignRow& row) {
+int drive(CommandLine& line, const Campaign& campaign, const CampaignData& data, Store& store, const CampaignRow& row) {
   StopSignals signals;
   RunOptions options;
   options.threads = line.options.threads;
@@ -105,7 +104,7 @@ int run(CommandLine& line, const RunArguments& arguments) {
   overrides.data_directory = line.options.data_directory;
   const Campaign campaign = load_campaign(arguments.config, overrides);
   refuse_existing(database, campaign.name);
-  const std::optional<TaskData> data = load_campaign_data(campaign);
+  const CampaignData data = load_campaign_data(campaign);
   Store store = Store::open_writer(database);
   const CampaignRow row =
       store.create_campaign(campaign.name, campaign.resolved, config_hash(campaign), campaign.evaluations);
@@ -116,7 +115,7 @@ int resume(CommandLine& line, std::int64_t added) {
   const std::string& database = line.options.needed_database();
   CampaignRow row = Store::open_reader(database).campaign(line.options.campaign);
   Campaign campaign = stored_campaign(row, line.options.data_directory);
-  const std::optional<TaskData> data = load_campaign_data(campaign);
+  const CampaignData data = load_campaign_data(campaign);
   Store store = Store::open_writer(database);
   if (added > 0) {
     // Read again as the writer: another resume may have raised it meanwhile.

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -11,6 +12,8 @@
 #include "experiments/evaluate/evaluator.hpp"
 #include "experiments/export/design.hpp"
 #include "spaces/base/config_error.hpp"
+#include "spaces/base/hash.hpp"
+#include "spaces/base/metrics.hpp"
 
 namespace cosearch::cli {
 namespace {
@@ -32,6 +35,26 @@ std::optional<FinalRow> final_of(const OpenCampaign& open, TrialId id) {
   return std::nullopt;
 }
 
+/// The networks of a candidate that has several.
+Records network_records(const OpenCampaign& open, const TrialRow& row) {
+  Records records{"networks", {"network", "weight", "macs", "params", "hash"}, {}};
+  const bool measured = row.metrics.contains("accuracy");
+  if (measured) {
+    records.columns.emplace_back("accuracy");
+  }
+  const std::vector<graph::NetworkGraph> networks = open.space.decode(row.genome);
+  for (std::size_t i = 0; i < networks.size(); ++i) {
+    const CampaignNetwork& network = open.campaign.networks[i];
+    const graph::NodeCounts counts = graph::total_counts(networks[i]);
+    std::vector<json>& cells = records.rows.emplace_back();
+    cells = {network.name, network.weight, counts.macs, counts.parameters, hex(graph::hash(networks[i]))};
+    if (measured) {
+      cells.emplace_back(row.metrics.at(network_metric("accuracy", network.name)));
+    }
+  }
+  return records;
+}
+
 ordered_json document(const OpenCampaign& open, const TrialRow& row, const Expected<Cost, Infeasible>& cost) {
   ordered_json shown = versioned();
   shown["campaign"] = open.row.name;
@@ -44,6 +67,9 @@ ordered_json document(const OpenCampaign& open, const TrialRow& row, const Expec
   shown["violated"] = row.violated;
   shown["reason"] = row.reason;
   shown["network_hash"] = row.network_hash;
+  if (open.campaign.networks.size() > 1) {
+    shown["networks"] = objects(network_records(open, row));
+  }
   shown["hardware_hash"] = row.hardware_hash;
   if (const std::optional<FinalRow> trained = final_of(open, row.id)) {
     shown["final"] = {{"metrics", trained->metrics}, {"weights_file", trained->weights_file}};
@@ -68,6 +94,10 @@ void print_text(CommandLine& line, const OpenCampaign& open, const TrialRow& row
     genes.add_row({name, value.is_string() ? value.get<std::string>() : value.dump()});
   }
   out.write("\n" + genes.text() + "\n");
+  if (open.campaign.networks.size() > 1) {
+    print(out, Format::table, network_records(open, row));
+    out.write("\n");
+  }
   if (!row.metrics.empty()) {
     print_metrics(out, row.metrics);
     out.write("\n");
@@ -93,7 +123,7 @@ int show_trial(CommandLine& line, TrialId id) {
         4, count == 0 ? fmt::format("campaign \"{}\" has no trials", open.row.name)
                       : fmt::format("campaign \"{}\" has no trial {}; allowed: 0 to {}", open.row.name, id, count - 1));
   }
-  const Evaluator evaluator(open.campaign, open.space, nullptr, open.store);
+  const Evaluator evaluator(open.campaign, open.space, {}, open.store);
   const Expected<Cost, Infeasible> cost = evaluator.explain(row->genome);
   switch (line.options.format) {
     case Format::table:
@@ -110,12 +140,18 @@ int show_trial(CommandLine& line, TrialId id) {
   return 0;
 }
 
+/// The accuracy that an error is one minus of; of other metrics nothing.
+std::string accuracy_of(const std::string& metric) {
+  const std::optional<MetricInfo> info = find_metric(metric);
+  return info && info->name == "error" ? "accuracy" + metric.substr(info->name.size()) : "";
+}
+
 int show_finals(CommandLine& line) {
   const OpenCampaign open(line.options);
   Records records{"finals", {"id", "test_accuracy", "accuracy", "train_loss"}, {}};
   const std::vector<Field> metrics = open.main_metrics();
   for (const Field& field : metrics) {
-    if (field.name != "accuracy" && field.name != "train_loss") {
+    if (std::find(records.columns.begin(), records.columns.end(), field.name) == records.columns.end()) {
       records.columns.push_back(field.name);
     }
   }
@@ -132,8 +168,8 @@ int show_finals(CommandLine& line) {
         cells.emplace_back(trained.weights_file);
       } else if (metric != trained.metrics.end()) {
         cells.emplace_back(metric->second);
-      } else if (column == "error" && trained.metrics.contains("accuracy")) {
-        cells.emplace_back(1.0 - trained.metrics.at("accuracy"));
+      } else if (const auto accuracy = trained.metrics.find(accuracy_of(column)); accuracy != trained.metrics.end()) {
+        cells.emplace_back(1.0 - accuracy->second);
       } else {
         const auto stored = searched ? searched->metrics.find(column) : trained.metrics.end();
         cells.push_back(searched && stored != searched->metrics.end() ? json_number(stored->second) : json());

@@ -51,7 +51,7 @@ int validate(CommandLine& line, const ValidateOptions& options) {
   CampaignOverrides overrides;
   overrides.data_directory = line.options.data_directory;
   const Campaign campaign = load_campaign(options.config, overrides);
-  const std::optional<TaskData> data = load_campaign_data(campaign);
+  const CampaignData data = load_campaign_data(campaign);
   if (line.options.format != Format::table) {
     print(line.out, line.options.format, nlohmann::ordered_json(campaign.resolved));
     return 0;
@@ -59,10 +59,14 @@ int validate(CommandLine& line, const ValidateOptions& options) {
   const JointSpace space(campaign, line.options.data_directory);
   const std::optional<std::int64_t> designs = space.params().count();
   Table table({"campaign", campaign.name});
-  if (data) {
-    table.add_row({"data set", described(*data)});
+  for (std::size_t i = 0; i < campaign.networks.size(); ++i) {
+    const CampaignNetwork& network = campaign.networks[i];
+    const std::string of = network.name.empty() ? "" : " of " + network.name;
+    if (data[i] != nullptr) {
+      table.add_row({"data set" + of, described(*data[i])});
+    }
+    table.add_row({"space" + of, network.space_name});
   }
-  table.add_row({"space", campaign.space_name});
   table.add_row({"target", campaign.target_name});
   table.add_row({"genes", fmt::format("{}", space.params().size())});
   table.add_row({"designs", designs ? format_number(static_cast<double>(*designs)) : "uncountable (real genes)"});

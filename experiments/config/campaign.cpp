@@ -10,6 +10,7 @@
 
 #include "experiments/config/data_types.hpp"
 #include "experiments/config/json_file.hpp"
+#include "experiments/config/networks.hpp"
 #include "experiments/config/one_shot.hpp"
 #include "experiments/config/section.hpp"
 #include "predictors/predictor.hpp"
@@ -37,6 +38,12 @@ bool contains(const Names& names, std::string_view name) {
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
+/// What a metric of one of several networks is a metric of.
+std::string base_name(const std::string& metric) {
+  const std::optional<MetricInfo> info = find_metric(metric);
+  return info ? std::string(info->name) : metric;
+}
+
 std::string read_name(const JsonReader& root) {
   std::string name = root.at("name").text();
   const auto allowed = [](char c) {
@@ -61,86 +68,11 @@ std::uint64_t read_seed(const JsonReader& root) {
   return seed.get<std::uint64_t>();
 }
 
-TaskShape read_task_shape(const JsonReader& task) {
-  constexpr std::int64_t kMaxExtent = 65536;
-  task.only({"sample", "classes", "dense"});
-  const std::string allowed = "[height, width, channels]";
-  const std::vector<JsonReader> extents = task.at("sample").items(allowed);
-  if (extents.size() != 3) {
-    task.at("sample").refuse(allowed);
-  }
-  TaskShape shape;
-  for (const JsonReader& extent : extents) {
-    shape.sample.push_back(extent.integer(1, kMaxExtent));
-  }
-  shape.classes = task.at("classes").integer(2, kMaxExtent);
-  shape.dense = task.boolean("dense", false);
-  return shape;
-}
-
-std::string task_text(const TaskShape& task) {
-  return fmt::format("samples of {} and {} classes{}", json(task.sample).dump(), task.classes,
-                     task.dense ? " of pixels" : "");
-}
-
-void read_task(const JsonReader& root, Campaign& campaign) {
-  campaign.dataset = root.section("dataset").value();
-  if (root.has("dataset")) {
-    campaign.task = in_section("/dataset", [&] { return task_shape_of(campaign.dataset); });
-  }
-  if (root.has("task")) {
-    const TaskShape stated = read_task_shape(root.at("task"));
-    if (root.has("dataset") && stated != campaign.task) {
-      throw ConfigError("/task",
-                        fmt::format("says {}, the data set has {}", task_text(stated), task_text(campaign.task)));
-    }
-    campaign.task = stated;
-  } else if (!root.has("dataset")) {
-    throw ConfigError("/dataset",
-                      "is missing; expected {\"name\": ...}, or /task {\"sample\": [height, width, "
-                      "channels], \"classes\"} for a campaign that costs networks without training them");
-  }
-}
-
-void read_space(const JsonReader& root, Campaign& campaign) {
-  const JsonReader space = root.required("space", "{\"name\": ...}");
-  campaign.space_name = space.at("name").text();
-  campaign.space_genes = space.section("genes").value();
-  campaign.space_options = space.without({"name", "genes", "initial"});
-  if (const auto initial = space.find("initial")) {
-    for (const JsonReader& design : initial->items("a list of designs {gene: value}")) {
-      campaign.initial.push_back(design.value());
-    }
-  }
-}
-
 void read_target(const JsonReader& root, Campaign& campaign) {
   const JsonReader target = root.required("target", "{\"name\": ...}");
   campaign.target_name = target.at("name").text();
   campaign.target_genes = target.section("genes").value();
   campaign.target_options = target.without({"name", "genes"});
-}
-
-void read_accuracy(const JsonReader& root, Campaign& campaign) {
-  const bool has_data = root.has("dataset");
-  const JsonReader accuracy = root.section("accuracy");
-  const std::string fallback = root.has("accuracy") || has_data ? "train" : "none";
-  const std::string kind = accuracy.name_of("kind", fallback, {"none", "one_shot", "train"});
-  const json recipe = accuracy.without({"kind"});
-  if (kind == "none") {
-    accuracy.only({"kind"});
-    return;
-  }
-  if (!has_data) {
-    throw ConfigError("/dataset", "is missing; training needs one, or set /accuracy/kind to \"none\"");
-  }
-  if (kind == "one_shot") {
-    campaign.accuracy = AccuracyKind::one_shot;
-    read_one_shot(accuracy, campaign);
-    return;
-  }
-  campaign.accuracy = AccuracyKind::train;
-  campaign.train = in_section("/accuracy", [&] { return train_options_from_json(recipe); });
 }
 
 void needs_training(const JsonReader& root, const std::string& key, const Campaign& campaign) {
@@ -165,34 +97,16 @@ void read_screen(const JsonReader& root, Campaign& campaign) {
       in_section("/screen", [&] { return make_predictor(campaign.screen.predictor, campaign.screen.options); }));
 }
 
-void read_final(const JsonReader& root, Campaign& campaign) {
-  needs_training(root, "final", campaign);
-  campaign.final_stage.train = campaign.train;
-  if (!root.has("final")) {
-    return;
-  }
-  const JsonReader final_stage = root.at("final");
-  final_stage.only(with_recipe_keys({"top", "initialise"}));
-  campaign.final_stage.top =
-      final_stage.required("top", "how many of the front are trained again, 1 or more").integer(1, 1000);
-  campaign.final_stage.train = in_section("/final", [&] {
-    return train_options_from_json(final_stage.without({"top", "initialise"}), campaign.train);
-  });
-  campaign.final_stage.from_supernet =
-      final_stage.name_of("initialise", "scratch", {"scratch", "supernet"}) == "supernet";
-  if (campaign.final_stage.from_supernet && campaign.accuracy != AccuracyKind::one_shot) {
-    final_stage.at("initialise").fail("\"supernet\" needs /accuracy/kind \"one_shot\"");
-  }
-}
-
 std::string read_metric(const JsonReader& metric, const Campaign& campaign, const std::vector<std::string>& reported) {
   std::string name = metric.text();
   if (contains(reported, name)) {
     return name;
   }
-  if (contains(kTrainedMetrics, name) && campaign.accuracy == AccuracyKind::none) {
+  if (contains(kTrainedMetrics, base_name(name)) && campaign.accuracy == AccuracyKind::none) {
+    const bool has_data = std::any_of(campaign.networks.begin(), campaign.networks.end(),
+                                      [](const CampaignNetwork& network) { return !network.dataset.empty(); });
     metric.fail(fmt::format("\"{}\" comes from training, but {}", name,
-                            campaign.dataset.empty() ? "the config has no \"dataset\"" : "/accuracy/kind is \"none\""));
+                            has_data ? "/accuracy/kind is \"none\"" : "the config has no \"dataset\""));
   }
   metric.fail(fmt::format("{} (reported by target \"{}\"{})", unknown_name(name, reported), campaign.target_name,
                           campaign.accuracy == AccuracyKind::none ? "" : " and the trainer"));
@@ -227,7 +141,8 @@ void read_objectives(const JsonReader& root, Campaign& campaign, const std::vect
     campaign.objectives.push_back(read_objective(item, campaign, reported));
     const std::string& metric = campaign.objectives.back().metric;
     // error is 1 - accuracy: both together would be one objective counted twice.
-    if (!used.insert(metric == "accuracy" ? "error" : metric).second) {
+    const std::string accuracy = "accuracy";
+    if (!used.insert(base_name(metric) == accuracy ? "error" + metric.substr(accuracy.size()) : metric).second) {
       item.fail(
           fmt::format("\"{}\" says what an earlier objective says; allowed: each metric once, and "
                       "one of accuracy and error",
@@ -244,8 +159,8 @@ void check_satisfiable(const Constraint& constraint, const std::string& place) {
   if (lower > upper) {
     throw ConfigError(place, fmt::format("cannot be met: min {} is above max {}", lower, upper));
   }
-  const bool share = contains(kShares, metric);
-  const bool may_be_zero = share || contains(kMayBeZero, metric);
+  const bool share = contains(kShares, base_name(metric));
+  const bool may_be_zero = share || contains(kMayBeZero, base_name(metric));
   if (upper < 0.0 || (upper == 0.0 && !may_be_zero)) {
     throw ConfigError(place + "/max", fmt::format("{} cannot be met: {} is {}", upper, metric,
                                                   may_be_zero ? "at least 0" : "always above 0"));
@@ -314,19 +229,16 @@ void read_search(const JsonReader& root, Campaign& campaign) {
 }
 
 /// Spaces classify samples or their pixels; which of the two is part of what they are.
-void check_outputs(const Campaign& campaign, const JointSpace& space) {
-  if (campaign.accuracy == AccuracyKind::none) {
-    return;
-  }
-  for (const Genome& corner : space.space().corners()) {
-    const auto network = std::get<graph::NetworkGraph>(space.space().decode(corner));
-    const auto shapes = graph::infer_shapes(network);
-    COSEARCH_CHECK(shapes && network.outputs.size() == 1, "a space's networks have shapes and one output");
-    const graph::Shape& output = (*shapes)[static_cast<std::size_t>(network.outputs.front())];
-    if (output != campaign.task.output()) {
-      throw ConfigError("/space/name",
-                        fmt::format("the networks of {} end with shape {}; the task needs {}", campaign.space_name,
-                                    json(output).dump(), json(campaign.task.output()).dump()));
+void check_outputs(const CampaignNetwork& network, const SearchSpace& space) {
+  for (const Genome& corner : space.corners()) {
+    const auto graph = std::get<graph::NetworkGraph>(space.decode(corner));
+    const auto shapes = graph::infer_shapes(graph);
+    COSEARCH_CHECK(shapes && graph.outputs.size() == 1, "a space's networks have shapes and one output");
+    const graph::Shape& output = (*shapes)[static_cast<std::size_t>(graph.outputs.front())];
+    if (output != network.task.output()) {
+      throw ConfigError(network.place + "/space/name",
+                        fmt::format("the networks of {} end with shape {}; the task needs {}", network.space_name,
+                                    json(output).dump(), json(network.task.output()).dump()));
     }
   }
 }
@@ -334,8 +246,8 @@ void check_outputs(const Campaign& campaign, const JointSpace& space) {
 /// Builds what the names and options stand for, so that their own readers check them.
 void check_search(const Campaign& campaign, const JointSpace& space) {
   if (static_cast<std::int64_t>(campaign.initial.size()) > campaign.evaluations) {
-    throw ConfigError("/space/initial", fmt::format("has {} designs; /budget/evaluations allows {}",
-                                                    campaign.initial.size(), campaign.evaluations));
+    throw ConfigError(initial_place(campaign), fmt::format("has {} designs; /budget/evaluations allows {}",
+                                                           campaign.initial.size(), campaign.evaluations));
   }
   static_cast<void>(in_section("/search", [&] {
     return make_algorithm(campaign.algorithm, campaign.algorithm_options, algorithm_context(campaign, space));
@@ -347,17 +259,10 @@ json merged(json options, const json& more) {
   return options;
 }
 
-void write_resolved(const JsonReader& root, const Campaign& campaign, json& resolved) {
+void write_resolved(const Campaign& campaign, json& resolved) {
   resolved["name"] = campaign.name;
   resolved["seed"] = campaign.seed;
-  if (root.has("dataset")) {
-    resolved["dataset"] = campaign.dataset;
-  }
-  resolved["task"] = {
-      {"sample", campaign.task.sample}, {"classes", campaign.task.classes}, {"dense", campaign.task.dense}};
-  resolved["space"] =
-      merged(campaign.space_options,
-             {{"name", campaign.space_name}, {"genes", campaign.space_genes}, {"initial", json(campaign.initial)}});
+  resolved.update(resolved_networks(campaign));
   resolved["target"] =
       merged(campaign.target_options, {{"name", campaign.target_name}, {"genes", campaign.target_genes}});
   resolved["objectives"] = json::array();
@@ -379,37 +284,29 @@ void write_resolved(const JsonReader& root, const Campaign& campaign, json& reso
   }
   resolved["search"] = merged(campaign.algorithm_options, {{"algorithm", campaign.algorithm}});
   resolved["budget"] = {{"evaluations", campaign.evaluations}};
-  if (campaign.accuracy == AccuracyKind::none) {
-    resolved["accuracy"] = {{"kind", "none"}};
-    return;
-  }
-  resolved["budget"]["trainings"] = campaign.trainings;
-  resolved["accuracy"] = merged(to_json(campaign.train), {{"kind", "train"}});
-  if (campaign.accuracy == AccuracyKind::one_shot) {
-    resolved["accuracy"].update(to_json(campaign.one_shot));
+  if (campaign.accuracy != AccuracyKind::none) {
+    resolved["budget"]["trainings"] = campaign.trainings;
   }
   if (!campaign.screen.predictor.empty()) {
     resolved["screen"] = merged(campaign.screen.options, {{"predictor", campaign.screen.predictor},
                                                           {"share", campaign.screen.share},
                                                           {"warmup", campaign.screen.warmup}});
   }
-  if (campaign.final_stage.top > 0) {
-    resolved["final"] = merged(to_json(campaign.final_stage.train), {{"top", campaign.final_stage.top}});
-    if (campaign.accuracy == AccuracyKind::one_shot) {
-      resolved["final"]["initialise"] = campaign.final_stage.from_supernet ? "supernet" : "scratch";
-    }
-  }
 }
 
 }  // namespace
 
-std::vector<std::string> reported_metrics(AccuracyKind accuracy, const Target& target) {
+std::vector<std::string> reported_metrics(const Campaign& campaign, const Target& target) {
   std::vector<std::string> names = target.metric_names();
-  if (accuracy != AccuracyKind::none) {
-    names.insert(names.end(), kTrainedMetrics.begin(), kTrainedMetrics.end());
-  }
-  if (accuracy == AccuracyKind::one_shot) {
-    std::erase(names, "train_loss");  // a supernet's loss is that of many networks
+  for (const std::string_view metric : kTrainedMetrics) {
+    // A supernet's loss is that of many networks.
+    if (campaign.accuracy == AccuracyKind::train ||
+        (campaign.accuracy == AccuracyKind::one_shot && metric != "train_loss")) {
+      names.emplace_back(metric);
+      for (const CampaignNetwork& network : campaign.networks) {
+        names.push_back(network_metric(metric, network.name));
+      }
+    }
   }
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
@@ -418,31 +315,32 @@ std::vector<std::string> reported_metrics(AccuracyKind accuracy, const Target& t
 
 Campaign campaign_from_json(const json& config, const std::string& data_directory) {
   const JsonReader root(config);
-  root.only({"name", "seed", "dataset", "task", "space", "target", "objectives", "constraints", "accuracy", "screen",
-             "search", "budget", "final", "job"});
+  root.only({"name", "seed", "dataset", "task", "space", "networks", "initial", "target", "objectives", "constraints",
+             "accuracy", "screen", "search", "budget", "final", "job"});
   Campaign campaign;
   json resolved = json::object();
   campaign.name = read_name(root);
   campaign.seed = read_seed(root);
-  read_space(root, campaign);
+  read_networks(root, campaign);
   read_target(root, campaign);
-  read_accuracy(root, campaign);
   read_screen(root, campaign);
+  needs_training(root, "final", campaign);
   read_final(root, campaign);
   read_budget(root, campaign);
   read_search(root, campaign);
   read_job(root, campaign, resolved);
-  read_task(root, campaign);
   const JointSpace space(campaign, data_directory);
   if (campaign.accuracy == AccuracyKind::one_shot) {
     static_cast<void>(supernet_spaces(campaign, space));
   }
-  const std::vector<std::string> reported = reported_metrics(campaign.accuracy, space.target());
+  const std::vector<std::string> reported = reported_metrics(campaign, space.target());
   read_objectives(root, campaign, reported);
   read_constraints(root, campaign, reported);
-  check_outputs(campaign, space);
+  for (std::size_t i = 0; i < campaign.networks.size() && campaign.accuracy != AccuracyKind::none; ++i) {
+    check_outputs(campaign.networks[i], space.space(i));
+  }
   check_search(campaign, space);
-  write_resolved(root, campaign, resolved);
+  write_resolved(campaign, resolved);
   campaign.resolved = std::move(resolved);
   return campaign;
 }
@@ -465,11 +363,22 @@ Campaign load_campaign(const std::string& path, const CampaignOverrides& overrid
   }
 }
 
-std::optional<TaskData> load_campaign_data(const Campaign& campaign) {
-  if (campaign.dataset.empty()) {
-    return std::nullopt;
+CampaignData load_campaign_data(const Campaign& campaign) {
+  CampaignData data;
+  for (const CampaignNetwork& network : campaign.networks) {
+    const auto same = std::find_if(campaign.networks.begin(), campaign.networks.end(),
+                                   [&](const CampaignNetwork& other) { return other.dataset == network.dataset; });
+    const auto index = static_cast<std::size_t>(same - campaign.networks.begin());
+    if (index < data.size()) {
+      data.push_back(data[index]);
+    } else if (network.dataset.empty()) {
+      data.push_back(nullptr);
+    } else {
+      data.push_back(in_section(network.place + "/dataset",
+                                [&] { return std::make_shared<const TaskData>(load_task_data(network.dataset)); }));
+    }
   }
-  return in_section("/dataset", [&] { return load_task_data(campaign.dataset); });
+  return data;
 }
 
 std::string config_hash(const Campaign& campaign) { return hex(Hasher().add(campaign.resolved.dump()).value()); }

@@ -49,9 +49,24 @@ struct Screen {
 
 /// The front's best, trained longer and tested once.
 struct Final {
-  std::int64_t top = 0;  ///< 0: no final stage
-  TrainOptions train;
+  std::int64_t top = 0;        ///< 0: no final stage
   bool from_supernet = false;  ///< begins with the weights that the candidate was scored with
+};
+
+/// One of the networks that a campaign searches beside one hardware: what it learns, what it may look like, how its
+/// accuracy is found.
+struct CampaignNetwork {
+  std::string place;       ///< JSON pointer of its part of the config: `/networks/0`, empty for the root
+  std::string name;        ///< see is_network_name; empty where it is the only one
+  double weight = 1.0;     ///< of its accuracy in the candidate's; they sum to 1
+  nlohmann::json dataset;  ///< {} where it is only costed, for samples as `task` says
+  TaskShape task;
+  std::string space_name;
+  nlohmann::json space_options;
+  nlohmann::json space_genes;  ///< fixed or restricted genes
+  TrainOptions train;          ///< of candidates, or of supernets
+  OneShot one_shot;
+  TrainOptions final_train;
 };
 
 /// A campaign as its config says, checked. `resolved` is the config with every default written out: it is what is
@@ -59,26 +74,20 @@ struct Final {
 struct Campaign {
   std::string name;
   std::uint64_t seed = 0;
-  nlohmann::json dataset;  ///< {} for cost-only campaigns with `task`
-  TaskShape task;
-  std::string space_name;
-  nlohmann::json space_options;
-  nlohmann::json space_genes;  ///< fixed or restricted genes
+  std::vector<CampaignNetwork> networks;  ///< one or more
   std::vector<nlohmann::json> initial;
   std::string target_name;
   nlohmann::json target_options;
   nlohmann::json target_genes;
   std::vector<Objective> objectives;
   std::vector<Constraint> constraints;
-  AccuracyKind accuracy = AccuracyKind::none;
-  TrainOptions train;  ///< of candidates, or of supernets
-  OneShot one_shot;
+  AccuracyKind accuracy = AccuracyKind::none;  ///< of all networks
   Screen screen;
   Final final_stage;
   std::string algorithm;
   nlohmann::json algorithm_options;
   std::int64_t evaluations = 0;  ///< budget: candidates costed
-  std::int64_t trainings = 0;    ///< budget: candidates trained; 0 = no limit of its own
+  std::int64_t trainings = 0;    ///< budget: networks trained; 0 = no limit of its own
   std::int64_t batch = 1;        ///< of the job
   graph::DataTypes types;
   nlohmann::json resolved;
@@ -99,42 +108,54 @@ struct CampaignOverrides {
 /// Reads a file (JSON with // and /* */ comments). @throws ConfigError with file, line and column of a syntax error.
 [[nodiscard]] Campaign load_campaign(const std::string& path, const CampaignOverrides& overrides = {});
 
-/// Reads the campaign's data set; nothing for campaigns without one. @throws ConfigError: missing or broken files.
-[[nodiscard]] std::optional<TaskData> load_campaign_data(const Campaign& campaign);
+/// The data set of each network of a campaign; null for those without one. Equal ones are one object.
+using CampaignData = std::vector<std::shared_ptr<const TaskData>>;
+/// Reads them. @throws ConfigError: missing or broken files.
+[[nodiscard]] CampaignData load_campaign_data(const Campaign& campaign);
 
 /// Hash of `resolved`: names the config in the store and in exports.
 [[nodiscard]] std::string config_hash(const Campaign& campaign);
 
-/// Metrics that trials of this campaign can have and that its objectives and constraints may name, sorted.
-[[nodiscard]] std::vector<std::string> reported_metrics(AccuracyKind accuracy, const Target& target);
+/// Metrics that trials of this campaign can have and that its objectives and constraints may name, sorted. Accuracy,
+/// error and loss of several networks are means by their weights; each network has its own as well, see network_metric.
+[[nodiscard]] std::vector<std::string> reported_metrics(const Campaign& campaign, const Target& target);
 
 /// The published JSON Schema (draft 2020-12) of the config; names come from the registries.
 [[nodiscard]] nlohmann::json campaign_schema();
 
-/// The network space and the target of a campaign joined: one parameter set, network genes first, hardware genes
-/// prefixed `hw.`, both restricted as the config says.
+/// The network spaces and the target of a campaign joined: one parameter set, network genes first, hardware genes
+/// prefixed `hw.`, all restricted as the config says. Where there are several networks, their genes are prefixed
+/// too, by `<name>.`.
 class JointSpace {
  public:
   /// @throws ConfigError. `data_directory` as in make_target.
   JointSpace(const Campaign& campaign, const std::string& data_directory);
 
   [[nodiscard]] const ParamSet& params() const noexcept { return params_; }
-  [[nodiscard]] const SearchSpace& space() const noexcept { return *space_; }
-  /// The network's parameters, restricted.
-  [[nodiscard]] const ParamSet& network_params() const noexcept { return network_params_; }
+  [[nodiscard]] std::size_t networks() const noexcept { return networks_.size(); }
+  [[nodiscard]] const SearchSpace& space(std::size_t network) const { return *networks_.at(network).space; }
+  /// The network's parameters, restricted and without prefix.
+  [[nodiscard]] const ParamSet& network_params(std::size_t network) const { return networks_.at(network).params; }
   [[nodiscard]] const Target& target() const noexcept { return *target_; }
-  /// The network's part and the hardware's part of a joint genome, as genomes of their own unrestricted sets.
-  [[nodiscard]] Genome network_part(const Genome& joint) const;
+  /// A network's part and the hardware's part of a joint genome, as genomes of their own unrestricted sets.
+  [[nodiscard]] Genome network_part(const Genome& joint, std::size_t network) const;
   [[nodiscard]] Genome hardware_part(const Genome& joint) const;
   /// Which parameters describe hardware.
   [[nodiscard]] std::vector<bool> hardware_genes() const;
+  /// The candidate's networks; where there are several, each bears its name in the campaign.
+  [[nodiscard]] std::vector<graph::NetworkGraph> decode(const Genome& joint) const;
   /// The user's initial designs as joint genomes.
   [[nodiscard]] const std::vector<Genome>& initial() const noexcept { return initial_; }
 
  private:
-  std::unique_ptr<SearchSpace> space_;
+  struct Network {
+    std::string name;    ///< empty where it is the only one
+    std::string prefix;  ///< of its genes
+    std::unique_ptr<SearchSpace> space;
+    ParamSet params;
+  };
+  std::vector<Network> networks_;
   std::unique_ptr<Target> target_;
-  ParamSet network_params_;
   ParamSet params_;
   std::vector<Genome> initial_;
 };

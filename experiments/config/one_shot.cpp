@@ -9,11 +9,11 @@ namespace cosearch {
 
 using nlohmann::json;
 
-void read_one_shot(const JsonReader& accuracy, Campaign& campaign) {
+void read_one_shot(const JsonReader& accuracy, CampaignNetwork& network) {
   constexpr std::int64_t kMostSubnets = 64;
   constexpr std::int64_t kLeastCalibration = 16;  // a batch norm's variance of fewer says little
   constexpr std::int64_t kMostCalibration = 65536;
-  OneShot& one_shot = campaign.one_shot;
+  OneShot& one_shot = network.one_shot;
   std::vector<std::string> own;
   const json defaults = to_json(one_shot);
   for (const auto& [key, value] : defaults.items()) {
@@ -29,7 +29,8 @@ void read_one_shot(const JsonReader& accuracy, Campaign& campaign) {
       one_shot.supernets.push_back(gene.text());
     }
   }
-  campaign.train = in_section("/accuracy", [&] { return train_options_from_json(accuracy.without(own)); });
+  network.train =
+      in_section(network.place + "/accuracy", [&] { return train_options_from_json(accuracy.without(own)); });
 }
 
 std::vector<std::string> with_recipe_keys(std::vector<std::string> keys) {
@@ -49,15 +50,20 @@ json to_json(const OneShot& one_shot) {
 }
 
 std::vector<SupernetSpace> supernet_spaces(const Campaign& campaign, const JointSpace& space) {
-  const std::vector<GeneCombination> combinations = in_section(
-      "/accuracy/supernets", [&] { return gene_combinations(space.network_params(), campaign.one_shot.supernets); });
   std::vector<SupernetSpace> spaces;
-  for (const GeneCombination& combination : combinations) {
-    SubnetSpace subnets = in_section("/space", [&] { return make_subnet_space(space.space(), combination.genes); });
-    if (!campaign.one_shot.supernets.empty()) {
-      subnets.name = combination.key;
+  for (std::size_t i = 0; i < campaign.networks.size(); ++i) {
+    const CampaignNetwork& network = campaign.networks[i];
+    const std::vector<std::string>& genes = network.one_shot.supernets;
+    const std::vector<GeneCombination> combinations = in_section(
+        network.place + "/accuracy/supernets", [&] { return gene_combinations(space.network_params(i), genes); });
+    for (const GeneCombination& combination : combinations) {
+      SubnetSpace subnets =
+          in_section(network.place + "/space", [&] { return make_subnet_space(space.space(i), combination.genes); });
+      if (!genes.empty()) {
+        subnets.name = combination.key;
+      }
+      spaces.push_back({i, combination.key, std::move(subnets)});
     }
-    spaces.push_back({combination.key, std::move(subnets)});
   }
   return spaces;
 }

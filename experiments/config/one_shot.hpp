@@ -11,7 +11,7 @@
 namespace cosearch {
 
 /// Reads `accuracy` of the kind one_shot: the supernet's recipe and how it is used. @throws ConfigError.
-void read_one_shot(const JsonReader& accuracy, Campaign& campaign);
+void read_one_shot(const JsonReader& accuracy, CampaignNetwork& network);
 /// The keys of a section that holds a recipe beside its own.
 [[nodiscard]] std::vector<std::string> with_recipe_keys(std::vector<std::string> keys);
 /// The keys of `accuracy` beside the recipe, defaults included.
@@ -19,11 +19,12 @@ void read_one_shot(const JsonReader& accuracy, Campaign& campaign);
 
 /// The networks of one supernet.
 struct SupernetSpace {
-  std::string key;  ///< see combination_key
+  std::size_t network = 0;  ///< of the campaign
+  std::string key;          ///< see combination_key
   SubnetSpace subnets;
 };
-/// One for each combination of values of `accuracy.supernets`. `space` outlives them. @throws ConfigError: see
-/// gene_combinations and make_subnet_space.
+/// Of each of the campaign's networks one for each combination of values of its `accuracy.supernets`. `space` outlives
+/// them. @throws ConfigError: see gene_combinations and make_subnet_space.
 [[nodiscard]] std::vector<SupernetSpace> supernet_spaces(const Campaign& campaign, const JointSpace& space);
 
 }  // namespace cosearch

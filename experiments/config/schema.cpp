@@ -110,7 +110,7 @@ json open(json properties, json required, const char* description) {
           {"description", description}};
 }
 
-json task_sections() {
+json data_sections() {
   json properties;
   properties["dataset"] = open({{"name", one_of(names(dataset_registry()), "data set")}}, json::array({"name"}),
                                "What networks learn; further keys are options of the data set. cells: blur, cells, "
@@ -137,17 +137,21 @@ json task_sections() {
              json::array({"sample", "classes"}),
              "Shape of the task for campaigns that cost networks without a data set; learnt from the data set "
              "otherwise.");
-  properties["space"] =
-      open({{"name", one_of(names(space_registry()), "network space; see `cosearch spaces list`")},
-            {"genes", genes("network genes fixed to a value, restricted to a list or to {min, max}")},
-            {"initial",
-             {{"type", "array"},
-              {"items", {{"type", "object"}}},
-              {"default", json::array()},
-              {"description",
-               "designs that are evaluated first: {gene: value}, hardware genes with the prefix `hw.`; missing genes "
-               "take their first value"}}}},
-           json::array({"name"}), "Which networks; further keys are options of the space.");
+  return properties;
+}
+
+json designs(const char* description) {
+  return {{"type", "array"}, {"items", {{"type", "object"}}}, {"default", json::array()}, {"description", description}};
+}
+
+json space() {
+  return open({{"name", one_of(names(space_registry()), "network space; see `cosearch spaces list`")},
+               {"genes", genes("network genes fixed to a value, restricted to a list or to {min, max}")}},
+              json::array({"name"}), "Which networks; further keys are options of the space.");
+}
+
+json hardware_sections() {
+  json properties;
   properties["target"] =
       open({{"name", one_of(names(target_registry()), "hardware family; see `cosearch targets list`")},
             {"genes", genes("hardware genes (without the prefix `hw.`) fixed or restricted")}},
@@ -187,11 +191,44 @@ json accuracy_keys() {
   return keys;
 }
 
+/// What describes one network, in the root or in `networks`.
+json network_sections() {
+  json properties = data_sections();
+  properties["space"] = space();
+  properties["accuracy"] = closed(accuracy_keys(), json::array(), "How accuracy is found.");
+  return properties;
+}
+
+json networks() {
+  json properties = network_sections();
+  properties["name"] = {{"type", "string"},
+                        {"pattern", "^[a-z][a-z0-9_]{0,31}$"},
+                        {"description", "begins its genes (`name.`) and ends its metrics (`accuracy_name`)"}};
+  properties["weight"] = {
+      {"type", "number"},
+      {"minimum", 0},
+      {"maximum", 1},
+      {"description", "of its accuracy in the candidate's; all sum to 1, and without one each counts the same"}};
+  properties["final"] =
+      closed(recipe(), json::array(), "its recipe in the final stage (missing keys as in its `accuracy`)");
+  json network = closed(std::move(properties), json::array({"name", "space"}), "one of the networks");
+  return {{"type", "array"},
+          {"items", std::move(network)},
+          {"minItems", 1},
+          {"maxItems", 16},
+          {"description",
+           "Several networks, each with its own data, searched beside one hardware that runs them one after the other; "
+           "in place of dataset, task, space and accuracy. All have one kind of accuracy."}};
+}
+
 json goal_sections() {
   json properties;
-  const json metric = one_of(names(metric_registry()),
-                             "metric; which ones a target reports: `cosearch targets "
-                             "describe NAME`");
+  json metric = {{"anyOf", json::array()},
+                 {"description", "metric; which ones a target reports: `cosearch targets describe NAME`"}};
+  metric["anyOf"].push_back({{"enum", names(metric_registry())}});
+  metric["anyOf"].push_back(
+      {{"pattern", "^(accuracy|error|train_loss)_[a-z][a-z0-9_]*$"}, {"description", "of one of several networks"}});
+  metric["type"] = "string";
   json objective =
       closed({{"metric", metric}, {"direction", one_of({"maximize", "minimize"}, "the metric's own unless given")}},
              json::array({"metric"}), "a metric with its direction");
@@ -206,7 +243,6 @@ json goal_sections() {
                        json::array({"metric"}), "min <= metric <= max; at least one of the two")},
       {"default", json::array()},
       {"description", "Limits beside the capacities that the hardware itself has."}};
-  properties["accuracy"] = closed(accuracy_keys(), json::array(), "How accuracy is found.");
   properties["screen"] =
       open({{"predictor", one_of(names(predictor_registry()), "learns error from the networks trained so far")},
             {"share",
@@ -229,7 +265,7 @@ json run_sections() {
       json::array({"algorithm"}), "How candidates are chosen; further keys are options of the algorithm.");
   properties["budget"] =
       closed({{"evaluations", integer(1, "candidates costed")},
-              {"trainings", with(integer(0, "candidates trained; 0: no limit of its own"), "default", 0)}},
+              {"trainings", with(integer(0, "networks trained; 0: no limit of its own"), "default", 0)}},
              json::array({"evaluations"}), "When the search ends.");
   properties["final"] = closed(
       with(with(recipe(), "top", integer(1, "how many of the front, best first in the first objective")), "initialise",
@@ -238,23 +274,31 @@ json run_sections() {
                        "the candidate was scored with (one_shot)"),
                 "default", "scratch")),
       json::array({"top"}),
-      "The front's best, trained again with this recipe (missing keys as in `accuracy`) and tested once.");
+      "The front's best, trained again with this recipe (missing keys as in `accuracy`; of `networks`, each one's own "
+      "`final`) and tested once.");
   return properties;
 }
 
 }  // namespace
 
 json campaign_schema() {
-  json properties = task_sections();
+  json properties = network_sections();
+  properties.update(hardware_sections());
   properties.update(goal_sections());
   properties.update(run_sections());
+  properties["space"]["properties"]["initial"] = designs(
+      "designs that are evaluated first: {gene: value}, hardware genes with the prefix `hw.`; missing genes take "
+      "their first value");
+  properties["networks"] = networks();
+  properties["initial"] = designs("of `networks`: the same as /space/initial, genes with the prefix `<network>.`");
   properties["name"] = {{"type", "string"},
                         {"pattern", "^[A-Za-z0-9_.-]{1,100}$"},
                         {"description", "name of the campaign in the database"}};
   properties["seed"] = with(integer(0, "of all random numbers"), "default", 1);
-  json schema = closed(std::move(properties), {"name", "space", "target", "objectives", "budget"},
+  json schema = closed(std::move(properties), {"name", "target", "objectives", "budget"},
                        "A co-search campaign: which networks, which hardware, what counts, how long. Comments (// and "
                        "/* */) are allowed.");
+  schema["oneOf"] = json::array({{{"required", {"space"}}}, {{"required", {"networks"}}}});
   schema["$schema"] = "https://json-schema.org/draft/2020-12/schema";
   schema["title"] = "cosearch campaign";
   return schema;

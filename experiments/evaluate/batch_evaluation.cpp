@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,7 +9,6 @@
 #include <iterator>
 #include <limits>
 #include <utility>
-#include <variant>
 
 #include "experiments/evaluate/objectives.hpp"
 #include "spaces/base/check.hpp"
@@ -40,27 +38,30 @@ void set_violation(TrialRow& row, const std::vector<Violation>& violations) {
 
 }  // namespace
 
-std::string training_identity(const std::string& network_hash, const Fidelity& fidelity) {
-  return fmt::format("{}/{}/{}", network_hash, static_cast<int>(fidelity.kind), fidelity.epochs);
+bool BatchEvaluation::Group::measured() const {
+  return std::all_of(trainings.begin(), trainings.end(),
+                     [](const Training* training) { return training->outcome.has_value(); });
 }
 
-std::optional<TrainingOutcome> outcome_of(const TrialRow& row) {
-  if (row.pending) {
-    return std::nullopt;
+bool BatchEvaluation::Group::failed() const {
+  return std::any_of(trainings.begin(), trainings.end(),
+                     [](const Training* training) { return training->outcome && training->outcome->failed; });
+}
+
+std::int64_t BatchEvaluation::Plan::cost(const Group& group) const {
+  return std::count_if(group.trainings.begin(), group.trainings.end(),
+                       [&](const Training* training) { return !training->outcome && !trainings.contains(training); });
+}
+
+bool BatchEvaluation::Plan::add(const Group& group) {
+  const std::int64_t added = cost(group);
+  if (added > left) {
+    return false;
   }
-  if (row.state == TrialState::failed) {
-    return TrainingOutcome{true, row.reason, {}};
-  }
-  if (!row.metrics.contains("error")) {
-    return std::nullopt;
-  }
-  TrainingOutcome outcome;
-  for (const char* name : {"accuracy", "error", "train_loss"}) {
-    if (const auto found = row.metrics.find(name); found != row.metrics.end()) {
-      outcome.metrics.insert(*found);
-    }
-  }
-  return outcome;
+  left -= added;
+  std::copy_if(group.trainings.begin(), group.trainings.end(), std::inserter(trainings, trainings.end()),
+               [](const Training* training) { return !training->outcome; });
+  return true;
 }
 
 BatchEvaluation::BatchEvaluation(Evaluator& evaluator, std::int64_t campaign_id, const std::vector<TrialRow>& history,
@@ -77,8 +78,13 @@ BatchEvaluation::BatchEvaluation(Evaluator& evaluator, std::int64_t campaign_id,
     return;  // histories of cost-only campaigns are long and tell nothing here
   }
   for (const TrialRow& row : history_) {
-    if (auto outcome = outcome_of(row)) {
-      known_.try_emplace(training_identity(row.network_hash, row.fidelity), std::move(*outcome));
+    std::vector<TrainingOutcome> outcomes = outcomes_of(campaign_, row);
+    if (outcomes.empty()) {
+      continue;
+    }
+    const std::vector<std::string> identities = training_identities(row.network_hash, row.fidelity);
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      known_.try_emplace(identities.at(i), std::move(outcomes[i]));
     }
   }
 }
@@ -89,7 +95,7 @@ bool BatchEvaluation::run() {
     return false;
   }
   finish_without_training();
-  group_networks();
+  group_rows();
   return train_and_screen();
 }
 
@@ -129,18 +135,25 @@ void BatchEvaluation::describe(std::size_t row) {
   const Clock::time_point start = Clock::now();
   const Genome& genome = batch_[row].genome;
   Candidate& candidate = candidates_[row];
-  candidate.network = evaluator_.network(genome);
-  candidate.network_hash = hex(graph::hash(candidate.network));
+  candidate.networks = evaluator_.space_.decode(genome);
+  candidate.jobs = evaluator_.jobs(candidate.networks);
+  candidate.network_hash = joined_hashes(candidate.networks);
   candidate.hardware_hash = hex(hash(evaluator_.space_.hardware_part(genome)));
-  candidate.cost_key = fmt::format("{}-{}-{}", hex(hash(evaluator_.job(candidate.network))), candidate.hardware_hash,
-                                   hex(Hasher().add(evaluator_.space_.target().fingerprint()).value()));
-  const graph::NodeCounts counts = graph::total_counts(candidate.network);
-  candidate.metrics = {{"macs", static_cast<double>(counts.macs)}, {"params", static_cast<double>(counts.parameters)}};
+  for (const Job& job : candidate.jobs) {
+    candidate.cost_key += hex(hash(job)) + "-";
+  }
+  candidate.cost_key += fmt::format("{}-{}", candidate.hardware_hash,
+                                    hex(Hasher().add(evaluator_.space_.target().fingerprint()).value()));
+  for (const graph::NetworkGraph& network : candidate.networks) {
+    const graph::NodeCounts counts = graph::total_counts(network);
+    candidate.metrics["macs"] += static_cast<double>(counts.macs);
+    candidate.metrics["params"] += static_cast<double>(counts.parameters);
+  }
   candidate.seconds = seconds_since(start);
 }
 
 Store::CachedCost BatchEvaluation::priced(std::size_t row) const {
-  const Expected<Cost, Infeasible> cost = evaluator_.cost(candidates_[row].network, batch_[row].genome);
+  const Expected<Cost, Infeasible> cost = evaluator_.cost(candidates_[row].jobs, batch_[row].genome);
   if (!cost) {
     Store::CachedCost result{{}, {}, true, cost.error().reason};
     std::copy_if(cost.error().violations.begin(), cost.error().violations.end(), std::back_inserter(result.violations),
@@ -191,200 +204,126 @@ void BatchEvaluation::finish_without_training() {
 
 // --- which networks to train -----------------------------------------------------------------------------------
 
-void BatchEvaluation::group_networks() {
-  std::map<std::string, std::size_t> place;
+void BatchEvaluation::group_rows() {
+  std::map<std::string, Group*> group_of;
+  std::map<std::string, Training*> training_of;
   for (std::size_t row = 0; row < batch_.size(); ++row) {
     if (!candidates_[row].feasible || !evaluator_.trains(batch_[row].fidelity)) {
       continue;
     }
-    const std::string key = training_identity(candidates_[row].network_hash, batch_[row].fidelity);
-    const auto [found, is_new] = place.try_emplace(key, networks_.size());
-    if (is_new) {
-      networks_.emplace_back();
-      const auto known = known_.find(key);
-      if (known != known_.end()) {
-        networks_.back().outcome = known->second;
+    const std::vector<std::string> identities =
+        training_identities(candidates_[row].network_hash, batch_[row].fidelity);
+    Group*& group = group_of[fmt::format("{}", fmt::join(identities, " "))];
+    if (group == nullptr) {
+      group = &groups_.emplace_back();
+      for (std::size_t i = 0; i < identities.size(); ++i) {
+        Training*& training = training_of[identities[i]];
+        if (training == nullptr) {
+          training = &trainings_.emplace_back();
+          training->index = i;
+          const auto known = known_.find(identities[i]);
+          if (known != known_.end()) {
+            training->outcome = known->second;
+          }
+        }
+        group->trainings.push_back(training);
       }
     }
-    networks_[found->second].rows.push_back(row);
+    group->rows.push_back(row);
+    for (Training* training : group->trainings) {
+      training->rows.push_back(row);
+    }
   }
 }
 
 bool BatchEvaluation::train_and_screen() {
-  std::vector<Network*> unknown;
-  for (Network& network : networks_) {
-    if (network.outcome) {
-      finish_trained(network);
-    } else {
-      unknown.push_back(&network);
-    }
+  std::vector<Group*> groups;
+  for (Group& group : groups_) {
+    groups.push_back(&group);
   }
+  constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
   const auto trained = static_cast<std::int64_t>(known_.size());
-  std::int64_t left = campaign_.trainings > 0 ? std::max<std::int64_t>(0, campaign_.trainings - trained)
-                                              : std::numeric_limits<std::int64_t>::max();
-  auto unscreened = static_cast<std::int64_t>(unknown.size());
-  if (!campaign_.screen.predictor.empty()) {
-    unscreened =
-        std::min(unscreened, std::max<std::int64_t>(0, std::max<std::int64_t>(1, campaign_.screen.warmup) - trained));
+  Plan plan{campaign_.trainings > 0 ? std::max<std::int64_t>(0, campaign_.trainings - trained) : kNoLimit};
+  const std::int64_t unscreened =
+      campaign_.screen.predictor.empty() ? kNoLimit : std::max<std::int64_t>(1, campaign_.screen.warmup) - trained;
+  std::vector<Group*> first;
+  std::vector<Group*> rest;
+  for (Group* group : unknown_of(groups)) {
+    const bool early = static_cast<std::int64_t>(plan.trainings.size()) < unscreened;
+    (early && plan.add(*group) ? first : rest).push_back(group);
   }
-  unscreened = std::min(unscreened, left);
-  left -= unscreened;
-  const auto middle = unknown.begin() + unscreened;
-  return train_all({unknown.begin(), middle}) && train_all(chosen({middle, unknown.end()}, left));
+  if (!train_all(first)) {
+    return false;
+  }
+  return train_all(chosen(unknown_of(rest), {plan.left}));
 }
 
-std::vector<BatchEvaluation::Network*> BatchEvaluation::chosen(std::vector<Network*> networks, std::int64_t left) {
-  if (networks.empty()) {
-    return networks;
-  }
-  rank(networks);
-  const auto size = static_cast<std::int64_t>(networks.size());
-  // The small number keeps 0.1 * 30 = 3.0000000000000004 from being rounded up to 4.
-  const std::int64_t share =
-      campaign_.screen.predictor.empty()
-          ? size
-          : static_cast<std::int64_t>(std::ceil(campaign_.screen.share * static_cast<double>(size) - 1e-9));
-  const std::int64_t taken = std::min(std::clamp<std::int64_t>(share, 0, size), left);
-  for (std::int64_t i = taken; i < size; ++i) {
-    Network& network = *networks[static_cast<std::size_t>(i)];
-    std::string why = "screened";
-    if (network.prediction) {
-      why += fmt::format(": predicted error {:.4f} +- {:.4f}, ranked {} of {}", network.prediction->mean,
-                         network.prediction->std_dev, i + 1, size);
-    }
-    if (i < share) {
-      why += fmt::format("; the budget of {} trainings is used up", campaign_.trainings);
-    }
-    finish_screened(network, why);
-  }
-  networks.resize(static_cast<std::size_t>(taken));
-  return networks;
-}
-
-// --- training --------------------------------------------------------------------------------------------------
-
-bool BatchEvaluation::train_all(const std::vector<Network*>& networks) {
-  tbb::parallel_for(
-      std::size_t{0}, networks.size(),
-      [&](std::size_t i) {
-        // Isolated: a thread that waits inside one training must not begin another one on top of it.
-        tbb::this_task_arena::isolate([&] { train_one(*networks[i]); });
-      },
-      tbb::simple_partitioner());
-  return std::all_of(networks.begin(), networks.end(),
-                     [](const Network* network) { return network->outcome.has_value(); });
-}
-
-void BatchEvaluation::train_one(Network& network) {
-  for (const std::size_t row : network.rows) {
-    if (auto outcome = outcome_of(batch_[row])) {  // finished before an interruption
-      network.outcome = std::move(outcome);
-      break;
+std::vector<BatchEvaluation::Group*> BatchEvaluation::unknown_of(const std::vector<Group*>& groups) {
+  std::vector<Group*> unknown;
+  for (Group* group : groups) {
+    if (group->measured()) {
+      finish_measured(*group);
+    } else {
+      unknown.push_back(group);
     }
   }
-  if (!network.outcome && !stop_.stop_requested()) {
-    network.outcome = measured(network);
-  }
-  if (network.outcome) {
-    finish_trained(network);
-  }
+  return unknown;
 }
 
-std::optional<TrainingOutcome> BatchEvaluation::measured(Network& network) {
-  const std::size_t first = network.rows.front();
-  const graph::NetworkGraph& graph = candidates_[first].network;
-  const bool one_shot = campaign_.accuracy == AccuracyKind::one_shot;
-  const std::string key = one_shot ? evaluator_.one_shot_key(graph, batch_[first].genome)
-                                   : evaluator_.accuracy_key(graph, evaluator_.recipe(batch_[first].fidelity));
-  const std::optional<Store::CachedAccuracy> cached = evaluator_.store_.cached_accuracy(key);
-  {
+// --- finishing ---------------------------------------------------------------------------------------------------
+
+Metrics BatchEvaluation::learned(const Group& group) const {
+  std::vector<Metrics> networks;
+  for (const Training* training : group.trainings) {
+    networks.push_back(training->outcome->metrics);
+  }
+  return combined_metrics(campaign_, networks);
+}
+
+Metrics BatchEvaluation::predicted(const Group& group) const {
+  std::vector<Metrics> networks;
+  for (const Prediction& prediction : group.predictions) {
+    networks.push_back({{"predicted_error", prediction.mean}});
+  }
+  return networks.empty() ? Metrics{} : combined_metrics(campaign_, networks);
+}
+
+void BatchEvaluation::finish_measured(Group& group) {
+  Metrics more = learned(group);
+  more.merge(predicted(group));
+  std::string failures;
+  double seconds = 0.0;
+  for (std::size_t i = 0; i < group.trainings.size(); ++i) {
+    Training& training = *group.trainings[i];
+    if (training.outcome->failed) {
+      const std::string& name = campaign_.networks[i].name;
+      failures += (failures.empty() ? "" : "; ") + (name.empty() ? "" : name + ": ") + training.outcome->reason;
+    }
     const std::lock_guard guard(mutex_);
-    ++evaluator_.cache_use_.lookups;
-    evaluator_.cache_use_.hits += cached ? 1 : 0;
+    seconds += std::exchange(training.seconds, 0.0);
   }
-  if (cached) {
-    return TrainingOutcome{cached->failed, cached->reason, cached->metrics};
-  }
-  const Clock::time_point start = Clock::now();
-  std::optional<TrainingOutcome> outcome = one_shot ? scored(first) : trained(first);
-  if (outcome) {
-    network.seconds = seconds_since(start);
-    evaluator_.store_.put_accuracy(key, {outcome->failed, outcome->reason, outcome->metrics});
-  }
-  return outcome;
-}
-
-std::optional<TrainingOutcome> BatchEvaluation::trained(std::size_t row) {
-  const graph::NetworkGraph& graph = candidates_[row].network;
-  const TrialId id = batch_[row].id;
-  const std::uint64_t seed = evaluator_.training_seed(graph);
-  WeightStore weights = WeightStore::for_network(graph, seed);
-  const auto report = [&](const TrainProgress& progress) {
-    const std::lock_guard guard(mutex_);
-    if (events_.training) {
-      events_.training(id, progress);
-    }
-  };
-  const TaskData& data = *evaluator_.data_;
-  const Expected<TrainResult, Infeasible> result =
-      train(graph, data, data.search, evaluator_.recipe(batch_[row].fidelity), seed, weights, report, stop_);
-  {
-    const std::lock_guard guard(mutex_);
-    if (events_.trained) {
-      events_.trained(id);
-    }
-  }
-  if (result && result->stopped) {
-    return std::nullopt;
-  }
-  TrainingOutcome outcome;
-  if (result && std::isfinite(result->accuracy) && std::isfinite(result->train_loss)) {
-    outcome.metrics = with_error({{"train_loss", result->train_loss}}, 1.0 - result->accuracy);
-    outcome.metrics["accuracy"] = result->accuracy;  // not 1 - (1 - accuracy), which rounds
-  } else {
-    outcome.failed = true;
-    outcome.reason = result ? "the training loss is not finite" : result.error().reason;
-  }
-  return outcome;
-}
-
-TrainingOutcome BatchEvaluation::scored(std::size_t row) {
-  SubnetScorer& scorer = evaluator_.supernets_->scorer(batch_[row].genome);
-  const Expected<double, Infeasible> accuracy = scorer.accuracy(candidates_[row].network, evaluator_.data_->search);
-  if (!accuracy) {
-    return {true, accuracy.error().reason, {}};
-  }
-  TrainingOutcome outcome{false, {}, with_error({}, 1.0 - *accuracy)};
-  outcome.metrics["accuracy"] = *accuracy;
-  return outcome;
-}
-
-void BatchEvaluation::finish_trained(Network& network) {
-  double seconds = network.seconds;
-  for (const std::size_t row : network.rows) {
+  for (const std::size_t row : group.rows) {
     TrialRow& trial = batch_[row];
     if (!trial.pending) {
       continue;
     }
     Metrics metrics = candidates_[row].metrics;
-    if (network.prediction) {
-      metrics["predicted_error"] = network.prediction->mean;
-    }
-    if (network.outcome->failed) {
+    metrics.insert(more.begin(), more.end());
+    if (!group.failed()) {
+      conclude(row, std::move(metrics));
+    } else {
       trial.state = TrialState::failed;
       trial.metrics = std::move(metrics);
-      trial.reason = network.outcome->reason;
-    } else {
-      metrics.insert(network.outcome->metrics.begin(), network.outcome->metrics.end());
-      conclude(row, std::move(metrics));
+      trial.reason = failures;
     }
     candidates_[row].seconds += std::exchange(seconds, 0.0);  // the first row pays for all
     finish(row);
   }
 }
 
-void BatchEvaluation::finish_screened(Network& network, const std::string& why) {
-  for (const std::size_t row : network.rows) {
+void BatchEvaluation::finish_screened(const Group& group, const std::string& why) {
+  const Metrics prediction = predicted(group);
+  for (const std::size_t row : group.rows) {
     TrialRow& trial = batch_[row];
     if (!trial.pending) {
       continue;
@@ -392,10 +331,10 @@ void BatchEvaluation::finish_screened(Network& network, const std::string& why) 
     trial.state = TrialState::screened;
     trial.metrics = candidates_[row].metrics;
     trial.reason = why;
-    if (network.prediction) {
-      const double error = network.prediction->mean;
-      set_violation(trial, broken_constraints(campaign_, with_error(trial.metrics, error)));
-      trial.metrics["predicted_error"] = error;
+    if (!prediction.empty()) {
+      trial.metrics.insert(prediction.begin(), prediction.end());
+      const std::vector<double> errors = predicted_errors(campaign_, trial.metrics);
+      set_violation(trial, broken_constraints(campaign_, with_errors(campaign_, trial.metrics, errors)));
     }
     finish(row);
   }

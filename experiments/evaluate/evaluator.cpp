@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "experiments/evaluate/batch_evaluation.hpp"
 #include "experiments/evaluate/objectives.hpp"
@@ -13,13 +14,13 @@
 
 namespace cosearch {
 
-Evaluator::Evaluator(const Campaign& campaign, const JointSpace& space, const TaskData* data, Store& store,
+Evaluator::Evaluator(const Campaign& campaign, const JointSpace& space, CampaignData data, Store& store,
                      Supernets* supernets)
-    : campaign_(campaign), space_(space), data_(data), store_(store), supernets_(supernets) {}
+    : campaign_(campaign), space_(space), data_(std::move(data)), store_(store), supernets_(supernets) {}
 
 bool Evaluator::evaluate(std::int64_t campaign_id, const std::vector<TrialRow>& history, std::vector<TrialRow>& batch,
                          const Events& events, std::stop_token stop) {
-  COSEARCH_CHECK(data_ != nullptr || campaign_.accuracy == AccuracyKind::none, "training needs data");
+  COSEARCH_CHECK(!data_.empty() || campaign_.accuracy == AccuracyKind::none, "training needs data");
   return BatchEvaluation(*this, campaign_id, history, batch, events, std::move(stop)).run();
 }
 
@@ -34,9 +35,9 @@ Trial Evaluator::to_trial(const TrialRow& row) const {
     trial.violation = std::numeric_limits<double>::infinity();
     return trial;
   }
-  const auto predicted = row.metrics.find("predicted_error");
-  trial.objectives = row.state == TrialState::screened && predicted != row.metrics.end()
-                         ? objectives_of(campaign_, with_error(row.metrics, predicted->second))
+  const std::vector<double> predicted = predicted_errors(campaign_, row.metrics);
+  trial.objectives = row.state == TrialState::screened && !predicted.empty()
+                         ? objectives_of(campaign_, with_errors(campaign_, row.metrics, predicted))
                          : objectives_of(campaign_, row.metrics);
   if (trial.objectives.empty() && trial.violation == 0.0) {
     trial.violation = std::numeric_limits<double>::infinity();  // screened without a prediction
@@ -44,65 +45,69 @@ Trial Evaluator::to_trial(const TrialRow& row) const {
   return trial;
 }
 
-Expected<Cost, Infeasible> Evaluator::explain(const Genome& joint) const { return cost(network(joint), joint); }
-
-graph::NetworkGraph Evaluator::network(const Genome& joint) const {
-  return std::get<graph::NetworkGraph>(space_.space().decode(space_.network_part(joint)));
+Expected<Cost, Infeasible> Evaluator::explain(const Genome& joint) const {
+  return cost(jobs(space_.decode(joint)), joint);
 }
 
 std::uint64_t Evaluator::training_seed(const graph::NetworkGraph& network) const {
   return Hasher().add(campaign_.seed).add(graph::hash(network)).value();
 }
 
-std::string Evaluator::accuracy_key(const graph::NetworkGraph& network, const TrainOptions& recipe,
+std::string Evaluator::accuracy_key(std::size_t index, const graph::NetworkGraph& network, const TrainOptions& recipe,
                                     std::uint64_t origin) const {
-  COSEARCH_CHECK(data_ != nullptr, "an accuracy needs data");
+  COSEARCH_CHECK(index < data_.size(), "an accuracy needs data");
   Hasher hasher;
-  hasher.add(to_json(recipe).dump()).add(data_->content_hash).add(trainer_fingerprint()).add(training_seed(network));
+  hasher.add(to_json(recipe).dump()).add(data_[index]->content_hash);
+  hasher.add(trainer_fingerprint()).add(training_seed(network));
   if (origin != 0) {
     hasher.add(origin);
   }
   return fmt::format("{}-{}", hex(graph::hash(network)), hex(hasher.value()));
 }
 
-std::string Evaluator::one_shot_key(const graph::NetworkGraph& network, const Genome& joint) const {
+std::string Evaluator::one_shot_key(std::size_t index, const graph::NetworkGraph& network, const Genome& joint) const {
   COSEARCH_CHECK(supernets_ != nullptr, "a one-shot accuracy needs a supernet");
+  const CampaignNetwork& about = campaign_.networks[index];
   Hasher hasher;
-  hasher.add(std::string_view("one_shot")).add(supernets_->fingerprint(joint)).add(trainer_fingerprint());
-  hasher.add(campaign_.one_shot.calibration_samples).add(campaign_.train.evaluate_samples);
+  hasher.add(std::string_view("one_shot")).add(supernets_->fingerprint(index, joint)).add(trainer_fingerprint());
+  hasher.add(about.one_shot.calibration_samples).add(about.train.evaluate_samples);
   return fmt::format("{}-{}", hex(graph::hash(network)), hex(hasher.value()));
 }
 
-Evaluator::InitialWeights Evaluator::final_weights(const graph::NetworkGraph& network, const Genome& joint) const {
+Evaluator::InitialWeights Evaluator::final_weights(std::size_t index, const graph::NetworkGraph& network,
+                                                   const Genome& joint) const {
   InitialWeights initial{WeightStore::for_network(network, training_seed(network)), 0};
   if (campaign_.final_stage.from_supernet) {
     COSEARCH_CHECK(supernets_ != nullptr, "weights of a supernet need one");
-    if (supernets_->scorer(joint).initialize(network, initial.weights)) {
-      initial.origin = supernets_->fingerprint(joint);
+    if (supernets_->scorer(index, joint).initialize(network, initial.weights)) {
+      initial.origin = supernets_->fingerprint(index, joint);
     }
   }
   return initial;
 }
 
-Job Evaluator::job(const graph::NetworkGraph& network) const {
-  return {network, graph::Phase::inference, campaign_.batch, campaign_.types, {}, std::nullopt};
+std::vector<Job> Evaluator::jobs(const std::vector<graph::NetworkGraph>& networks) const {
+  std::vector<Job> jobs;
+  for (const graph::NetworkGraph& network : networks) {
+    jobs.push_back({network, graph::Phase::inference, campaign_.batch, campaign_.types, {}, std::nullopt});
+  }
+  return jobs;
 }
 
-Expected<Cost, Infeasible> Evaluator::cost(const graph::NetworkGraph& network, const Genome& joint) const {
+Expected<Cost, Infeasible> Evaluator::cost(const std::vector<Job>& jobs, const Genome& joint) const {
   Expected<std::unique_ptr<const Model>, Infeasible> model = space_.target().build(space_.hardware_part(joint));
   if (!model) {
     return Unexpected{model.error()};
   }
-  const Job single = job(network);
-  return model.value()->evaluate({&single, 1});
+  return model.value()->evaluate(jobs);
 }
 
 bool Evaluator::trains(const Fidelity& fidelity) const {
   return campaign_.accuracy != AccuracyKind::none && fidelity.kind != FidelityKind::cost;
 }
 
-TrainOptions Evaluator::recipe(const Fidelity& fidelity) const {
-  TrainOptions options = campaign_.train;
+TrainOptions Evaluator::recipe(std::size_t index, const Fidelity& fidelity) const {
+  TrainOptions options = campaign_.networks[index].train;
   if (fidelity.kind == FidelityKind::epochs) {
     options.epochs = fidelity.epochs;
   } else {
@@ -114,8 +119,10 @@ TrainOptions Evaluator::recipe(const Fidelity& fidelity) const {
 std::int64_t count_trainings(const std::vector<TrialRow>& rows) {
   std::set<std::string> trained;
   for (const TrialRow& row : rows) {
-    if (outcome_of(row)) {
-      trained.insert(training_identity(row.network_hash, row.fidelity));
+    if (was_trained(row)) {
+      for (std::string& identity : training_identities(row.network_hash, row.fidelity)) {
+        trained.insert(std::move(identity));
+      }
     }
   }
   return static_cast<std::int64_t>(trained.size());

@@ -17,25 +17,25 @@ struct CacheUse {
   std::int64_t hits = 0;
 };
 
-/// Where cost meets accuracy. Costs all candidates of a batch first; trains only feasible ones that can still matter
-/// (screen, budget). In a one-shot campaign a candidate is not trained but scored with its supernet's weights, and that
-/// counts wherever a training does.
+/// Where cost meets accuracy. Costs all candidates of a batch first, the networks of each together; trains only
+/// networks of feasible ones that can still matter (screen, budget). In a one-shot campaign a network is not trained
+/// but scored with its supernet's weights, and that counts wherever a training does.
 ///
 /// What is trained is a function of the campaign, the trials before the batch and the genomes of the batch; it does not
 /// depend on what the caches hold, on threads, or on where an earlier run was interrupted:
-///  1. A network that was trained before in this campaign has its accuracy already.
+///  1. A network that was trained before in this campaign has its accuracy already. Where that is so for all networks
+///     of a candidate, its accuracy is known.
 ///  2. The first `screen.warmup` trainings of a campaign are not screened.
-///  3. Of the other new networks of the batch, the predictor, fitted on all networks trained before and in step 2,
-///  ranks
-///     which could add most to the measured front if their error is as low as mean - std_dev; the best `screen.share`
-///     of them (rounded up) are trained.
-/// No step exceeds the campaign's `trainings`. Candidates that are not trained become `screened` with the metric
-/// `predicted_error` (where there is a predictor) and the reason.
+///  3. For the other combinations of networks in the batch, the predictor, fitted for each network of the campaign on
+///     all trained before and in step 2, ranks which could add most to the measured front if their errors are as low as
+///     mean - std_dev; the networks of the best `screen.share` of them (rounded up) are trained.
+/// No step exceeds the campaign's `trainings`. Candidates whose networks are not trained become `screened` with the
+/// metric `predicted_error` (where there is a predictor) and the reason.
 class Evaluator {
  public:
-  /// `data` may be null for cost-only campaigns, `supernets` (prepared before the first batch) for those without. All
-  /// references outlive the evaluator.
-  Evaluator(const Campaign& campaign, const JointSpace& space, const TaskData* data, Store& store,
+  /// `data` may be empty where nothing is trained, `supernets` (prepared before the first batch) null without one-shot
+  /// accuracy. All references outlive the evaluator.
+  Evaluator(const Campaign& campaign, const JointSpace& space, CampaignData data, Store& store,
             Supernets* supernets = nullptr);
 
   /// What happens to a batch, as it happens; calls are serialised.
@@ -55,37 +55,41 @@ class Evaluator {
 
   /// Full cost of one genome with layers, for `show`, `export` and reports.
   [[nodiscard]] Expected<Cost, Infeasible> explain(const Genome& joint) const;
-  [[nodiscard]] graph::NetworkGraph network(const Genome& joint) const;
 
   /// Training seed of a network: a function of the campaign's seed and the network's hash only.
   [[nodiscard]] std::uint64_t training_seed(const graph::NetworkGraph& network) const;
+  // Below, `index` says which of the campaign's networks it is about.
+
   /// Key of the accuracy cache: network, recipe, data, trainer and seed; `origin`: the fingerprint of the supernet that
   /// the weights begin with, 0 for random ones. Needs data.
-  [[nodiscard]] std::string accuracy_key(const graph::NetworkGraph& network, const TrainOptions& recipe,
-                                         std::uint64_t origin = 0) const;
+  [[nodiscard]] std::string accuracy_key(std::size_t index, const graph::NetworkGraph& network,
+                                         const TrainOptions& recipe, std::uint64_t origin = 0) const;
   /// The same for an accuracy with a supernet's weights: network, supernet, and how it is scored.
-  [[nodiscard]] std::string one_shot_key(const graph::NetworkGraph& network, const Genome& joint) const;
+  [[nodiscard]] std::string one_shot_key(std::size_t index, const graph::NetworkGraph& network,
+                                         const Genome& joint) const;
 
   /// What a candidate's final training begins with.
   struct InitialWeights {
     WeightStore weights;
     std::uint64_t origin = 0;  ///< fingerprint of the supernet; 0: random weights
   };
-  [[nodiscard]] InitialWeights final_weights(const graph::NetworkGraph& network, const Genome& joint) const;
+  [[nodiscard]] InitialWeights final_weights(std::size_t index, const graph::NetworkGraph& network,
+                                             const Genome& joint) const;
 
   [[nodiscard]] CacheUse cache_use() const noexcept { return cache_use_; }
 
  private:
   friend class BatchEvaluation;
-  [[nodiscard]] Job job(const graph::NetworkGraph& network) const;
-  [[nodiscard]] Expected<Cost, Infeasible> cost(const graph::NetworkGraph& network, const Genome& joint) const;
+  /// One for each network.
+  [[nodiscard]] std::vector<Job> jobs(const std::vector<graph::NetworkGraph>& networks) const;
+  [[nodiscard]] Expected<Cost, Infeasible> cost(const std::vector<Job>& jobs, const Genome& joint) const;
   /// Whether a proposal of this fidelity is trained, and how.
   [[nodiscard]] bool trains(const Fidelity& fidelity) const;
-  [[nodiscard]] TrainOptions recipe(const Fidelity& fidelity) const;
+  [[nodiscard]] TrainOptions recipe(std::size_t index, const Fidelity& fidelity) const;
 
   const Campaign& campaign_;
   const JointSpace& space_;
-  const TaskData* data_;
+  CampaignData data_;
   Store& store_;
   Supernets* supernets_;
   CacheUse cache_use_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "spaces/base/metrics.hpp"
+
 namespace cosearch {
 
 std::vector<double> objectives_of(const Campaign& campaign, const Metrics& metrics) {
@@ -42,9 +44,48 @@ std::string constraint_text(const std::vector<Violation>& violations) {
   return text;
 }
 
-Metrics with_error(Metrics metrics, double error) {
-  metrics["error"] = error;
-  metrics["accuracy"] = 1.0 - error;
+Metrics combined_metrics(const Campaign& campaign, const std::vector<Metrics>& networks) {
+  Metrics combined;
+  for (const auto& [metric, unused] : networks.front()) {
+    double mean = 0.0;
+    bool everywhere = true;
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+      const auto found = networks[i].find(metric);
+      everywhere = everywhere && found != networks[i].end();
+      mean += everywhere ? campaign.networks[i].weight * found->second : 0.0;
+    }
+    if (everywhere) {
+      combined[metric] = mean;
+    }
+  }
+  for (std::size_t i = 0; networks.size() > 1 && i < networks.size(); ++i) {
+    for (const auto& [metric, value] : networks[i]) {
+      combined[network_metric(metric, campaign.networks[i].name)] = value;
+    }
+  }
+  return combined;
+}
+
+std::vector<double> predicted_errors(const Campaign& campaign, const Metrics& metrics) {
+  std::vector<double> errors;
+  for (const CampaignNetwork& network : campaign.networks) {
+    const auto found = metrics.find(network_metric("predicted_error", network.name));
+    if (found == metrics.end()) {
+      return {};
+    }
+    errors.push_back(found->second);
+  }
+  return errors;
+}
+
+Metrics with_errors(const Campaign& campaign, Metrics metrics, const std::vector<double>& errors) {
+  std::vector<Metrics> networks;
+  for (const double error : errors) {
+    networks.push_back({{"accuracy", 1.0 - error}, {"error", error}});
+  }
+  for (const auto& [name, value] : combined_metrics(campaign, networks)) {
+    metrics[name] = value;
+  }
   return metrics;
 }
 

@@ -16,7 +16,14 @@ namespace cosearch {
 /// `latency_ms is 12.3, at most 10 is allowed; ...`
 [[nodiscard]] std::string constraint_text(const std::vector<Violation>& violations);
 
-/// The metrics with error and accuracy set.
-[[nodiscard]] Metrics with_error(Metrics metrics, double error);
+/// A candidate's metrics of training from those of its networks, in the campaign's order: of each metric that all of
+/// them have the mean by their weights; of several networks also each one's own, see network_metric.
+[[nodiscard]] Metrics combined_metrics(const Campaign& campaign, const std::vector<Metrics>& networks);
+
+/// The errors that the screen predicted of the networks; empty where it did not.
+[[nodiscard]] std::vector<double> predicted_errors(const Campaign& campaign, const Metrics& metrics);
+
+/// The metrics with error and accuracy set as if the networks had these errors.
+[[nodiscard]] Metrics with_errors(const Campaign& campaign, Metrics metrics, const std::vector<double>& errors);
 
 }  // namespace cosearch

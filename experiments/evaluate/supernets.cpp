@@ -51,8 +51,6 @@ std::optional<WeightStore> read_supernet(const std::string& path, const WeightSt
   return std::nullopt;
 }
 
-std::string label(const SubnetSpace& subnets) { return subnets.name.empty() ? "supernet" : "supernet " + subnets.name; }
-
 void create_directory(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -63,14 +61,24 @@ void create_directory(const std::string& directory) {
 
 }  // namespace
 
-Supernets::Supernets(const Campaign& campaign, const JointSpace& space, const TaskData& data)
-    : campaign_(campaign),
-      space_(space),
-      data_(data),
-      options_{campaign.train, campaign.one_shot.random_subnets, campaign.one_shot.distillation} {
+Supernets::Supernets(const Campaign& campaign, const JointSpace& space, CampaignData data)
+    : campaign_(campaign), space_(space), data_(std::move(data)) {
   for (SupernetSpace& part : supernet_spaces(campaign, space)) {
     supernets_.push_back({std::move(part), 0, nullptr});
   }
+}
+
+std::string Supernets::label(const Supernet& supernet) const {
+  std::string text = "supernet";
+  for (const std::string& part : {campaign_.networks[supernet.space.network].name, supernet.space.subnets.name}) {
+    text += part.empty() ? "" : " " + part;
+  }
+  return text;
+}
+
+SupernetOptions Supernets::options(const Supernet& supernet) const {
+  const CampaignNetwork& network = campaign_.networks[supernet.space.network];
+  return {network.train, network.one_shot.random_subnets, network.one_shot.distillation};
 }
 
 bool Supernets::prepare(const std::string& directory, const Events& events, const std::stop_token& stop) {
@@ -87,15 +95,17 @@ bool Supernets::prepare_one(std::size_t index, const std::string& directory, con
                             const std::stop_token& stop) {
   Supernet& supernet = supernets_[index];
   const SubnetSpace& subnets = supernet.space.subnets;
+  const CampaignNetwork& network = campaign_.networks[supernet.space.network];
+  const TaskData& data = *data_[supernet.space.network];
   const Supernet* origin = origin_of(index);
-  supernet.fingerprint =
-      supernet_fingerprint(subnets, data_, options_, campaign_.seed, origin == nullptr ? 0 : origin->fingerprint);
+  supernet.fingerprint = supernet_fingerprint(subnets, data, options(supernet), campaign_.seed,
+                                              origin == nullptr ? 0 : origin->fingerprint);
   const std::string stem = (std::filesystem::path(directory) / ("supernet-" + hex(supernet.fingerprint))).string();
   const std::string path = stem + ".safetensors";
   WeightStore store = make_supernet(subnets, campaign_.seed);
   if (std::optional<WeightStore> known = read_supernet(path, store)) {
     store = std::move(*known);
-    events.note(fmt::format("{}: taken from {}", label(subnets), path));
+    events.note(fmt::format("{}: taken from {}", label(supernet), path));
   } else {
     if (origin != nullptr) {
       inherit(origin->scorer->store(), store);
@@ -106,22 +116,22 @@ bool Supernets::prepare_one(std::size_t index, const std::string& directory, con
   }
   std::error_code ignored;  // a run that was killed between the two steps leaves both files
   std::filesystem::remove(stem + kCheckpoint, ignored);
-  supernet.scorer = std::make_unique<SubnetScorer>(
-      std::move(store), data_,
-      SubnetScorer::Options{campaign_.one_shot.calibration_samples, campaign_.train.evaluate_samples,
-                            campaign_.train.precision});
+  supernet.scorer =
+      std::make_unique<SubnetScorer>(std::move(store), data,
+                                     SubnetScorer::Options{network.one_shot.calibration_samples,
+                                                           network.train.evaluate_samples, network.train.precision});
   return true;
 }
 
 bool Supernets::train_one(const Supernet& supernet, const std::string& stem, WeightStore& store, const Events& events,
                           const std::stop_token& stop) const {
   const SubnetSpace& subnets = supernet.space.subnets;
-  const auto report = [&](const TrainProgress& progress) { events.training(label(subnets), progress); };
-  const auto result =
-      train_supernet(subnets, data_, options_, campaign_.seed, store, report, stop, {stem + kCheckpoint});
+  const auto report = [&](const TrainProgress& progress) { events.training(label(supernet), progress); };
+  const auto result = train_supernet(subnets, *data_[supernet.space.network], options(supernet), campaign_.seed, store,
+                                     report, stop, {stem + kCheckpoint});
   if (!result) {
-    throw std::runtime_error(
-        fmt::format("{}: {}; a lower /accuracy/learning_rate may help", label(subnets), result.error().reason));
+    throw std::runtime_error(fmt::format("{}: {}; a lower {}/accuracy/learning_rate may help", label(supernet),
+                                         result.error().reason, campaign_.networks[supernet.space.network].place));
   }
   if (result->stopped) {
     return false;
@@ -131,7 +141,7 @@ bool Supernets::train_one(const Supernet& supernet, const std::string& stem, Wei
   } catch (const std::runtime_error& error) {
     throw StoreError(5, error.what());
   }
-  events.note(fmt::format("{}: trained, loss {:.4f}", label(subnets), result->train_loss));
+  events.note(fmt::format("{}: trained, loss {:.4f}", label(supernet), result->train_loss));
   return true;
 }
 
@@ -140,6 +150,9 @@ const Supernets::Supernet* Supernets::origin_of(std::size_t index) const {
   const Supernet* best = nullptr;
   std::ptrdiff_t most = -1;
   for (std::size_t i = 0; i < index; ++i) {
+    if (supernets_[i].space.network != supernets_[index].space.network) {
+      continue;
+    }
     const nlohmann::json key = nlohmann::json::parse(supernets_[i].space.key);
     const auto items = key.items();
     const std::ptrdiff_t equal = std::count_if(items.begin(), items.end(), [&](const auto& item) {
@@ -153,10 +166,13 @@ const Supernets::Supernet* Supernets::origin_of(std::size_t index) const {
   return best;
 }
 
-const Supernets::Supernet& Supernets::find(const Genome& joint) const {
-  const std::string key = combination_key(space_.params(), campaign_.one_shot.supernets, joint);
-  const auto found = std::find_if(supernets_.begin(), supernets_.end(),
-                                  [&](const Supernet& supernet) { return supernet.space.key == key; });
+const Supernets::Supernet& Supernets::find(std::size_t network, const Genome& joint) const {
+  const std::string key =
+      combination_key(space_.space(network).params(), campaign_.networks[network].one_shot.supernets,
+                      space_.network_part(joint, network));
+  const auto found = std::find_if(supernets_.begin(), supernets_.end(), [&](const Supernet& supernet) {
+    return supernet.space.network == network && supernet.space.key == key;
+  });
   COSEARCH_CHECK(found != supernets_.end() && found->scorer != nullptr, "every genome belongs to a prepared supernet");
   return *found;
 }

@@ -12,11 +12,11 @@
 
 namespace cosearch {
 
-/// The supernets of a one-shot campaign, one for each combination of values of the chosen genes.
+/// The supernets of a one-shot campaign: of each network one for each combination of values of the chosen genes.
 class Supernets {
  public:
   /// All references outlive it.
-  Supernets(const Campaign& campaign, const JointSpace& space, const TaskData& data);
+  Supernets(const Campaign& campaign, const JointSpace& space, CampaignData data);
 
   struct Events {
     std::function<void(const std::string& line)> note;
@@ -29,9 +29,13 @@ class Supernets {
   /// @throws StoreError 5: the directory cannot be written; std::runtime_error: the training diverged.
   [[nodiscard]] bool prepare(const std::string& directory, const Events& events, const std::stop_token& stop);
 
-  /// What scores a candidate, and how its supernet is known. Only after `prepare`.
-  [[nodiscard]] SubnetScorer& scorer(const Genome& joint) const { return *find(joint).scorer; }
-  [[nodiscard]] std::uint64_t fingerprint(const Genome& joint) const { return find(joint).fingerprint; }
+  /// What scores one of a candidate's networks, and how its supernet is known. Only after `prepare`.
+  [[nodiscard]] SubnetScorer& scorer(std::size_t network, const Genome& joint) const {
+    return *find(network, joint).scorer;
+  }
+  [[nodiscard]] std::uint64_t fingerprint(std::size_t network, const Genome& joint) const {
+    return find(network, joint).fingerprint;
+  }
 
  private:
   struct Supernet {
@@ -39,8 +43,11 @@ class Supernets {
     std::uint64_t fingerprint = 0;
     std::unique_ptr<SubnetScorer> scorer;
   };
-  [[nodiscard]] const Supernet& find(const Genome& joint) const;
-  /// The one before `index` whose genes agree most, the first of several; null for the first.
+  [[nodiscard]] const Supernet& find(std::size_t network, const Genome& joint) const;
+  /// What it is called in messages.
+  [[nodiscard]] std::string label(const Supernet& supernet) const;
+  [[nodiscard]] SupernetOptions options(const Supernet& supernet) const;
+  /// The one of the same network before `index` whose genes agree most, the first of several; null for the first.
   [[nodiscard]] const Supernet* origin_of(std::size_t index) const;
   [[nodiscard]] bool prepare_one(std::size_t index, const std::string& directory, const Events& events,
                                  const std::stop_token& stop);
@@ -49,8 +56,7 @@ class Supernets {
 
   const Campaign& campaign_;
   const JointSpace& space_;
-  const TaskData& data_;
-  SupernetOptions options_;
+  CampaignData data_;
   std::vector<Supernet> supernets_;
 };
 

@@ -30,7 +30,7 @@ Design make_design(const Campaign& campaign, const JointSpace& space, const Eval
   Design design;
   design.trial = row.id;
   design.genes = row.genes;
-  design.network = evaluator.network(row.genome);
+  design.networks = space.decode(row.genome);
   design.hardware = {campaign.target_name, campaign.target_options,
                      space.target().params().to_json(space.hardware_part(row.genome))};
   design.job = {campaign.batch, campaign.resolved.at("job").at("types").get<std::string>()};
@@ -98,7 +98,14 @@ ordered_json to_json(const Design& design, const std::string& weights_file) {
   document["hardware"] = {
       {"target", design.hardware.target}, {"options", design.hardware.options}, {"genes", design.hardware.genes}};
   document["job"] = {{"batch", design.job.batch}, {"types", design.job.types}};
-  document["network"] = graph::to_json(design.network);
+  if (design.networks.size() == 1) {
+    document["network"] = graph::to_json(design.networks.front());
+  } else {
+    document["networks"] = ordered_json::array();
+    for (const graph::NetworkGraph& network : design.networks) {
+      document["networks"].push_back(ordered_json(graph::to_json(network)));
+    }
+  }
   document["weights"] = std::move(weights);
   document["cost"] = to_json(design.cost);
   document["provenance"] = design.provenance;
@@ -108,12 +115,19 @@ ordered_json to_json(const Design& design, const std::string& weights_file) {
 DesignFile design_from_json(const json& value) {
   const JsonReader root(value);
   DesignFile file;
-  if (!root.has("network")) {
-    file.network = graph::graph_from_json(value);
+  if (!root.has("network") && !root.has("networks")) {
+    file.networks.push_back(graph::graph_from_json(value));
     return file;
   }
   static_cast<void>(root.at("schema_version").integer(kFormatVersion, kFormatVersion));
-  file.network = in_section("/network", [&] { return graph::graph_from_json(value.at("network")); });
+  const std::vector<JsonReader> networks =
+      root.has("network") ? std::vector{root.at("network")} : root.at("networks").items("a list of networks");
+  if (networks.empty()) {
+    root.at("networks").refuse("one or more networks");
+  }
+  for (const JsonReader& network : networks) {
+    file.networks.push_back(in_section(network.pointer(), [&] { return graph::graph_from_json(network.value()); }));
+  }
   const JsonReader hardware = root.required("hardware", "{\"target\", \"options\", \"genes\"}");
   hardware.only({"target", "options", "genes"});
   file.hardware = {hardware.at("target").text(), hardware.section("options").value(),

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -19,7 +20,7 @@ struct Hardware {
   nlohmann::json genes = nlohmann::json::object();
 };
 
-/// What a network runs as: the job of a campaign or of `estimate`.
+/// What networks run as: the job of a campaign or of `estimate`.
 struct JobSettings {
   std::int64_t batch = 1;
   std::string types = "int8";
@@ -28,14 +29,14 @@ struct JobSettings {
 /// A chosen candidate with all that leaves the store with it.
 struct Design {
   TrialId trial = 0;
-  nlohmann::json genes;  ///< joint, readable
-  graph::NetworkGraph network;
+  nlohmann::json genes;                       ///< joint, readable
+  std::vector<graph::NetworkGraph> networks;  ///< one or more
   Hardware hardware;
   JobSettings job;
   Metrics metrics;  ///< as stored
   Cost cost;        ///< priced again, with layers
   std::optional<Metrics> final_metrics;
-  std::string weights_path;  ///< safetensors of the final training; empty: none
+  std::string weights_path;  ///< safetensors of the final training (see run_final_stage); empty: none
   nlohmann::json provenance;
 };
 
@@ -44,7 +45,8 @@ struct Design {
 [[nodiscard]] Design make_design(const Campaign& campaign, const JointSpace& space, const Evaluator& evaluator,
                                  const TrialRow& row, const std::vector<FinalRow>& finals);
 
-/// `weights_file`: name beside the JSON file, empty when there are none.
+/// One network is `network`, several are the list `networks`. `weights_file`: name beside the JSON file, empty when
+/// there are none.
 [[nodiscard]] nlohmann::ordered_json to_json(const Design& design, const std::string& weights_file);
 
 /// {"metrics", "layers", "memory", "bound", "notes"}.
@@ -52,7 +54,7 @@ struct Design {
 
 /// What `estimate` takes from a file: an exported design, or a network alone (then without hardware and job).
 struct DesignFile {
-  graph::NetworkGraph network;
+  std::vector<graph::NetworkGraph> networks;
   std::optional<Hardware> hardware;
   std::optional<JobSettings> job;
 };

@@ -5,15 +5,18 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <tuple>
 
 #include "experiments/evaluate/objectives.hpp"
+#include "experiments/evaluate/training_outcome.hpp"
 #include "search/pareto.hpp"
 #include "spaces/base/hash.hpp"
 
@@ -22,40 +25,58 @@ namespace {
 
 class FinalStage {
  public:
-  FinalStage(const Campaign& campaign, const Evaluator& evaluator, const TaskData& data, Store& store,
-             std::int64_t campaign_id, bool quiet, std::stop_token stop)
-      : campaign_(campaign),
-        evaluator_(evaluator),
-        data_(data),
-        store_(store),
-        campaign_id_(campaign_id),
-        folder_(store.files_directory()),
+  FinalStage(const FinalContext& context, bool quiet, std::stop_token stop)
+      : context_(context),
+        campaign_(context.campaign),
+        store_(context.store),
+        folder_(store_.files_directory()),
         stop_(std::move(stop)),
         progress_(stderr, quiet, [] { return std::string("final training"); }) {}
 
   bool run(const std::vector<TrialRow>& rows);
 
  private:
-  [[nodiscard]] std::vector<TrialRow> missing(const std::vector<TrialRow>& rows);
-  [[nodiscard]] bool train_one(const TrialRow& row);
-  void keep(const TrialRow& row, const graph::NetworkGraph& network, const TrainResult& result,
-            const WeightStore& weights);
-  void tell_failure(const TrialRow& row, const std::string& reason);
+  /// A network that one or several of the candidates have.
+  struct Training {
+    std::size_t index = 0;  ///< which of the campaign's networks it is
+    graph::NetworkGraph network;
+    std::string checkpoint;
+    bool ended = false;
+    std::size_t waiting = 0;  ///< candidates that need it and are not stored yet
+    std::string failure;      ///< why it has no result
+    WeightStore weights;
+    Metrics metrics;  ///< accuracy, test_accuracy, train_loss
+  };
+  /// A candidate and the trainings of its networks, in the campaign's order.
+  struct Candidate {
+    TrialRow row;
+    std::vector<Training*> trainings;
+    bool ended = false;
+  };
 
+  [[nodiscard]] std::vector<TrialRow> missing(const std::vector<TrialRow>& rows);
+  void plan(std::vector<TrialRow> rows);
+  [[nodiscard]] const Candidate& first_with(const Training& training) const;
+  void train_one(Training& training);
+  /// False when it was stopped.
+  [[nodiscard]] bool learn(Training& training, const TrialRow& row);
+  void finish(Candidate& candidate);
+  void keep(const Candidate& candidate);
+
+  const FinalContext& context_;
   const Campaign& campaign_;
-  const Evaluator& evaluator_;
-  const TaskData& data_;
   Store& store_;
-  std::int64_t campaign_id_;
   std::filesystem::path folder_;
   std::stop_token stop_;
-  std::mutex mutex_;  ///< progress
+  std::mutex mutex_;  ///< progress, what has ended
   Progress progress_;
+  std::deque<Training> trainings_;
+  std::vector<Candidate> candidates_;
 };
 
 bool FinalStage::run(const std::vector<TrialRow>& rows) {
-  const std::vector<TrialRow> todo = missing(rows);
-  if (todo.empty()) {
+  plan(missing(rows));
+  if (candidates_.empty()) {
     return true;
   }
   std::error_code error;
@@ -63,23 +84,21 @@ bool FinalStage::run(const std::vector<TrialRow>& rows) {
   if (error) {
     throw StoreError(5, fmt::format("{}: cannot be created: {}", folder_.string(), error.message()));
   }
-  progress_.note(fmt::format("final training of {} networks of the front, {:g} epochs each", todo.size(),
-                             campaign_.final_stage.train.epochs));
-  std::vector<char> done(todo.size(), 0);
+  progress_.note(fmt::format("final training of {} networks of the front", trainings_.size()));
   tbb::parallel_for(
-      std::size_t{0}, todo.size(),
+      std::size_t{0}, trainings_.size(),
       [&](std::size_t i) {
         // Isolated: a thread that waits inside one training must not begin another one on top of it.
-        tbb::this_task_arena::isolate([&] { done[i] = train_one(todo[i]) ? 1 : 0; });
+        tbb::this_task_arena::isolate([&] { train_one(trainings_[i]); });
       },
       tbb::simple_partitioner());
-  return std::all_of(done.begin(), done.end(), [](char flag) { return flag != 0; });
+  return std::all_of(candidates_.begin(), candidates_.end(), [](const Candidate& item) { return item.ended; });
 }
 
 std::vector<TrialRow> FinalStage::missing(const std::vector<TrialRow>& rows) {
   std::map<TrialId, FinalRow> finals;
   std::map<std::string, TrialId> by_network;
-  for (FinalRow& row : store_.finals(campaign_id_)) {
+  for (FinalRow& row : store_.finals(context_.campaign_id)) {
     by_network.emplace(rows.at(static_cast<std::size_t>(row.trial)).network_hash, row.trial);
     finals.emplace(row.trial, std::move(row));
   }
@@ -92,7 +111,7 @@ std::vector<TrialRow> FinalStage::missing(const std::vector<TrialRow>& rows) {
     if (same != by_network.end()) {  // the front moved to other hardware for this network; its weights stay
       FinalRow copy = finals.at(same->second);
       copy.trial = row.id;
-      store_.put_final(campaign_id_, copy);
+      store_.put_final(context_.campaign_id, copy);
       continue;
     }
     todo.push_back(std::move(row));
@@ -100,26 +119,75 @@ std::vector<TrialRow> FinalStage::missing(const std::vector<TrialRow>& rows) {
   return todo;
 }
 
-bool FinalStage::train_one(const TrialRow& row) {
-  const graph::NetworkGraph network = evaluator_.network(row.genome);
-  const TrainOptions& recipe = campaign_.final_stage.train;
-  Evaluator::InitialWeights initial = evaluator_.final_weights(network, row.genome);
-  WeightStore& weights = initial.weights;
-  const std::string key = evaluator_.accuracy_key(network, recipe, initial.origin);
-  const std::uint64_t seed = evaluator_.training_seed(network);
-  // The key in the name keeps a checkpoint of another recipe or an older database from being taken up.
-  const std::filesystem::path checkpoint = folder_ / (key + ".checkpoint");
+void FinalStage::plan(std::vector<TrialRow> rows) {
+  std::map<std::string, Training*> known;
+  for (TrialRow& row : rows) {
+    Candidate candidate;
+    std::vector<graph::NetworkGraph> networks = context_.space.decode(row.genome);
+    const std::vector<std::string> identities = training_identities(row.network_hash, row.fidelity);
+    for (std::size_t i = 0; i < networks.size(); ++i) {
+      Training*& training = known[identities.at(i)];
+      if (training == nullptr) {
+        training = &trainings_.emplace_back();
+        training->index = i;
+        training->network = std::move(networks[i]);
+      }
+      ++training->waiting;
+      candidate.trainings.push_back(training);
+    }
+    candidate.row = std::move(row);
+    candidates_.push_back(std::move(candidate));
+  }
+}
+
+const FinalStage::Candidate& FinalStage::first_with(const Training& training) const {
+  return *std::find_if(candidates_.begin(), candidates_.end(),
+                       [&](const Candidate& candidate) { return candidate.trainings[training.index] == &training; });
+}
+
+void FinalStage::train_one(Training& training) {
+  if (!learn(training, first_with(training).row)) {
+    return;
+  }
+  std::vector<Candidate*> complete;
+  {
+    // Whoever brings the last network of a candidate stores it.
+    const std::lock_guard guard(mutex_);
+    training.ended = true;
+    for (Candidate& candidate : candidates_) {
+      if (candidate.trainings[training.index] == &training &&
+          std::all_of(candidate.trainings.begin(), candidate.trainings.end(),
+                      [](const Training* item) { return item->ended; })) {
+        complete.push_back(&candidate);
+      }
+    }
+  }
+  for (Candidate* candidate : complete) {
+    finish(*candidate);
+  }
+}
+
+bool FinalStage::learn(Training& training, const TrialRow& row) {
+  const graph::NetworkGraph& network = training.network;
+  const TaskData& data = *context_.data[training.index];
+  const TrainOptions& recipe = campaign_.networks[training.index].final_train;
+  Evaluator::InitialWeights initial = context_.evaluator.final_weights(training.index, network, row.genome);
+  const std::string key = context_.evaluator.accuracy_key(training.index, network, recipe, initial.origin);
   const std::optional<Store::CachedAccuracy> known = store_.cached_accuracy(key);
   if (known && known->failed) {
-    tell_failure(row, known->reason);
+    training.failure = known->reason;
     return true;
   }
+  // The key in the name keeps a checkpoint of another recipe or an older database from being taken up.
+  training.checkpoint = (folder_ / (key + ".checkpoint")).string();
+  training.weights = std::move(initial.weights);
   const auto report = [&](const TrainProgress& progress) {
     const std::lock_guard guard(mutex_);
     progress_.training(row.id, progress);
   };
   const Expected<TrainResult, Infeasible> result =
-      train(network, data_, data_.search, recipe, seed, weights, report, stop_, {checkpoint.string()});
+      train(network, data, data.search, recipe, context_.evaluator.training_seed(network), training.weights, report,
+            stop_, {training.checkpoint});
   if (result && result->stopped) {
     return false;
   }
@@ -128,44 +196,76 @@ bool FinalStage::train_one(const TrialRow& row) {
     progress_.trained(row.id);
   }
   if (result) {
-    keep(row, network, *result, weights);
+    training.metrics = {
+        {"accuracy", result->accuracy},
+        {"test_accuracy", evaluate_accuracy(network, data, data.test, training.weights, 0, recipe.precision)},
+        {"train_loss", result->train_loss}};
   } else {
-    store_.put_accuracy(key, {true, result.error().reason, {}});  // a resumed run need not find out again
-    tell_failure(row, result.error().reason);
+    training.failure = result.error().reason;
+    store_.put_accuracy(key, {true, training.failure, {}});  // a resumed run need not find out again
   }
-  std::error_code ignored;
-  std::filesystem::remove(checkpoint, ignored);
   return true;
 }
 
-void FinalStage::keep(const TrialRow& row, const graph::NetworkGraph& network, const TrainResult& result,
-                      const WeightStore& weights) {
-  const double test_accuracy =
-      evaluate_accuracy(network, data_, data_.test, weights, 0, campaign_.final_stage.train.precision);
-  FinalRow final_row;
-  final_row.trial = row.id;
-  final_row.metrics = {
-      {"accuracy", result.accuracy}, {"test_accuracy", test_accuracy}, {"train_loss", result.train_loss}};
-  final_row.weights_file = (folder_ / fmt::format("campaign-{}-trial-{}.safetensors", campaign_id_, row.id)).string();
+void FinalStage::finish(Candidate& candidate) {
+  std::string failures;
+  for (const Training* training : candidate.trainings) {
+    if (!training->failure.empty()) {
+      const std::string& name = campaign_.networks[training->index].name;
+      failures += (failures.empty() ? "" : "; ") + (name.empty() ? "" : name + ": ") + training->failure;
+    }
+  }
+  if (failures.empty()) {
+    keep(candidate);
+  } else {
+    const std::lock_guard guard(mutex_);
+    progress_.note(fmt::format("trial {}: the final training failed: {}", candidate.row.id, failures));
+  }
+  const std::lock_guard guard(mutex_);
+  candidate.ended = true;
+  for (Training* training : candidate.trainings) {
+    if (--training->waiting == 0) {
+      training->weights = {};
+      std::error_code ignored;
+      std::filesystem::remove(training->checkpoint, ignored);
+    }
+  }
+}
+
+void FinalStage::keep(const Candidate& candidate) {
+  const TrialId id = candidate.row.id;
+  std::vector<Metrics> metrics;
+  nlohmann::json networks = nlohmann::json::array();
+  WeightStore weights;
+  for (const Training* training : candidate.trainings) {
+    metrics.push_back(training->metrics);
+    networks.push_back(graph::to_json(training->network));
+    for (StoredWeight weight : training->weights.weights() | std::views::values) {
+      const std::string& name = campaign_.networks[training->index].name;
+      weight.spec.name.insert(0, name.empty() ? "" : name + ".");
+      weights.insert(std::move(weight));
+    }
+  }
+  FinalRow row;
+  row.trial = id;
+  row.metrics = combined_metrics(campaign_, metrics);
+  row.weights_file = (folder_ / fmt::format("campaign-{}-trial-{}.safetensors", context_.campaign_id, id)).string();
+  const double test_accuracy = row.metrics.at("test_accuracy");
+  const bool single = networks.size() == 1;
   try {
     save_safetensors(weights,
                      {{"campaign", campaign_.name},
-                      {"trial", std::to_string(row.id)},
-                      {"network", graph::to_json(network).dump()},
+                      {"trial", std::to_string(id)},
+                      {single ? "network" : "networks", (single ? networks[0] : networks).dump()},
                       {"test_accuracy", fmt::format("{}", test_accuracy)}},
-                     final_row.weights_file);
+                     row.weights_file);
   } catch (const std::runtime_error& error) {
     throw StoreError(5, error.what());
   }
-  store_.put_final(campaign_id_, final_row);
+  store_.put_final(context_.campaign_id, row);
   const std::lock_guard guard(mutex_);
   progress_.note(
-      fmt::format("trial {}: accuracy {:.4f}, test accuracy {:.4f}", row.id, result.accuracy, test_accuracy));
-}
-
-void FinalStage::tell_failure(const TrialRow& row, const std::string& reason) {
-  const std::lock_guard guard(mutex_);
-  progress_.note(fmt::format("trial {}: the final training failed: {}", row.id, reason));
+      fmt::format("trial {}: accuracy {:.4f}, test accuracy {:.4f}", id, row.metrics.at("accuracy"), test_accuracy));
 }
 
 }  // namespace
@@ -197,9 +297,8 @@ std::vector<TrialRow> select_finals(const Campaign& campaign, const std::vector<
   return chosen;
 }
 
-bool run_final_stage(const Campaign& campaign, const Evaluator& evaluator, const TaskData& data, Store& store,
-                     std::int64_t campaign_id, const std::vector<TrialRow>& rows, bool quiet, std::stop_token stop) {
-  return FinalStage(campaign, evaluator, data, store, campaign_id, quiet, std::move(stop)).run(rows);
+bool run_final_stage(const FinalContext& context, const std::vector<TrialRow>& rows, bool quiet, std::stop_token stop) {
+  return FinalStage(context, quiet, std::move(stop)).run(rows);
 }
 
 }  // namespace cosearch

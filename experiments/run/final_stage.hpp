@@ -13,12 +13,22 @@ namespace cosearch {
 /// `final.top` with different networks. Fewer when the front has fewer.
 [[nodiscard]] std::vector<TrialRow> select_finals(const Campaign& campaign, const std::vector<TrialRow>& rows);
 
-/// Trains what `select_finals` chose by the recipe of `final`, measures it on the search split and once on the test
-/// split, and stores weights and figures; goes on from checkpoints after an interruption and skips what is done.
-/// A network whose training diverges is reported and left out. False: stopped before the end.
+/// What the final stage of a campaign works with; all of it outlives the stage.
+struct FinalContext {
+  const Campaign& campaign;
+  const JointSpace& space;
+  const Evaluator& evaluator;
+  const CampaignData& data;
+  Store& store;
+  std::int64_t campaign_id;
+};
+/// Trains the networks of what `select_finals` chose by their recipes for it, each network once, measures them on the
+/// search split and once on the test split, and stores weights and figures; goes on from checkpoints after an
+/// interruption and skips what is done. The weights of a candidate are one file; where there are several networks, each
+/// tensor's name begins with `<network>.`. A candidate with a network whose training diverges is reported and left out.
+/// False: stopped before the end.
 /// @throws StoreError 5 when the weights cannot be written.
-[[nodiscard]] bool run_final_stage(const Campaign& campaign, const Evaluator& evaluator, const TaskData& data,
-                                   Store& store, std::int64_t campaign_id, const std::vector<TrialRow>& rows,
-                                   bool quiet, std::stop_token stop);
+[[nodiscard]] bool run_final_stage(const FinalContext& context, const std::vector<TrialRow>& rows, bool quiet,
+                                   std::stop_token stop);
 
 }  // namespace cosearch

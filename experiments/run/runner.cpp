@@ -28,7 +28,7 @@ constexpr std::size_t kLargestCostedBatch = 512;
 
 class CampaignRun {
  public:
-  CampaignRun(const Campaign& campaign, const JointSpace& space, const TaskData* data, Supernets* supernets,
+  CampaignRun(const Campaign& campaign, const JointSpace& space, const CampaignData& data, Supernets* supernets,
               Store& store, std::int64_t campaign_id, const RunOptions& options)
       : campaign_(campaign),
         space_(space),
@@ -57,6 +57,7 @@ class CampaignRun {
     }
     return {FidelityKind::cost, 0};
   }
+  [[nodiscard]] bool trains() const { return campaign_.accuracy != AccuracyKind::none; }
   [[nodiscard]] bool search(const std::stop_token& stop);
   [[nodiscard]] bool replay(const std::stop_token& stop);
   void check_replayed(const std::vector<TrialRow>& stored, const std::vector<Proposal>& asked) const;
@@ -67,7 +68,7 @@ class CampaignRun {
 
   const Campaign& campaign_;
   const JointSpace& space_;
-  const TaskData* data_;
+  const CampaignData& data_;
   Store& store_;
   std::int64_t campaign_id_;
   const RunOptions& options_;
@@ -97,8 +98,8 @@ RunOutcome CampaignRun::run(const std::stop_token& stop) {
     store_.set_state(campaign_id_, CampaignState::finished);
     return RunOutcome::no_feasible;
   }
-  if (campaign_.final_stage.top > 0 && data_ != nullptr &&
-      !run_final_stage(campaign_, evaluator_, *data_, store_, campaign_id_, rows_, options_.quiet, stop)) {
+  if (campaign_.final_stage.top > 0 &&
+      !run_final_stage({campaign_, space_, evaluator_, data_, store_, campaign_id_}, rows_, options_.quiet, stop)) {
     return stopped();
   }
   store_.set_state(campaign_id_, CampaignState::finished);
@@ -161,7 +162,7 @@ void CampaignRun::check_replayed(const std::vector<TrialRow>& stored, const std:
 }
 
 std::vector<TrialRow> CampaignRun::proposed() {
-  const std::size_t largest = data_ == nullptr ? kLargestCostedBatch : kLargestTrainedBatch;
+  const std::size_t largest = trains() ? kLargestTrainedBatch : kLargestCostedBatch;
   const auto left = static_cast<std::size_t>(budget_) - rows_.size();
   batch_ = rows_.empty() ? 0 : rows_.back().batch + 1;
   std::vector<TrialRow> batch;
@@ -214,9 +215,10 @@ bool CampaignRun::evaluate(std::vector<TrialRow> batch, const std::stop_token& s
 }
 
 bool CampaignRun::trainings_used_up() const {
-  // With a predictor the search goes on: networks that are known already may fit better hardware.
-  return campaign_.accuracy != AccuracyKind::none && campaign_.screen.predictor.empty() && campaign_.trainings > 0 &&
-         tally_.trained() >= campaign_.trainings;
+  // With a predictor the search goes on: networks that are known already may fit better hardware. So it does with
+  // several networks while what is left could train one more candidate's.
+  return trains() && campaign_.screen.predictor.empty() && campaign_.trainings > 0 &&
+         campaign_.trainings - tally_.trained() < static_cast<std::int64_t>(campaign_.networks.size());
 }
 
 SearchStatus CampaignRun::status() const {
@@ -227,7 +229,7 @@ SearchStatus CampaignRun::status() const {
   status.evaluated_now = evaluated_now_;
   status.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   status.feasible_share = tally_.feasible_share();
-  if (data_ != nullptr) {
+  if (trains()) {
     status.trained = tally_.trained();
     status.trainings = campaign_.trainings;
   }
@@ -257,27 +259,27 @@ std::string percent(double share) { return fmt::format("{:.3g} %", 100.0 * share
 
 }  // namespace
 
-RunOutcome run_campaign(const Campaign& campaign, const std::optional<TaskData>& data, Store& store,
-                        std::int64_t campaign_id, const RunOptions& options, std::stop_token stop) {
+RunOutcome run_campaign(const Campaign& campaign, const CampaignData& data, Store& store, std::int64_t campaign_id,
+                        const RunOptions& options, std::stop_token stop) {
   const int threads = options.threads > 0 ? options.threads : tbb::info::default_concurrency();
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
   tbb::task_arena arena(threads);  // the default arena never exceeds the number of cores
   const JointSpace space(campaign, options.data_directory);
   const bool trains = campaign.accuracy != AccuracyKind::none;
-  COSEARCH_CHECK(!trains || data.has_value(), "a campaign that trains needs its data");
+  COSEARCH_CHECK(!trains || (data.size() == campaign.networks.size() &&
+                             std::none_of(data.begin(), data.end(), [](const auto& set) { return set == nullptr; })),
+                 "a campaign that trains needs its data");
   return arena.execute([&] {
     std::optional<Supernets> supernets;
     if (campaign.accuracy == AccuracyKind::one_shot) {
-      supernets.emplace(campaign, space, *data);
+      supernets.emplace(campaign, space, data);
       store.set_state(campaign_id, CampaignState::running);
       if (!prepare_supernets(*supernets, store.files_directory(), options.quiet, stop)) {
         store.set_state(campaign_id, CampaignState::stopped);
         return RunOutcome::stopped;
       }
     }
-    return CampaignRun(campaign, space, trains ? &*data : nullptr, supernets ? &*supernets : nullptr, store,
-                       campaign_id, options)
-        .run(stop);
+    return CampaignRun(campaign, space, data, supernets ? &*supernets : nullptr, store, campaign_id, options).run(stop);
   });
 }
 

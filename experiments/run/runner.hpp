@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -24,7 +23,7 @@ enum class RunOutcome { finished, stopped, no_feasible };
 /// again in order, compares what the algorithm asks with what is stored, evaluates what is missing. `data` is what
 /// load_campaign_data gives.
 /// @throws StoreError 6 when the replay does not match (another binary or config).
-[[nodiscard]] RunOutcome run_campaign(const Campaign& campaign, const std::optional<TaskData>& data, Store& store,
+[[nodiscard]] RunOutcome run_campaign(const Campaign& campaign, const CampaignData& data, Store& store,
                                       std::int64_t campaign_id, const RunOptions& options, std::stop_token stop);
 
 /// Which constraint or capacity stopped most candidates, by how much the best of them missed it; one or two lines for

@@ -3,16 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
-#include "experiments/evaluate/batch_evaluation.hpp"
 #include "experiments/evaluate/objectives.hpp"
+#include "experiments/evaluate/training_outcome.hpp"
 
 namespace cosearch {
 
 void SearchTally::add(const TrialRow& row) {
   ++evaluated_;
-  if (outcome_of(row)) {
-    trained_.insert(training_identity(row.network_hash, row.fidelity));
+  if (was_trained(row)) {
+    for (std::string& identity : training_identities(row.network_hash, row.fidelity)) {
+      trained_.insert(std::move(identity));
+    }
   }
   feasible_ += row.state == TrialState::infeasible ? 0 : 1;
   if (row.state != TrialState::complete) {

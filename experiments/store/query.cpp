@@ -412,12 +412,12 @@ std::string_view sql_comparator(Comparator comparator) {
   return "=";
 }
 
-/// The column of a field that has one of its own. Taken from the tables, never from the field's text.
+/// The column of a field that has one of its own. Never a text that no table knows: `find_metric` knows the registry's
+/// names and those with the name of a network behind them, which is made of letters, digits and _.
 std::string_view column_name(const Field& field) {
   if (field.kind == FieldKind::metric) {
-    const std::optional<MetricInfo> metric = find_metric(field.name);
-    COSEARCH_CHECK(metric.has_value(), "a metric of a parsed filter is in the registry");
-    return metric->name;
+    COSEARCH_CHECK(find_metric(field.name).has_value(), "a metric of a parsed filter is known");
+    return field.name;
   }
   const auto* const fixed = std::find_if(kFixedFields.begin(), kFixedFields.end(),
                                          [&](const FixedField& entry) { return entry.kind == field.kind; });
@@ -489,6 +489,16 @@ int compare_values(const FieldValue& a, const FieldValue& b, bool descending) {
   return descending ? -order : order;
 }
 
+void add_metrics(const FilterExpression& expression, std::set<std::string>& names) {
+  const Field& field = expression.comparison.field;
+  if (expression.kind == FilterExpression::Kind::comparison && field.kind == FieldKind::metric) {
+    names.insert(field.name);
+  }
+  for (const FilterExpression& operand : expression.operands) {
+    add_metrics(operand, names);
+  }
+}
+
 }  // namespace
 
 FilterExpression parse_where(std::string_view text, const std::vector<std::string>& gene_names) {
@@ -514,6 +524,19 @@ std::vector<Field> parse_fields(std::string_view text, const std::vector<std::st
     fields.push_back(listed_field(entry, gene_names, place));
   }
   return fields;
+}
+
+std::set<std::string> metrics_of(const TrialFilter& filter) {
+  std::set<std::string> names;
+  if (filter.where) {
+    add_metrics(*filter.where, names);
+  }
+  for (const SortKey& key : filter.sort) {
+    if (key.field.kind == FieldKind::metric) {
+      names.insert(key.field.name);
+    }
+  }
+  return names;
 }
 
 std::string_view state_text(const TrialRow& row) noexcept {

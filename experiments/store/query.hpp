@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -75,6 +76,9 @@ struct TrialFilter {
 [[nodiscard]] std::vector<Field> parse_fields(std::string_view text, const std::vector<std::string>& gene_names,
                                               const std::string& place);
 
+/// The metrics that its condition and its sort keys name.
+[[nodiscard]] std::set<std::string> metrics_of(const TrialFilter& filter);
+
 /// Three-valued: nothing where a missing value decides.
 [[nodiscard]] std::optional<bool> evaluate(const FilterExpression& expression, const TrialRow& row);
 /// The filter applied in memory: where, sort, offset and limit, on rows in id order.
@@ -87,7 +91,7 @@ using FieldValue = std::variant<std::monostate, double, std::string>;
 [[nodiscard]] std::string_view state_text(const TrialRow& row) noexcept;
 
 /// SQL over a table with the columns id, batch, state (text as `state_text`), violation, violated (text), genes (JSON
-/// text) and one REAL column per metric of `metric_registry()`, NULL where missing.
+/// text) and one REAL column per metric that the filter names, NULL where missing.
 struct SqlFilter {
   using Value = std::variant<std::int64_t, double, std::string>;
   std::string condition;  ///< goes after WHERE or AND; in parentheses; never empty

@@ -97,17 +97,6 @@ CREATE TABLE cost_cache (
 constexpr std::array kMigrations{kVersion1};
 static_assert(kMigrations.size() == kSchemaVersion);
 
-void add_metric_columns(SQLite::Database& database) {
-  for (const char* table : {"trial", "final"}) {
-    const std::vector<std::string> present = columns(database, table);
-    for (const MetricInfo& metric : metric_registry()) {
-      if (!std::binary_search(present.begin(), present.end(), metric.name)) {
-        database.exec(fmt::format("ALTER TABLE {} ADD COLUMN {}", table, metric_column(metric.name)));
-      }
-    }
-  }
-}
-
 std::string listed(const std::vector<std::string>& names) {
   constexpr std::size_t kMost = 5;
   const std::string text = fmt::format("{}", fmt::join(std::span(names).first(std::min(names.size(), kMost)), ", "));
@@ -145,7 +134,11 @@ void migrate(SQLite::Database& database) {
   for (int version = found; version < kSchemaVersion; ++version) {
     database.exec(kMigrations.at(static_cast<std::size_t>(version)));
   }
-  add_metric_columns(database);
+  std::vector<std::string> registered;
+  for (const MetricInfo& metric : metric_registry()) {
+    registered.emplace_back(metric.name);
+  }
+  add_metric_columns(database, registered);
   if (found < kSchemaVersion) {
     database.exec(fmt::format("PRAGMA application_id = {}", kApplicationId));
     database.exec(fmt::format("PRAGMA user_version = {}", kSchemaVersion));
@@ -154,14 +147,20 @@ void migrate(SQLite::Database& database) {
 }
 
 std::vector<std::string> metric_columns(SQLite::Database& database) {
-  const std::vector<std::string> present = columns(database, "trial");
-  std::vector<std::string> known;
-  for (const MetricInfo& metric : metric_registry()) {
-    if (std::binary_search(present.begin(), present.end(), metric.name)) {
-      known.emplace_back(metric.name);
+  std::vector<std::string> known = columns(database, "trial");
+  std::erase_if(known, [](const std::string& name) { return !find_metric(name); });
+  return known;
+}
+
+void add_metric_columns(SQLite::Database& database, const std::vector<std::string>& metrics) {
+  for (const char* table : {"trial", "final"}) {
+    const std::vector<std::string> present = columns(database, table);
+    for (const std::string& metric : metrics) {
+      if (!std::binary_search(present.begin(), present.end(), metric)) {
+        database.exec(fmt::format("ALTER TABLE {} ADD COLUMN {}", table, metric_column(metric)));
+      }
     }
   }
-  return known;
 }
 
 }  // namespace cosearch

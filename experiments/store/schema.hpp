@@ -23,7 +23,11 @@ enum class FileKind { empty, ours };
 /// Brings an empty or older file to `kSchemaVersion` and gives it a column for every metric, in one transaction.
 void migrate(SQLite::Database& database);
 
-/// The metrics of the registry that the file has columns for, sorted.
+/// The metrics that the file has columns for, sorted: those of the registry, and those of single networks that
+/// campaigns with several have brought.
 [[nodiscard]] std::vector<std::string> metric_columns(SQLite::Database& database);
+
+/// Gives the file columns for these metrics where it has none. Names are known to `find_metric`.
+void add_metric_columns(SQLite::Database& database, const std::vector<std::string>& metrics);
 
 }  // namespace cosearch

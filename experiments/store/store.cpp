@@ -101,6 +101,21 @@ std::string for_each_metric(const std::vector<std::string>& metrics, std::string
   return text;
 }
 
+void Store::Impl::add_columns(const Metrics& values) {
+  std::vector<std::string> missing;
+  guarded([&] {
+    for (const auto& [name, value] : values) {
+      if (!std::binary_search(metrics.begin(), metrics.end(), name)) {
+        missing.push_back(name);
+      }
+    }
+  });
+  if (!missing.empty()) {
+    write([&] { add_metric_columns(database, missing); });
+    guarded([&] { metrics = metric_columns(database); });
+  }
+}
+
 // --- opening ---------------------------------------------------------------------------------------------------
 
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -259,6 +274,7 @@ void Store::set_evaluations(std::int64_t campaign, std::int64_t evaluations) {
 
 void Store::put_final(std::int64_t campaign, const FinalRow& row) {
   check_metrics(row.metrics);
+  impl_->add_columns(row.metrics);
   impl_->write([&] {
     SQLite::Statement& insert = impl_->statement("INSERT OR REPLACE INTO final (campaign, trial, weights_file" +
                                                  for_each_metric(impl_->metrics, ", \"{}\"") + ") VALUES (?, ?, ?" +

@@ -51,7 +51,7 @@ struct TrialRow {
   std::string violated;      ///< name of the worst broken capacity or constraint
   double violated_by = 0.0;  ///< its relative excess
   std::string reason;        ///< why infeasible, failed or screened
-  std::string network_hash;
+  std::string network_hash;  ///< of several networks: their hashes in order, with - between
   std::string hardware_hash;
   double duration_s = 0.0;  ///< wall time; not part of any result
 };
@@ -59,7 +59,7 @@ struct TrialRow {
 /// A final training of a front member.
 struct FinalRow {
   TrialId trial = 0;
-  Metrics metrics;           ///< accuracy, test_accuracy, train_loss
+  Metrics metrics;           ///< accuracy, test_accuracy, train_loss; of several networks also each one's
   std::string weights_file;  ///< safetensors in `Store::files_directory`; stored by name, read as a path
 };
 
@@ -71,7 +71,8 @@ struct TrialFilter;
 /// disk full, not readable) and 6 (damaged file). Numbers must be finite, except violations, and metrics known to
 /// `metric_registry`: anything else is our defect and aborts.
 ///
-/// Table `trial` has the numbers of a trial, one REAL column per metric; table `trial_detail` its genome and texts.
+/// Table `trial` has the numbers of a trial, one REAL column per metric, which for the metrics of one of several
+/// networks is made with the first value; table `trial_detail` its genome and texts.
 class Store {
  public:
   /// Creates or opens for writing. Only one writer at a time.

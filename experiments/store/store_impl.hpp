@@ -96,6 +96,8 @@ struct Store::Impl {
     });
   }
 
+  /// Makes columns for what has none yet.
+  void add_columns(const Metrics& values);
   std::vector<CampaignRow> campaigns(const std::string& where, const std::optional<std::int64_t>& id);
   [[nodiscard]] std::string trial_select() const;
   TrialRow read_trial(SQLite::Statement& row) const;

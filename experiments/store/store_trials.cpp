@@ -9,7 +9,6 @@
 
 #include "experiments/store/query.hpp"
 #include "experiments/store/store_impl.hpp"
-#include "spaces/base/metrics.hpp"
 
 namespace cosearch {
 namespace {
@@ -93,6 +92,7 @@ void Store::finish(std::int64_t campaign, const TrialRow& row) {
   COSEARCH_CHECK(!std::isnan(row.violation) && !std::isnan(row.violated_by) && std::isfinite(row.duration_s),
                  "a violation is a number");
   check_metrics(row.metrics);
+  impl_->add_columns(row.metrics);
   impl_->write([&] {
     SQLite::Statement& trial = impl_->statement(
         "UPDATE trial SET state = ?, violation = ?, violated = ?, violated_by = ?, duration_s = ?" +
@@ -189,9 +189,9 @@ std::optional<TrialRow> Store::trial(std::int64_t campaign, TrialId id) const {
 std::string Store::Impl::filter_source(const TrialFilter& filter) const {
   // A file written before a metric existed has no column for it; its trials simply do not have it.
   std::string missing;
-  for (const MetricInfo& metric : metric_registry()) {
-    if (!std::binary_search(metrics.begin(), metrics.end(), metric.name)) {
-      missing += fmt::format(", NULL AS \"{}\"", metric.name);
+  for (const std::string& metric : metrics_of(filter)) {
+    if (!std::binary_search(metrics.begin(), metrics.end(), metric)) {
+      missing += fmt::format(", NULL AS \"{}\"", metric);
     }
   }
   std::string source = missing.empty() ? "trial" : fmt::format("(SELECT *{} FROM trial)", missing);

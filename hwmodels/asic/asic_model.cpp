@@ -6,10 +6,20 @@
 #include <fmt/format.h>
 
 #include "hwmodels/asic/chip_metrics.hpp"
+#include "hwmodels/layers.hpp"
 #include "spaces/base/check.hpp"
 
 namespace cosearch::asic {
 namespace {
+
+void mark(Accelerator::Run& run, const std::string& prefix) {
+  for (LayerCost& layer : run.layers) {
+    layer.name.insert(0, prefix);
+  }
+  for (MemoryStep& step : run.memory) {
+    step.name.insert(0, prefix);
+  }
+}
 
 void add(Accelerator::Run run, const Accelerator& chip, ChipTotals& totals, double& waiting, Cost& cost) {
   for (LayerCost& layer : run.layers) {
@@ -55,6 +65,7 @@ Expected<Cost, Infeasible> AsicModel::evaluate(std::span<const Job> jobs) const 
     if (!run) {
       return Unexpected{std::move(run).error()};
     }
+    mark(*run, layer_prefix(jobs, job));
     add(*std::move(run), *chip, totals, waiting, cost);
     totals.params += lowered->params;
   }

@@ -57,6 +57,7 @@ class Heterogeneous final : public Model {
         const int unit = plan->unit_of(job, layer);
         const Cost& on_unit = *plan->costs[job][static_cast<std::size_t>(unit)];
         LayerCost chosen = on_unit.layers[layer];
+        chosen.name.insert(0, layer_prefix(jobs, jobs[job]));
         chosen.kind += " on " + units_[static_cast<std::size_t>(unit)].name;
         totals.add(chosen);
         totals.sram_bytes = std::max(totals.sram_bytes, on_unit.metrics.at("sram_bytes"));

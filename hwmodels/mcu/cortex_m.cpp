@@ -9,6 +9,7 @@
 
 #include "hwmodels/data_files.hpp"
 #include "hwmodels/job_graph.hpp"
+#include "hwmodels/layers.hpp"
 #include "hwmodels/mcu/boards.hpp"
 #include "hwmodels/mcu/coefficients.hpp"
 #include "hwmodels/text.hpp"
@@ -75,7 +76,7 @@ class CortexM final : public Model {
         return Unexpected{Infeasible{{}, "the network is malformed: " + lowered.error()}};
       }
       totals.params += static_cast<double>(graph::total_counts(network).parameters);
-      add(*lowered, jobs.size() > 1 ? network.name + "/" : "", totals);
+      add(*lowered, layer_prefix(jobs, job), totals);
     }
     if (std::optional<Infeasible> overflow = check_capacity(totals)) {
       return Unexpected{*std::move(overflow)};

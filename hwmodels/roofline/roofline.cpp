@@ -52,8 +52,10 @@ class Roofline final : public Model {
             Infeasible{{}, "the energy table has no multiply-accumulate of " + asic::type_name(job.types.activation)}};
       }
       cost.metrics["params"] += lowered->params;
+      const std::string prefix = layer_prefix(jobs, job);
       for (const EinsumRun& run : einsum_runs(*lowered)) {
         LayerCost layer = price(*lowered, run, job);
+        layer.name.insert(0, prefix);
         seconds += layer.latency_ms * 1e-3;
         compute_bound_seconds += layer.bound == "compute" ? layer.latency_ms * 1e-3 : 0.0;
         picojoules += layer.energy_uj * 1e6;

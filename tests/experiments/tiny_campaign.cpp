@@ -55,6 +55,34 @@ json one_shot_config() {
   return config;
 }
 
+json two_network_config() {
+  json config = train_config();
+  json digits = {{"name", "digits"},
+                 {"weight", 0.75},
+                 {"dataset", config.at("dataset")},
+                 {"space", config.at("space")},
+                 {"accuracy", config.at("accuracy")},
+                 {"final", {{"epochs", 3}}}};
+  digits["space"]["genes"].update({{"stages.1.depth", 1},
+                                   {"stages.1.expansion", 1},
+                                   {"stages.2.depth", 0},
+                                   {"stages.0.depth", 0},
+                                   {"stages.1.width", {16, 24}},
+                                   {"stem.width", {8, 16}}});
+  json shapes = digits;
+  shapes.update({{"name", "shapes"}, {"weight", 0.25}});
+  shapes["dataset"].update({{"classes", 4}, {"seed", 2}});
+  shapes["accuracy"]["epochs"] = 1;
+  for (const char* key : {"dataset", "space", "accuracy"}) {
+    config.erase(key);
+  }
+  config["networks"] = {digits, shapes};
+  config["target"] = {{"name", "roofline"}};
+  config["final"] = {{"top", 2}};
+  config["budget"]["trainings"] = 12;
+  return config;
+}
+
 TemporaryFolder::TemporaryFolder() {
   std::string name = (std::filesystem::temp_directory_path() / "cosearch_test_XXXXXX").string();
   if (mkdtemp(name.data()) == nullptr) {

@@ -17,6 +17,9 @@ namespace cosearch::testing_support {
 /// The same with a supernet that scores all candidates.
 [[nodiscard]] nlohmann::json one_shot_config();
 
+/// Two networks with data sets, spaces and recipes of their own beside one machine, trained, screened, trained longer.
+[[nodiscard]] nlohmann::json two_network_config();
+
 /// A folder that exists as long as this object.
 class TemporaryFolder {
  public:

@@ -259,6 +259,16 @@ TEST_P(Targets, JobsRunOneAfterTheOther) {
                 1e-9 * both->metrics.at(name))
         << name;
   }
+  std::vector<std::string> names;
+  for (const std::size_t i : {0, 1}) {
+    for (const LayerCost& layer : (i == 0 ? first : second)->layers) {
+      names.push_back(std::get<graph::NetworkGraph>(jobs[i].model).name + "/" + layer.name);
+    }
+  }
+  ASSERT_EQ(both->layers.size(), names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(both->layers[i].name, names[i]);
+  }
 }
 
 TEST_P(Targets, WrongOptionsAreConfigErrors) {

@@ -60,7 +60,9 @@ class Maestro final : public Model {
         return Unexpected{lowered.error()};
       }
       totals.chip.params += lowered->params;
-      for (const EinsumRun& run : einsum_runs(*lowered)) {
+      const std::string prefix = layer_prefix(jobs, job);
+      for (EinsumRun& run : einsum_runs(*lowered)) {
+        run.name.insert(0, prefix);
         if (std::optional<Infeasible> refusal = add(lowered->workload, run, totals)) {
           return Unexpected{*std::move(refusal)};
         }

@@ -33,11 +33,11 @@ TEST(Campaign, ResolvedConfigReadsBackToAnEqualCampaign) {
     const Campaign again = campaign_from_json(campaign.resolved);
     EXPECT_EQ(again.resolved, campaign.resolved);
     EXPECT_EQ(config_hash(again), config_hash(campaign));
-    EXPECT_EQ(again.space_options, campaign.space_options);
+    EXPECT_EQ(again.networks.front().space_options, campaign.networks.front().space_options);
     EXPECT_EQ(again.algorithm_options, campaign.algorithm_options);
     EXPECT_EQ(again.screen.options, campaign.screen.options);
-    EXPECT_EQ(to_json(again.train), to_json(campaign.train));
-    EXPECT_EQ(to_json(again.final_stage.train), to_json(campaign.final_stage.train));
+    EXPECT_EQ(to_json(again.networks.front().train), to_json(campaign.networks.front().train));
+    EXPECT_EQ(to_json(again.networks.front().final_train), to_json(campaign.networks.front().final_train));
   }
 }
 
@@ -63,9 +63,9 @@ TEST(Campaign, FinalRecipeStartsFromTheAccuracyRecipe) {
   config["accuracy"]["label_smoothing"] = 0.25;
   const Campaign campaign = campaign_from_json(config);
   EXPECT_EQ(campaign.final_stage.top, 2);
-  EXPECT_DOUBLE_EQ(campaign.final_stage.train.label_smoothing, 0.25);
-  EXPECT_DOUBLE_EQ(campaign.final_stage.train.epochs, 3.0);
-  EXPECT_DOUBLE_EQ(campaign.train.epochs, 2.0);
+  EXPECT_DOUBLE_EQ(campaign.networks.front().final_train.label_smoothing, 0.25);
+  EXPECT_DOUBLE_EQ(campaign.networks.front().final_train.epochs, 3.0);
+  EXPECT_DOUBLE_EQ(campaign.networks.front().train.epochs, 2.0);
 }
 
 TEST(Campaign, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {
@@ -206,11 +206,11 @@ TEST(Campaign, ItsDataSetIsReadOnDemand) {
   config["dataset"] = {{"name", "fashion_mnist"}, {"directory", "/nonexistent/fashion"}};
   config["space"]["genes"]["resolution"] = 28;
   const Campaign campaign = campaign_from_json(config);
-  EXPECT_EQ(campaign.task.sample, (graph::Shape{28, 28, 1}));
-  EXPECT_EQ(campaign.task.classes, 10);
+  EXPECT_EQ(campaign.networks.front().task.sample, (graph::Shape{28, 28, 1}));
+  EXPECT_EQ(campaign.networks.front().task.classes, 10);
   EXPECT_THROW(static_cast<void>(load_campaign_data(campaign)), ConfigError);
-  EXPECT_TRUE(load_campaign_data(campaign_from_json(train_config())).has_value());
-  EXPECT_FALSE(load_campaign_data(campaign_from_json(cost_config())).has_value());
+  EXPECT_NE(load_campaign_data(campaign_from_json(train_config())).front(), nullptr);
+  EXPECT_EQ(load_campaign_data(campaign_from_json(cost_config())).front(), nullptr);
 }
 
 TEST(JointSpace, NetworkGenesComeFirstAndHardwareGenesArePrefixed) {
@@ -219,14 +219,14 @@ TEST(JointSpace, NetworkGenesComeFirstAndHardwareGenesArePrefixed) {
   config["space"]["initial"] = {{{"stages.1.kernel", 5}, {"hw.board", "f746"}}};
   const Campaign campaign = campaign_from_json(config);
   const JointSpace space(campaign, {});
-  ASSERT_EQ(space.params().size(), space.space().params().size() + space.target().params().size());
+  ASSERT_EQ(space.params().size(), space.space(0).params().size() + space.target().params().size());
   for (std::size_t i = 0; i < space.params().size(); ++i) {
-    EXPECT_EQ(space.params().params()[i].name.starts_with("hw."), i >= space.space().params().size());
+    EXPECT_EQ(space.params().params()[i].name.starts_with("hw."), i >= space.space(0).params().size());
   }
   RngStream rng(5, Purpose::test, 1);
   for (int i = 0; i < 50; ++i) {
     const Genome joint = space.params().sample(rng);
-    json expected = space.space().params().to_json(space.network_part(joint));
+    json expected = space.space(0).params().to_json(space.network_part(joint, 0));
     const json hardware = space.target().params().to_json(space.hardware_part(joint));
     for (const auto& [name, value] : hardware.items()) {
       expected["hw." + name] = value;

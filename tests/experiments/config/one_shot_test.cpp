@@ -27,10 +27,10 @@ TEST(OneShotConfig, ResolvedConfigReadsBackToAnEqualCampaign) {
   config["final"]["initialise"] = "supernet";
   const Campaign campaign = campaign_from_json(config);
   EXPECT_EQ(campaign.accuracy, AccuracyKind::one_shot);
-  EXPECT_EQ(campaign.one_shot.distillation, 0.25);
-  EXPECT_EQ(campaign.one_shot.supernets, std::vector<std::string>{"stem.width"});
+  EXPECT_EQ(campaign.networks.front().one_shot.distillation, 0.25);
+  EXPECT_EQ(campaign.networks.front().one_shot.supernets, std::vector<std::string>{"stem.width"});
   EXPECT_TRUE(campaign.final_stage.from_supernet);
-  EXPECT_EQ(campaign.train.batch, 16);
+  EXPECT_EQ(campaign.networks.front().train.batch, 16);
   const Campaign again = campaign_from_json(campaign.resolved);
   EXPECT_EQ(again.resolved, campaign.resolved);
   EXPECT_TRUE(again.final_stage.from_supernet);

@@ -28,7 +28,7 @@ class Bench {
         data_(load_campaign_data(campaign_)),
         store_(Store::open_writer(folder_.file(name))),
         id_(store_.create_campaign(campaign_.name, campaign_.resolved, "0", 100).id),
-        evaluator_(campaign_, space_, data_ ? &*data_ : nullptr, store_) {}
+        evaluator_(campaign_, space_, data_, store_) {}
 
   /// Different designs; equal seeds give equal designs.
   std::vector<TrialRow> propose(std::size_t count, std::uint64_t seed = 1) {
@@ -51,7 +51,7 @@ class Bench {
       row.batch = batches_;
       row.genome = genome;
       row.genes = space_.params().to_json(genome);
-      row.fidelity.kind = data_ ? FidelityKind::full : FidelityKind::cost;
+      row.fidelity.kind = campaign_.accuracy == AccuracyKind::none ? FidelityKind::cost : FidelityKind::full;
       rows.push_back(row);
     }
     return rows;
@@ -76,7 +76,7 @@ class Bench {
   TemporaryFolder folder_;
   Campaign campaign_;
   JointSpace space_;
-  std::optional<TaskData> data_;
+  CampaignData data_;
   Store store_;
   std::int64_t id_;
   Evaluator evaluator_;
@@ -390,15 +390,15 @@ TEST(Evaluator, TrainingSeedAndAccuracyKeyFollowFromSeedNetworkRecipeAndData) {
   config["dataset"]["seed"] = 2;
   Bench other_data(config);
   const std::vector<TrialRow> rows = bench.propose(6);
-  const graph::NetworkGraph network = bench.evaluator_.network(rows[0].genome);
-  const TrainOptions& recipe = bench.campaign_.train;
+  const graph::NetworkGraph network = bench.space_.decode(rows[0].genome).front();
+  const TrainOptions& recipe = bench.campaign_.networks.front().train;
   EXPECT_EQ(bench.evaluator_.training_seed(network), other_data.evaluator_.training_seed(network));
   EXPECT_NE(bench.evaluator_.training_seed(network), other_seed.evaluator_.training_seed(network));
-  EXPECT_NE(bench.evaluator_.accuracy_key(network, recipe), other_data.evaluator_.accuracy_key(network, recipe));
-  EXPECT_NE(bench.evaluator_.accuracy_key(network, recipe), other_seed.evaluator_.accuracy_key(network, recipe));
+  EXPECT_NE(bench.evaluator_.accuracy_key(0, network, recipe), other_data.evaluator_.accuracy_key(0, network, recipe));
+  EXPECT_NE(bench.evaluator_.accuracy_key(0, network, recipe), other_seed.evaluator_.accuracy_key(0, network, recipe));
   TrainOptions longer = recipe;
   longer.epochs *= 2;
-  EXPECT_NE(bench.evaluator_.accuracy_key(network, recipe), bench.evaluator_.accuracy_key(network, longer));
+  EXPECT_NE(bench.evaluator_.accuracy_key(0, network, recipe), bench.evaluator_.accuracy_key(0, network, longer));
 }
 
 }  // namespace

@@ -31,8 +31,42 @@ TEST(Objectives, ConstraintsAreBrokenBeyondTheirLimitsOnly) {
       "is allowed");
 }
 
+Campaign campaign_of(const std::vector<std::pair<std::string, double>>& networks) {
+  Campaign campaign;
+  for (const auto& [name, weight] : networks) {
+    campaign.networks.emplace_back();
+    campaign.networks.back().name = name;
+    campaign.networks.back().weight = weight;
+  }
+  return campaign;
+}
+
 TEST(Objectives, ErrorAndAccuracyAreSetTogether) {
-  EXPECT_EQ(with_error({{"macs", 2.0}}, 0.25), (Metrics{{"accuracy", 0.75}, {"error", 0.25}, {"macs", 2.0}}));
+  EXPECT_EQ(with_errors(campaign_of({{"", 1.0}}), {{"macs", 2.0}}, {0.25}),
+            (Metrics{{"accuracy", 0.75}, {"error", 0.25}, {"macs", 2.0}}));
+  EXPECT_EQ(with_errors(campaign_of({{"a", 0.25}, {"b", 0.75}}), {{"macs", 2.0}}, {0.5, 0.25}),
+            (Metrics{{"accuracy", 0.6875},
+                     {"accuracy_a", 0.5},
+                     {"accuracy_b", 0.75},
+                     {"error", 0.3125},
+                     {"error_a", 0.5},
+                     {"error_b", 0.25},
+                     {"macs", 2.0}}));
+}
+
+TEST(Objectives, MetricThatOneNetworkLacksHasNoMean) {
+  const Campaign campaign = campaign_of({{"a", 0.5}, {"b", 0.5}});
+  EXPECT_EQ(combined_metrics(campaign, {{{"accuracy", 0.5}, {"train_loss", 2.0}}, {{"train_loss", 1.0}}}),
+            (Metrics{{"accuracy_a", 0.5}, {"train_loss", 1.5}, {"train_loss_a", 2.0}, {"train_loss_b", 1.0}}));
+  EXPECT_EQ(combined_metrics(campaign, {{}, {{"accuracy", 1.0}}}), (Metrics{{"accuracy_b", 1.0}}));
+}
+
+TEST(Objectives, PredictedErrorsAreThoseOfAllNetworksOrNone) {
+  const Campaign campaign = campaign_of({{"a", 0.5}, {"b", 0.5}});
+  const Metrics metrics{{"predicted_error", 0.3}, {"predicted_error_a", 0.2}, {"predicted_error_b", 0.4}};
+  EXPECT_THAT(predicted_errors(campaign, metrics), testing::ElementsAre(0.2, 0.4));
+  EXPECT_TRUE(predicted_errors(campaign, {{"predicted_error", 0.3}, {"predicted_error_a", 0.2}}).empty());
+  EXPECT_THAT(predicted_errors(campaign_of({{"", 1.0}}), metrics), testing::ElementsAre(0.3));
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ Design some_design() {
   Design design;
   design.trial = 17;
   design.genes = {{"width", 8}, {"hw.board", "f746"}};
-  design.network = make_network("resnet8");
+  design.networks = {make_network("resnet8")};
   design.hardware = {"cortex_m", {{"reserved_sram_bytes", 10}}, {{"board", "f746"}}};
   design.job = {2, "int8"};
   design.metrics = {{"error", 0.25}, {"latency_ms", 1.5}};
@@ -50,7 +50,7 @@ std::string error_of(const json& value) {
 TEST(Design, JsonReadsBackToTheSameNetworkHardwareAndJob) {
   const Design design = some_design();
   const DesignFile read_back = design_from_json(json::parse(to_json(design, "").dump()));
-  EXPECT_EQ(read_back.network, design.network);
+  EXPECT_EQ(read_back.networks, design.networks);
   EXPECT_EQ(read_back.hardware->target, "cortex_m");
   EXPECT_EQ(read_back.hardware->options, design.hardware.options);
   EXPECT_EQ(read_back.hardware->genes, design.hardware.genes);
@@ -58,9 +58,24 @@ TEST(Design, JsonReadsBackToTheSameNetworkHardwareAndJob) {
   EXPECT_EQ(read_back.job->types, "int8");
 }
 
+TEST(Design, SeveralNetworksAreAListWithTheirNames) {
+  Design design = some_design();
+  design.networks.push_back(make_network("ds_cnn"));
+  design.networks[0].name = "images";
+  design.networks[1].name = "words";
+  json written = json::parse(to_json(design, "").dump());
+  EXPECT_FALSE(written.contains("network"));
+  EXPECT_EQ(written.at("networks")[1].at("name"), "words");
+  EXPECT_EQ(design_from_json(written).networks, design.networks);
+  written["networks"][1].erase("nodes");
+  EXPECT_NE(error_of(written).find("/networks/1/nodes"), std::string::npos) << error_of(written);
+  written["networks"] = json::array();
+  EXPECT_NE(error_of(written).find("/networks"), std::string::npos) << error_of(written);
+}
+
 TEST(Design, NetworkAloneHasNoHardware) {
   const DesignFile file = design_from_json(graph::to_json(make_network("ds_cnn")));
-  EXPECT_EQ(file.network, make_network("ds_cnn"));
+  EXPECT_EQ(file.networks, std::vector{make_network("ds_cnn")});
   EXPECT_FALSE(file.hardware.has_value());
   EXPECT_FALSE(file.job.has_value());
 }

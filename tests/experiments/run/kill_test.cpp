@@ -73,6 +73,18 @@ json long_one_shot_config() {
   return config;
 }
 
+/// Two networks with data sets of their own.
+json long_two_network_config() {
+  json config = two_network_config();
+  for (json& network : config.at("networks")) {
+    network["dataset"]["train"] = 768;
+    network["dataset"]["classes"] = 60;
+    network["accuracy"]["epochs"] = 6;
+    network["final"]["epochs"] = 12;
+  }
+  return config;
+}
+
 /// A campaign that lasts some seconds, run by the program into a database of its own.
 class ProgramRun {
  public:
@@ -178,6 +190,24 @@ TEST(KilledProgram, InMidSupernetResumesToTheSameBits) {
   EXPECT_EQ(killed.result(), expected);
   EXPECT_EQ(whole.supernets().size(), 2U);  // and no checkpoint
   EXPECT_EQ(killed.supernets(), whole.supernets());
+}
+
+TEST(KilledProgram, WithSeveralNetworksResumesToTheSameResult) {
+  ProgramRun whole(long_two_network_config());
+  const auto begin = std::chrono::steady_clock::now();
+  whole.finish();
+  const Seconds duration = std::chrono::steady_clock::now() - begin;
+  ProgramRun killed(long_two_network_config());
+  int kills = 0;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    RngStream rng(22, Purpose::test, i);
+    kills += killed.kill_after(duration * (0.05 + 0.2 * rng.uniform())) ? 1 : 0;
+  }
+  EXPECT_GE(kills, 2) << "the moments are short against the " << duration.count() << " s of the whole run";
+  killed.finish("1");
+  const json expected = whole.result();
+  ASSERT_EQ(expected.at("finals").size(), 2U);
+  EXPECT_EQ(killed.result(), expected);
 }
 
 TEST(KilledProgram, OneThreadGivesWhatTwoGive) {

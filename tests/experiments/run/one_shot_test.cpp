@@ -62,8 +62,9 @@ TEST(OneShotRun, ScoresEveryFeasibleCandidateWithTheSupernetsWeights) {
   ASSERT_EQ(database.run(config), RunOutcome::finished);
   const Campaign campaign = campaign_from_json(config);
   const JointSpace space(campaign, "");
-  const TaskData data = load_campaign_data(campaign).value();
-  Supernets supernets(campaign, space, data);
+  const CampaignData sets = load_campaign_data(campaign);
+  const TaskData& data = *sets.front();
+  Supernets supernets(campaign, space, sets);
   bool trained = false;
   Supernets::Events events;
   events.note = [](const std::string&) {};
@@ -77,9 +78,9 @@ TEST(OneShotRun, ScoresEveryFeasibleCandidateWithTheSupernetsWeights) {
       continue;
     }
     ++scored;
-    const auto network = std::get<graph::NetworkGraph>(space.space().decode(space.network_part(row.genome)));
+    const graph::NetworkGraph network = space.decode(row.genome).front();
     WeightStore weights = WeightStore::for_network(network, 1);
-    ASSERT_TRUE(supernets.scorer(row.genome).initialize(network, weights));
+    ASSERT_TRUE(supernets.scorer(0, row.genome).initialize(network, weights));
     EXPECT_EQ(row.metrics.at("accuracy"), evaluate_accuracy(network, data, data.search, weights));
     EXPECT_EQ(row.metrics.count("train_loss"), 0U);
   }

@@ -100,11 +100,11 @@ TEST(Runner, CampaignEndsWithItsBudgetAFrontAndTestedWeights) {
   std::sort(chosen.begin(), chosen.end());
   ASSERT_EQ(finals.size(), chosen.size());
   const JointSpace space(run.campaign_, "");
-  const TaskData data = load_campaign_data(run.campaign_).value();
+  const TaskData data = *load_campaign_data(run.campaign_).front();
   for (std::size_t i = 0; i < finals.size(); ++i) {
     EXPECT_EQ(finals[i].trial, chosen[i]);
     const Genome& genome = rows[static_cast<std::size_t>(chosen[i])].genome;
-    const auto network = std::get<graph::NetworkGraph>(space.space().decode(space.network_part(genome)));
+    const graph::NetworkGraph network = space.decode(genome).front();
     std::map<std::string, std::string> metadata;
     const WeightStore weights = load_safetensors(finals[i].weights_file, network, &metadata);
     EXPECT_EQ(metadata.at("trial"), std::to_string(chosen[i]));

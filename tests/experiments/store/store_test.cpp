@@ -241,6 +241,32 @@ TEST_F(StoreTest, WeightsOfFinalsAreFoundBesideTheDatabaseWhereverItIsMoved) {
   EXPECT_EQ(finals[1].weights_file, moved + ".files/two.st");
 }
 
+TEST_F(StoreTest, MetricsOfSeveralNetworksGetColumnsWithTheirFirstValues) {
+  Store store = Store::open_writer(path_);
+  const std::int64_t campaign = new_campaign(store);
+  std::vector<TrialRow> rows{pending(0), pending(1), pending(2)};
+  store.insert_pending(campaign, rows);
+  TrialFilter filter;
+  filter.where = parse_where("not accuracy_digits < 0.4", {});
+  filter.sort = parse_sort("-accuracy_digits", {});
+  EXPECT_TRUE(store.query(campaign, filter).empty()) << "no value, no column, no match";
+  for (TrialRow& row : rows) {
+    row.pending = false;
+    row.metrics = {{"accuracy", 0.5}, {"accuracy_digits", 0.3 + 0.1 * static_cast<double>(row.id)}};
+    store.finish(campaign, row);
+  }
+  store.put_final(campaign, {1, {{"test_accuracy", 0.6}, {"test_accuracy_digits", 0.7}}, "weights"});
+  EXPECT_EQ(store.finals(campaign).front().metrics, (Metrics{{"test_accuracy", 0.6}, {"test_accuracy_digits", 0.7}}));
+  const Store reader = Store::open_reader(path_);
+  for (const Store* view : {static_cast<const Store*>(&store), &reader}) {
+    EXPECT_EQ(view->trials(campaign).at(1).metrics, rows[1].metrics);
+    const std::vector<TrialRow> found = view->query(campaign, filter);
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].id, 2);
+    EXPECT_EQ(found[1].id, 1);
+  }
+}
+
 TEST_F(StoreTest, QueriesAgreeWithTheFilterAppliedInMemory) {
   Store store = Store::open_writer(path_);
   static_cast<void>(new_campaign(store, "other"));

@@ -101,6 +101,17 @@ TEST(Metrics, AreSortedAndFound) {
   EXPECT_FALSE(find_metric("latency").has_value());
 }
 
+TEST(Metrics, ThoseOfOneOfSeveralNetworksAreFoundAsWhatTheyAre) {
+  EXPECT_EQ(network_metric("accuracy", "digits"), "accuracy_digits");
+  EXPECT_EQ(network_metric("accuracy", ""), "accuracy");
+  EXPECT_EQ(find_metric("accuracy_digits")->name, "accuracy");
+  EXPECT_EQ(find_metric("test_accuracy_a1")->name, "test_accuracy");
+  EXPECT_EQ(find_metric("train_loss_a_b")->direction, Direction::minimize);
+  for (const char* name : {"accuracy_", "accuracy_A", "accuracy_1", "accuracy_a\"b", "accuracydigits", "macs_digits"}) {
+    EXPECT_FALSE(find_metric(name).has_value()) << name;
+  }
+}
+
 TEST(Quantity, CyclesBecomeTimeOnlyThroughAClock) {
   const Seconds time = duration(Cycles{480e6}, Hertz{240e6});
   EXPECT_DOUBLE_EQ(time.value, 2.0);

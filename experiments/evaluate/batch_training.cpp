@@ -1,0 +1,136 @@
+// The part of BatchEvaluation that finds accuracies.
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <iterator>
+#include <utility>
+
+#include "experiments/evaluate/batch_evaluation.hpp"
+
+namespace cosearch {
+
+bool BatchEvaluation::train_all(const std::vector<Group*>& groups) {
+  std::vector<Training*> missing;
+  for (const Group* group : groups) {
+    std::copy_if(group->trainings.begin(), group->trainings.end(), std::back_inserter(missing),
+                 [&](const Training* training) {
+                   return !training->outcome && std::find(missing.begin(), missing.end(), training) == missing.end();
+                 });
+  }
+  tbb::parallel_for(
+      std::size_t{0}, missing.size(),
+      [&](std::size_t i) {
+        // Isolated: a thread that waits inside one training must not begin another one on top of it.
+        tbb::this_task_arena::isolate([&] { train_one(*missing[i], groups); });
+      },
+      tbb::simple_partitioner());
+  return std::all_of(groups.begin(), groups.end(), [](const Group* group) { return group->measured(); });
+}
+
+void BatchEvaluation::train_one(Training& training, const std::vector<Group*>& groups) {
+  std::optional<TrainingOutcome> outcome = finished_before(training);
+  if (!outcome && !stop_.stop_requested()) {
+    outcome = measured(training);
+  }
+  if (!outcome) {
+    return;
+  }
+  std::vector<Group*> complete;
+  {
+    // Whoever brings the last outcome of a group finishes its rows.
+    const std::lock_guard guard(mutex_);
+    training.outcome = std::move(outcome);
+    std::copy_if(groups.begin(), groups.end(), std::back_inserter(complete), [&](const Group* group) {
+      return group->trainings[training.index] == &training && group->measured();
+    });
+  }
+  for (Group* group : complete) {
+    finish_measured(*group);
+  }
+}
+
+std::optional<TrainingOutcome> BatchEvaluation::finished_before(const Training& training) const {
+  for (const std::size_t row : training.rows) {
+    std::vector<TrainingOutcome> outcomes = outcomes_of(campaign_, batch_[row]);
+    // Why one of several networks failed is in the cache, not in the row.
+    if (!outcomes.empty() && !outcomes[training.index].failed) {
+      return std::move(outcomes[training.index]);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<TrainingOutcome> BatchEvaluation::measured(Training& training) {
+  const std::size_t first = training.rows.front();
+  const graph::NetworkGraph& graph = candidates_[first].networks[training.index];
+  const bool one_shot = campaign_.accuracy == AccuracyKind::one_shot;
+  const std::string key = one_shot ? evaluator_.one_shot_key(training.index, graph, batch_[first].genome)
+                                   : evaluator_.accuracy_key(training.index, graph,
+                                                             evaluator_.recipe(training.index, batch_[first].fidelity));
+  const std::optional<Store::CachedAccuracy> cached = evaluator_.store_.cached_accuracy(key);
+  {
+    const std::lock_guard guard(mutex_);
+    ++evaluator_.cache_use_.lookups;
+    evaluator_.cache_use_.hits += cached ? 1 : 0;
+  }
+  if (cached) {
+    return TrainingOutcome{cached->failed, cached->reason, cached->metrics};
+  }
+  const auto start = std::chrono::steady_clock::now();
+  std::optional<TrainingOutcome> outcome = one_shot ? scored(training) : trained(training);
+  if (outcome) {
+    training.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    evaluator_.store_.put_accuracy(key, {outcome->failed, outcome->reason, outcome->metrics});
+  }
+  return outcome;
+}
+
+std::optional<TrainingOutcome> BatchEvaluation::trained(const Training& training) {
+  const std::size_t row = training.rows.front();
+  const graph::NetworkGraph& graph = candidates_[row].networks[training.index];
+  const TrialId id = batch_[row].id;
+  const std::uint64_t seed = evaluator_.training_seed(graph);
+  WeightStore weights = WeightStore::for_network(graph, seed);
+  const auto report = [&](const TrainProgress& progress) {
+    const std::lock_guard guard(mutex_);
+    if (events_.training) {
+      events_.training(id, progress);
+    }
+  };
+  const TaskData& data = *evaluator_.data_[training.index];
+  const TrainOptions recipe = evaluator_.recipe(training.index, batch_[row].fidelity);
+  const Expected<TrainResult, Infeasible> result =
+      train(graph, data, data.search, recipe, seed, weights, report, stop_);
+  {
+    const std::lock_guard guard(mutex_);
+    if (events_.trained) {
+      events_.trained(id);
+    }
+  }
+  if (result && result->stopped) {
+    return std::nullopt;
+  }
+  if (result && std::isfinite(result->accuracy) && std::isfinite(result->train_loss)) {
+    return TrainingOutcome{
+        false,
+        {},
+        {{"accuracy", result->accuracy}, {"error", 1.0 - result->accuracy}, {"train_loss", result->train_loss}}};
+  }
+  return TrainingOutcome{true, result ? "the training loss is not finite" : result.error().reason, {}};
+}
+
+TrainingOutcome BatchEvaluation::scored(const Training& training) {
+  const std::size_t row = training.rows.front();
+  SubnetScorer& scorer = evaluator_.supernets_->scorer(training.index, batch_[row].genome);
+  const Expected<double, Infeasible> accuracy =
+      scorer.accuracy(candidates_[row].networks[training.index], evaluator_.data_[training.index]->search);
+  if (!accuracy) {
+    return {true, accuracy.error().reason, {}};
+  }
+  return {false, {}, {{"accuracy", *accuracy}, {"error", 1.0 - *accuracy}}};
+}
+
+}  // namespace cosearch
