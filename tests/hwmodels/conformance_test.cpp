@@ -300,8 +300,8 @@ TEST(TargetRegistry, IsSortedAndUnknownNamesAreConfigErrors) {
   EXPECT_TRUE(std::is_sorted(list.begin(), list.end()));
   EXPECT_THAT(
       config_error_of([] { (void)make_target("cortexm", nlohmann::json::object(), ""); }),
-      ::testing::HasSubstr("/target/name: \"cortexm\" is not known; known: asic, cortex_m, eyeriss, maestro, nvdla, "
-                           "roofline, shidiannao, simba, tpu; did you mean \"cortex_m\"?"));
+      ::testing::HasSubstr("/target/name: \"cortexm\" is not known; known: asic, asic_heterogeneous, cortex_m, "
+                           "eyeriss, maestro, nvdla, roofline, shidiannao, simba, tpu; did you mean \"cortex_m\"?"));
 }
 
 }  // namespace

@@ -175,7 +175,7 @@ TEST(Campaign, TheAlgorithmIsToldWhatIsHardwareAndWhatIsLearned) {
   EXPECT_EQ(context.seed, campaign.seed);
   EXPECT_EQ(context.learned, (std::vector<bool>{false, true, false}));
   ASSERT_EQ(context.hardware.size(), context.params->size());
-  const std::size_t networks = space.network_params().size();
+  const std::size_t networks = space.network_params(0).size();
   for (std::size_t i = 0; i < context.hardware.size(); ++i) {
     EXPECT_EQ(context.hardware[i], i >= networks) << context.params->params()[i].name;
   }
@@ -189,11 +189,11 @@ TEST(Campaign, NetworksThatClassifySamplesCannotLearnToClassifyPixels) {
 
 TEST(Campaign, TheTaskOfPixelsComesFromTheDataSetOrIsStated) {
   json config = cost_config();
-  EXPECT_FALSE(campaign_from_json(config).task.dense);
+  EXPECT_FALSE(campaign_from_json(config).networks.front().task.dense);
   config["task"]["dense"] = true;
   const Campaign stated = campaign_from_json(config);
-  EXPECT_TRUE(stated.task.dense);
-  EXPECT_TRUE(campaign_from_json(stated.resolved).task.dense);
+  EXPECT_TRUE(stated.networks.front().task.dense);
+  EXPECT_TRUE(campaign_from_json(stated.resolved).networks.front().task.dense);
   config["dataset"] = {{"name", "cells"}, {"size", 8}};
   config["task"] = {{"sample", {8, 8, 1}}, {"classes", 2}};
   EXPECT_EQ(

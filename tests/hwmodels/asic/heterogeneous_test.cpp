@@ -17,8 +17,8 @@ using testing::config_error_of;
 using ::testing::HasSubstr;
 using testing::reference_network;
 
-const nlohmann::json kTwo{{"aic1.dataflow", "nvdla"},      {"aic1.pes", 1024}, {"aic1.bandwidth", 32},
-                          {"aic2.dataflow", "shidiannao"}, {"aic2.pes", 512},  {"aic2.bandwidth", 32}};
+const nlohmann::json kTwo{{"aic1.dataflow", "kcp_ws"},      {"aic1.pes", 1024}, {"aic1.bandwidth", 32},
+                          {"aic2.dataflow", "yxp_os"}, {"aic2.pes", 512},  {"aic2.bandwidth", 32}};
 
 Expected<Cost, Infeasible> evaluate(const nlohmann::json& genes, const std::vector<Job>& jobs,
                                     const nlohmann::json& options = nlohmann::json::object()) {
@@ -59,10 +59,10 @@ TEST(LayerTasks, ElementWiseLayersFollowTheLatestLayerThatTheyRead) {
 TEST(Heterogeneous, OneSubAcceleratorCostsWhatItsModelSays) {
   const Job job{reference_network("resnet8")};
   const auto alone = evaluate(
-      {{"aic1.dataflow", "nvdla"}, {"aic1.pes", 1024}, {"aic1.bandwidth", 32}, {"aic2.dataflow", "none"}}, {job});
+      {{"aic1.dataflow", "kcp_ws"}, {"aic1.pes", 1024}, {"aic1.bandwidth", 32}, {"aic2.dataflow", "none"}}, {job});
   const auto target = make_maestro({{"frequency_mhz", 1000}}, "");
   const auto model =
-      target->build(target->params().from_json({{"dataflow", "nvdla"}, {"pes", 1024}, {"noc_bandwidth", 32}}));
+      target->build(target->params().from_json({{"dataflow", "kcp_ws"}, {"pes", 1024}, {"noc_bandwidth", 32}}));
   ASSERT_TRUE(model.has_value());
   const auto expected = (*model)->evaluate(std::span(&job, 1));
   ASSERT_TRUE(alone && expected);
@@ -81,7 +81,7 @@ TEST(Heterogeneous, TwoSubAcceleratorsAreFasterThanEachAloneAndAreasAdd) {
   first.erase("aic2.pes");
   first.erase("aic2.bandwidth");
   const nlohmann::json second{
-      {"aic1.dataflow", "shidiannao"}, {"aic1.pes", 512}, {"aic1.bandwidth", 32}, {"aic2.dataflow", "none"}};
+      {"aic1.dataflow", "yxp_os"}, {"aic1.pes", 512}, {"aic1.bandwidth", 32}, {"aic2.dataflow", "none"}};
   const auto both = evaluate(kTwo, jobs);
   const auto one = evaluate(first, jobs);
   const auto other = evaluate(second, jobs);
