@@ -40,6 +40,7 @@ void add_global_options(CLI::App& app, CommandLine& line, std::string& format) {
 
 void add_commands(CLI::App& app, CommandLine& line) {
   add_run_command(app, line);
+  add_reproduce_command(app, line);
   add_resume_command(app, line);
   add_status_command(app, line);
   add_list_command(app, line);

@@ -47,6 +47,7 @@ void add_export_command(CLI::App& app, CommandLine& line);
 void add_list_command(CLI::App& app, CommandLine& line);
 void add_pareto_command(CLI::App& app, CommandLine& line);
 void add_query_command(CLI::App& app, CommandLine& line);
+void add_reproduce_command(CLI::App& app, CommandLine& line);
 void add_resume_command(CLI::App& app, CommandLine& line);
 void add_run_command(CLI::App& app, CommandLine& line);
 void add_selfcheck_command(CLI::App& app, CommandLine& line);
