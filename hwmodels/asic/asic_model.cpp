@@ -6,8 +6,6 @@
 #include <fmt/format.h>
 
 #include "hwmodels/asic/chip_metrics.hpp"
-#include "hwmodels/layers.hpp"
-#include "spaces/base/check.hpp"
 
 namespace cosearch::asic {
 namespace {
@@ -47,31 +45,26 @@ std::string bound(const Cost& cost, const ChipTotals& totals, double waiting) {
 
 }  // namespace
 
-Expected<Cost, Infeasible> AsicModel::evaluate(std::span<const Job> jobs) const {
-  COSEARCH_CHECK(!jobs.empty(), "nothing to evaluate");
+Expected<Cost, Infeasible> AsicModel::evaluate_lowered(std::span<const LoweredJob> jobs) const {
   ChipTotals totals;
   Cost cost;
   double waiting = 0.0;
-  for (const Job& job : jobs) {
-    const Expected<Accelerator, Infeasible> chip = accelerator(job);
+  for (const LoweredJob& job : jobs) {
+    const Expected<Accelerator, Infeasible> chip = accelerator(*job.job);
     if (!chip) {
       return Unexpected{chip.error()};
     }
-    const Expected<JobWorkload, Infeasible> lowered = job_workload(job);
-    if (!lowered) {
-      return Unexpected{lowered.error()};
-    }
-    Expected<Accelerator::Run, Infeasible> run = chip->run(*lowered);
+    Expected<Accelerator::Run, Infeasible> run = chip->run(job.workload);
     if (!run) {
       return Unexpected{std::move(run).error()};
     }
-    mark(*run, layer_prefix(jobs, job));
+    mark(*run, job.prefix);
     add(*std::move(run), *chip, totals, waiting, cost);
-    totals.params += lowered->params;
+    totals.params += job.workload.params;
   }
   cost.metrics = chip_metrics(totals);
   cost.bound = bound(cost, totals, waiting);
-  cost.notes = notes(jobs[0]);
+  cost.notes = notes(*jobs[0].job);
   return cost;
 }
 

@@ -11,7 +11,7 @@
 #include "hwmodels/asic/array_arch.hpp"
 #include "hwmodels/asic/dataflow.hpp"
 #include "hwmodels/asic/target_options.hpp"
-#include "hwmodels/model.hpp"
+#include "hwmodels/einsum_model.hpp"
 
 namespace cosearch::asic {
 
@@ -19,12 +19,12 @@ namespace cosearch::asic {
 using ArchForType = std::function<Arch(ir::ElementType)>;
 
 /// One accelerator under a dataflow (nothing: what its levels allow), whose products are mapped by the mapper.
-class AsicModel final : public Model {
+class AsicModel final : public EinsumModel {
  public:
   AsicModel(ArchForType arch, std::optional<Dataflow> dataflow, std::shared_ptr<const TargetOptions> options)
       : arch_(std::move(arch)), dataflow_(std::move(dataflow)), options_(std::move(options)) {}
 
-  [[nodiscard]] Expected<Cost, Infeasible> evaluate(std::span<const Job> jobs) const override;
+  [[nodiscard]] Expected<Cost, Infeasible> evaluate_lowered(std::span<const LoweredJob> jobs) const override;
   [[nodiscard]] std::vector<std::string> explain(std::span<const Job> jobs) const override;
 
  private:

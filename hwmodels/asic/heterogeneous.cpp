@@ -19,6 +19,7 @@
 #include "hwmodels/asic/schedule/gantt.hpp"
 #include "hwmodels/asic/schedule/heuristic.hpp"
 #include "hwmodels/asic/target_options.hpp"
+#include "hwmodels/einsum_model.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/json_reader.hpp"
@@ -30,7 +31,7 @@ namespace {
 struct Unit {
   std::string name;
   double pes = 0.0;
-  std::unique_ptr<const Model> model;
+  std::unique_ptr<const EinsumModel> model;
 };
 
 struct Settings {
@@ -40,12 +41,12 @@ struct Settings {
   std::vector<std::string> notes;
 };
 
-class Heterogeneous final : public Model {
+class Heterogeneous final : public EinsumModel {
  public:
   Heterogeneous(std::vector<Unit> units, Settings settings)
       : units_(std::move(units)), settings_(std::move(settings)) {}
 
-  [[nodiscard]] Expected<Cost, Infeasible> evaluate(std::span<const Job> jobs) const override {
+  [[nodiscard]] Expected<Cost, Infeasible> evaluate_lowered(std::span<const LoweredJob> jobs) const override {
     const Expected<Plan, Infeasible> plan = make_plan(jobs);
     if (!plan) {
       return Unexpected{plan.error()};
@@ -57,13 +58,12 @@ class Heterogeneous final : public Model {
         const int unit = plan->unit_of(job, layer);
         const Cost& on_unit = *plan->costs[job][static_cast<std::size_t>(unit)];
         LayerCost chosen = on_unit.layers[layer];
-        chosen.name.insert(0, layer_prefix(jobs, jobs[job]));
         chosen.kind += " on " + units_[static_cast<std::size_t>(unit)].name;
         totals.add(chosen);
         totals.sram_bytes = std::max(totals.sram_bytes, on_unit.metrics.at("sram_bytes"));
         cost.layers.push_back(std::move(chosen));
       }
-      totals.params += plan->params[job];
+      totals.params += jobs[job].workload.params;
     }
     for (std::size_t unit = 0; unit < units_.size(); ++unit) {
       totals.area_mm2 += plan->areas_mm2[unit];
@@ -104,8 +104,7 @@ class Heterogeneous final : public Model {
     std::vector<asic::LayerTasks> tasks;                  ///< by job
     std::vector<int> first_task;                          ///< by job: its first task in the problem
     std::vector<std::vector<std::optional<Cost>>> costs;  ///< [job][unit]; nothing where the unit cannot run the job
-    std::vector<double> params;
-    std::vector<double> areas_mm2;  ///< by unit
+    std::vector<double> areas_mm2;                        ///< by unit
     schedule::Problem problem;
     schedule::Schedule schedule;
 
@@ -115,8 +114,16 @@ class Heterogeneous final : public Model {
     [[nodiscard]] int unit_of(std::size_t job, std::size_t layer) const { return placement_of(job, layer).unit; }
   };
 
+  /// The same for jobs that are not lowered yet.
   [[nodiscard]] Expected<Plan, Infeasible> make_plan(std::span<const Job> jobs) const {
-    COSEARCH_CHECK(!jobs.empty(), "nothing to evaluate");
+    const Expected<std::vector<LoweredJob>, Infeasible> lowered = lower_jobs(jobs);
+    if (!lowered) {
+      return Unexpected{lowered.error()};
+    }
+    return make_plan(std::span<const LoweredJob>(*lowered));
+  }
+
+  [[nodiscard]] Expected<Plan, Infeasible> make_plan(std::span<const LoweredJob> jobs) const {
     Plan plan;
     plan.areas_mm2.assign(units_.size(), 0.0);
     plan.problem.deadline = settings_.deadline_cycles;
@@ -124,7 +131,7 @@ class Heterogeneous final : public Model {
     for (const Unit& unit : units_) {
       plan.problem.units.push_back(unit.name);
     }
-    for (const Job& job : jobs) {
+    for (const LoweredJob& job : jobs) {
       if (auto obstacle = add(job, plan)) {
         return Unexpected{*std::move(obstacle)};
       }
@@ -138,18 +145,13 @@ class Heterogeneous final : public Model {
     return plan;
   }
 
-  std::optional<Infeasible> add(const Job& job, Plan& plan) const {
-    const Expected<JobWorkload, Infeasible> lowered = job_workload(job);
-    if (!lowered) {
-      return lowered.error();
-    }
-    plan.params.push_back(lowered->params);
-    plan.tasks.push_back(asic::layer_tasks(*lowered));
+  std::optional<Infeasible> add(const LoweredJob& job, Plan& plan) const {
+    plan.tasks.push_back(asic::layer_tasks(job.workload));
     plan.first_task.push_back(static_cast<int>(plan.problem.tasks.size()));
     std::vector<std::optional<Cost>> costs;
     std::vector<std::string> reasons;
     for (std::size_t unit = 0; unit < units_.size(); ++unit) {
-      Expected<Cost, Infeasible> cost = units_[unit].model->evaluate(std::span<const Job>(&job, 1));
+      Expected<Cost, Infeasible> cost = units_[unit].model->evaluate_lowered(std::span(&job, 1));
       reasons.push_back(cost ? std::string{} : cost.error().reason);
       if (cost) {
         plan.areas_mm2[unit] = std::max(plan.areas_mm2[unit], cost->metrics.at("area_mm2"));
@@ -157,7 +159,7 @@ class Heterogeneous final : public Model {
       costs.push_back(cost ? std::optional(*std::move(cost)) : std::nullopt);
     }
     const asic::LayerTasks& tasks = plan.tasks.back();
-    const std::vector<EinsumRun> runs = einsum_runs(*lowered);
+    const std::vector<EinsumRun> runs = einsum_runs(job.workload);
     for (const int layer : tasks.first_layer) {
       schedule::Task task;
       task.name = runs[static_cast<std::size_t>(layer)].name;
@@ -171,7 +173,7 @@ class Heterogeneous final : public Model {
     for (const schedule::Edge& edge : tasks.edges) {
       plan.problem.edges.push_back({edge.before + plan.first_task.back(), edge.after + plan.first_task.back()});
     }
-    plan.problem.networks.push_back(std::get<graph::NetworkGraph>(job.model).name);
+    plan.problem.networks.push_back(std::get<graph::NetworkGraph>(job.job->model).name);
     plan.costs.push_back(std::move(costs));
     return std::nullopt;
   }
@@ -258,13 +260,9 @@ class HeterogeneousTarget final : public Target {
     for (const int unit : there) {
       const std::string& dataflow = params_.text(genome, knob(unit, "dataflow"));
       const std::int64_t own = params_.integer(genome, knob(unit, "pes"));
-      auto model = unit_model(dataflow, own, params_.integer(genome, knob(unit, "bandwidth")),
-                              static_cast<std::int64_t>(there.size()));
-      if (!model) {
-        return Unexpected{std::move(model).error()};
-      }
-      units.push_back(
-          {fmt::format("aic{} {} {}", unit + 1, dataflow, own), static_cast<double>(own), *std::move(model)});
+      units.push_back({fmt::format("aic{} {} {}", unit + 1, dataflow, own), static_cast<double>(own),
+                       unit_model(dataflow, own, params_.integer(genome, knob(unit, "bandwidth")),
+                                  static_cast<std::int64_t>(there.size()))});
     }
     return std::unique_ptr<const Model>(std::make_unique<Heterogeneous>(std::move(units), settings_));
   }
@@ -314,12 +312,14 @@ class HeterogeneousTarget final : public Target {
                     settings_.frequency_hz * 1e-6, settings_.exact ? "by branch and bound" : "by the heuristic"));
   }
 
-  [[nodiscard]] Expected<std::unique_ptr<const Model>, Infeasible> unit_model(const std::string& dataflow,
-                                                                              std::int64_t pes, std::int64_t bandwidth,
-                                                                              std::int64_t there) const {
+  [[nodiscard]] std::unique_ptr<const EinsumModel> unit_model(const std::string& dataflow, std::int64_t pes,
+                                                              std::int64_t bandwidth, std::int64_t there) const {
     if (maestro_) {
       const nlohmann::json genes{{"dataflow", dataflow}, {"pes", pes}, {"noc_bandwidth", bandwidth}};
-      return unit_target_->build(unit_target_->params().from_json(genes));
+      auto built = unit_target_->build(unit_target_->params().from_json(genes));
+      COSEARCH_CHECK(built && dynamic_cast<const EinsumModel*>(built->get()) != nullptr,
+                     "MAESTRO builds all its knobs");
+      return std::unique_ptr<const EinsumModel>(dynamic_cast<const EinsumModel*>(built->release()));
     }
     asic::ArrayKnobs knobs = shared_;
     knobs.columns = kColumns;
@@ -329,8 +329,8 @@ class HeterogeneousTarget final : public Target {
     knobs.buffer_bytes_per_cycle = static_cast<double>(bandwidth);
     const auto found = std::find_if(dataflows_.begin(), dataflows_.end(),
                                     [&](const asic::Dataflow& known) { return known.name == dataflow; });
-    return std::unique_ptr<const Model>(std::make_unique<asic::AsicModel>(
-        [knobs](ir::ElementType type) { return asic::array_arch(knobs, type); }, *found, options_));
+    return std::make_unique<asic::AsicModel>([knobs](ir::ElementType type) { return asic::array_arch(knobs, type); },
+                                             *found, options_);
   }
 
   [[nodiscard]] Choices dataflow_choices() const {

@@ -16,9 +16,8 @@
 #include "hwmodels/asic/maestro/mapping.hpp"
 #include "hwmodels/asic/maestro/price.hpp"
 #include "hwmodels/data_files.hpp"
-#include "hwmodels/job_graph.hpp"
+#include "hwmodels/einsum_model.hpp"
 #include "hwmodels/layers.hpp"
-#include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/json_reader.hpp"
 
@@ -46,24 +45,18 @@ struct Prices {
   double frequency_hz = 0.0;
 };
 
-class Maestro final : public Model {
+class Maestro final : public EinsumModel {
  public:
   Maestro(const maestro::Hardware& hardware, Dataflow dataflow, Prices prices)
       : hardware_(hardware), dataflow_(std::move(dataflow)), prices_(std::move(prices)) {}
 
-  [[nodiscard]] Expected<Cost, Infeasible> evaluate(std::span<const Job> jobs) const override {
-    COSEARCH_CHECK(!jobs.empty(), "nothing to evaluate");
+  [[nodiscard]] Expected<Cost, Infeasible> evaluate_lowered(std::span<const LoweredJob> jobs) const override {
     Totals totals;
-    for (const Job& job : jobs) {
-      const Expected<JobWorkload, Infeasible> lowered = job_workload(job);
-      if (!lowered) {
-        return Unexpected{lowered.error()};
-      }
-      totals.chip.params += lowered->params;
-      const std::string prefix = layer_prefix(jobs, job);
-      for (EinsumRun& run : einsum_runs(*lowered)) {
-        run.name.insert(0, prefix);
-        if (std::optional<Infeasible> refusal = add(lowered->workload, run, totals)) {
+    for (const LoweredJob& job : jobs) {
+      totals.chip.params += job.workload.params;
+      for (EinsumRun& run : einsum_runs(job.workload)) {
+        run.name.insert(0, job.prefix);
+        if (std::optional<Infeasible> refusal = add(job.workload.workload, run, totals)) {
           return Unexpected{*std::move(refusal)};
         }
       }

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hwmodels/job_graph.hpp"
+#include "hwmodels/model.hpp"
+
+namespace cosearch {
+
+/// A job with what it lowers to.
+struct LoweredJob {
+  const Job* job = nullptr;
+  std::string prefix;  ///< of its layers' names, see layer_prefix
+  JobWorkload workload;
+};
+/// Infeasible, see job_workload.
+[[nodiscard]] Expected<std::vector<LoweredJob>, Infeasible> lower_jobs(std::span<const Job> jobs);
+
+/// A model that reads einsums. Who costs the same jobs on several of them lowers the jobs once.
+class EinsumModel : public Model {
+ public:
+  [[nodiscard]] Expected<Cost, Infeasible> evaluate(std::span<const Job> jobs) const final;
+  [[nodiscard]] virtual Expected<Cost, Infeasible> evaluate_lowered(std::span<const LoweredJob> jobs) const = 0;
+};
+
+}  // namespace cosearch
