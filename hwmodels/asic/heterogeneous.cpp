@@ -109,7 +109,8 @@ class Heterogeneous final : public EinsumModel {
     schedule::Schedule schedule;
 
     [[nodiscard]] const schedule::Placement& placement_of(std::size_t job, std::size_t layer) const {
-      return schedule.placements[static_cast<std::size_t>(first_task[job] + tasks[job].task_of[layer])];
+      const int task = first_task[job] + tasks[job].task_of[layer];
+      return schedule.placements[static_cast<std::size_t>(task)];
     }
     [[nodiscard]] int unit_of(std::size_t job, std::size_t layer) const { return placement_of(job, layer).unit; }
   };
@@ -355,7 +356,7 @@ class HeterogeneousTarget final : public Target {
         there.values.push_back(static_cast<std::int64_t>(i));
       }
       if (unit > 0) {
-        choices.values.emplace_back(kNone);
+        choices.values.emplace_back(std::string(kNone));
       }
       params.push_back({knob(unit, "dataflow"), std::move(choices), {}});
       params.push_back({knob(unit, "pes"), IntegerRange{32, 4096, 32}, there});
@@ -364,7 +365,7 @@ class HeterogeneousTarget final : public Target {
     params_ = ParamSet(std::move(params));
   }
 
-  inline static const std::string kNone = "none";
+  static constexpr const char* kNone = "none";
   static constexpr std::int64_t kColumns = 32;
 
   ParamSet params_;

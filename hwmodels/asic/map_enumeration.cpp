@@ -80,8 +80,11 @@ MapEnumeration::MapEnumeration(MapJudge& judge, bool even)
     : judge_(judge), space_(judge.space()), size_(order_count(space_) * keep_count(space_)) {
   for (int dim = 0; dim < space_.dims(); ++dim) {
     chains_.push_back(ChainList(space_, dim, even).take());
-    const auto choices = static_cast<double>(chains_.back().size());
-    size_ *= choices > 0.0 ? choices : std::numeric_limits<double>::infinity();
+    if (chains_.back().empty()) {
+      size_ = std::numeric_limits<double>::infinity();
+    } else {
+      size_ *= static_cast<double>(chains_.back().size());
+    }
     dims_.push_back(dim);
   }
   std::stable_sort(dims_.begin(), dims_.end(), [&](int a, int b) {

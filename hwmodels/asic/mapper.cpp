@@ -28,15 +28,15 @@ std::string to_string(MapStop stop) {
 }
 
 struct Mapper::Problem {
-  Problem(const ir::Workload& workload, const ir::Einsum& einsum_, const Arch& arch_, const Pricing& pricing_,
-          const Dataflow* dataflow, std::uint32_t resident_)
-      : einsum(einsum_),
-        arch(arch_),
-        pricing(pricing_),
-        tensors(einsum_tensors(workload, einsum_)),
-        counter(workload, einsum_, arch_, resident_),
-        space(einsum_, tensors, arch_, map_rules(arch_, dataflow, einsum_, tensors), resident_),
-        resident(resident_) {}
+  Problem(const ir::Workload& workload, const ir::Einsum& product, const Arch& accelerator, const Pricing& prices,
+          const Dataflow* dataflow, std::uint32_t residents)
+      : einsum(product),
+        arch(accelerator),
+        pricing(prices),
+        tensors(einsum_tensors(workload, product)),
+        counter(workload, product, accelerator, residents),
+        space(product, tensors, accelerator, map_rules(accelerator, dataflow, product, tensors), residents),
+        resident(residents) {}
 
   const ir::Einsum& einsum;
   const Arch& arch;
