@@ -15,24 +15,32 @@ namespace {
 
 using nlohmann::json;
 
-// Reduced sets: the paper's go to 256 filters, on larger images.
-const json kResNetGenes{{"blocks.0.width", {32, 64}},      {"blocks.1.width", {32, 64}},
-                        {"blocks.2.width", {32, 64, 128}}, {"blocks.0.residuals", {0, 1}},
-                        {"blocks.1.residuals", {0, 1}},    {"blocks.2.residuals", {0, 1}}};
-const json kUNetGenes{{"levels", {1, 2, 3}}, {"width", {4, 8, 16}}};
-// NASAIC's templates: NVDLA (dla), ShiDianNao (shi) and row-stationary (rs), by MAESTRO's names.
-const json kDataflows{"kcp_ws", "yxp_os", "yrp_rs"};
+/// Reduced sets: the paper's go to 256 filters, on larger images.
+json resnet_genes() {
+  return {{"blocks.0.width", {32, 64}},   {"blocks.1.width", {32, 64}},   {"blocks.2.width", {32, 64, 128}},
+          {"blocks.0.residuals", {0, 1}}, {"blocks.1.residuals", {0, 1}}, {"blocks.2.residuals", {0, 1}}};
+}
+json unet_genes() { return {{"levels", {1, 2, 3}}, {"width", {4, 8, 16}}}; }
+
+/// NASAIC's templates NVDLA (dla), ShiDianNao (shi) and row-stationary (rs), by MAESTRO's names.
+json dataflows(bool may_be_empty) {
+  json names{"kcp_ws", "yxp_os", "yrp_rs"};
+  if (may_be_empty) {
+    names.push_back("none");
+  }
+  return names;
+}
 
 json classes_of_fashion(const std::string& name) {
   return {{"name", name},
           {"dataset", {{"name", "fashion_mnist"}}},
-          {"space", {{"name", "resnet9"}, {"genes", kResNetGenes}}}};
+          {"space", {{"name", "resnet9"}, {"genes", resnet_genes()}}}};
 }
 
 json cells() {
   return {{"name", "cells"},
           {"dataset", {{"name", "cells"}, {"train", 512}, {"search", 128}, {"test", 128}}},
-          {"space", {{"name", "unet"}, {"genes", kUNetGenes}}}};
+          {"space", {{"name", "unet"}, {"genes", unet_genes()}}}};
 }
 
 json generated_classes() {
@@ -45,7 +53,7 @@ json generated_classes() {
             {"train", 2048},
             {"search", 512},
             {"test", 512}}},
-          {"space", {{"name", "resnet9"}, {"genes", kResNetGenes}}}};
+          {"space", {{"name", "resnet9"}, {"genes", resnet_genes()}}}};
 }
 
 json recipe(const json& network, const Options& options) {
@@ -72,7 +80,7 @@ json common(const std::string& name, std::uint64_t seed, const Workload& workloa
            {{"name", "asic_heterogeneous"},
             {"constants", "2020"},
             {"deadline_cycles", static_cast<std::int64_t>(specs.cycles)},
-            {"genes", {{"aic1.dataflow", kDataflows}, {"aic2.dataflow", {"kcp_ws", "yxp_os", "yrp_rs", "none"}}}}}},
+            {"genes", {{"aic1.dataflow", dataflows(false)}, {"aic2.dataflow", dataflows(true)}}}}},
           {"constraints",
            {{{"metric", "cycles"}, {"max", specs.cycles}},
             {{"metric", "energy_uj"}, {"max", specs.energy_nj * 1e-3}},
@@ -203,8 +211,8 @@ Outcome outcome_of(Way way, std::uint64_t seed, const TrialRow& design, double a
 
 struct Run {
   const Workload& workload;
-  Way way;
-  std::uint64_t seed;
+  Way way = Way::nas_then_asic;
+  std::uint64_t seed = 0;
   const Options& options;
   Specs specs;
   Store& store;
@@ -215,8 +223,8 @@ struct Run {
     return common(fmt::format("{}_{}_s{}{}", workload.name, to_string(way), seed, suffix), seed, workload, specs,
                   evaluations);
   }
-  [[nodiscard]] std::vector<TrialRow> trials(const json& config_) const {
-    return trials_of(config_, store, run_options, stop);
+  [[nodiscard]] std::vector<TrialRow> trials(const json& campaign) const {
+    return trials_of(campaign, store, run_options, stop);
   }
 
   /// Accuracy first, without specs; then hardware for the networks found.
@@ -259,10 +267,10 @@ struct Run {
   }
 
   [[nodiscard]] Outcome joint(const json& search) const {
-    json config_ = config("", options.evaluations);
-    train(config_, options);
-    config_["search"] = search;
-    return finish(trials(config_));
+    json campaign = config("", options.evaluations);
+    train(campaign, options);
+    campaign["search"] = search;
+    return finish(trials(campaign));
   }
 
   [[nodiscard]] Outcome finish(const std::vector<TrialRow>& searched) const {
@@ -308,7 +316,7 @@ std::string to_string(Way way) {
 }
 
 Outcome run(const Workload& workload, Way way, std::uint64_t seed, const Options& options, Store& store,
-            const RunOptions& run_options, std::stop_token stop) {
+            const RunOptions& run_options, const std::stop_token& stop) {
   const Specs specs{workload.paper.cycles * options.spec_scale, workload.paper.energy_nj * options.spec_scale,
                     workload.paper.area_um2};
   const Run task{workload, way, seed, options, specs, store, run_options, stop};

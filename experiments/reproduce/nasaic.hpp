@@ -35,7 +35,7 @@ struct Workload {
 
 struct Options {
   std::int64_t evaluations = 220;  ///< designs costed by each way
-  double spec_scale = 0.45;        ///< of the latency and energy: the largest of our smaller networks exceed it by as much
+  double spec_scale = 0.45;  ///< of the latency and energy: the largest of our smaller networks exceed it by as much
   std::int64_t train_samples = 6000;
   std::int64_t epochs = 2;
 };
@@ -59,6 +59,6 @@ struct Outcome {
 /// Runs one way; its campaigns are stored under `<workload>_<way>_s<seed>...` and taken from there when they are there
 /// already. @throws ConfigError: the store has a campaign of that name with other settings.
 [[nodiscard]] Outcome run(const Workload& workload, Way way, std::uint64_t seed, const Options& options, Store& store,
-                          const RunOptions& run_options, std::stop_token stop);
+                          const RunOptions& run_options, const std::stop_token& stop);
 
 }  // namespace cosearch::nasaic
