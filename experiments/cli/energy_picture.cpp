@@ -96,7 +96,8 @@ std::string energy_svg(const Cost& cost, const std::string& title) {
   }
   const std::vector<std::string> components = components_of(bars);
   const auto per_line = static_cast<std::size_t>(kWidth / kLegendEntry);
-  const double legend = kLegendLine * static_cast<double>((components.size() - 1) / per_line + 1);
+  const std::size_t legend_lines = (components.size() - 1) / per_line + 1;
+  const double legend = kLegendLine * static_cast<double>(legend_lines);
   const double top = 40.0 + legend;
   const double height = top + kRow * static_cast<double>(bars.size()) + kAxis;
   double longest = 0.0;
@@ -107,7 +108,8 @@ std::string energy_svg(const Cost& cost, const std::string& title) {
   picture.text(kLeft, 20.0, svg::Anchor::start, title + ": energy of each layer [uJ]");
   for (std::size_t i = 0; i < components.size(); ++i) {
     const double x = kLeft + kLegendEntry * static_cast<double>(i % per_line);
-    const double y = 32.0 + kLegendLine * static_cast<double>(i / per_line);
+    const std::size_t legend_line = i / per_line;
+    const double y = 32.0 + kLegendLine * static_cast<double>(legend_line);
     picture.rectangle(x, y, 12.0, 12.0, svg::colour(i), components[i]);
     picture.text(x + 16.0, y + 10.0, svg::Anchor::start, components[i]);
   }
