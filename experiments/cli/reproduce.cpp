@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -104,7 +105,12 @@ void print_traps(Output& out, const std::string& data_directory) {
 }
 
 int reproduce_nasaic(CommandLine& line, const NasaicArguments& arguments) {
-  Store store = Store::open_writer(line.options.needed_database());
+  const std::filesystem::path database = line.options.database.empty() ? std::filesystem::path("results/nasaic.db")
+                                                                       : std::filesystem::path(line.options.database);
+  if (database.has_parent_path()) {
+    std::filesystem::create_directories(database.parent_path());
+  }
+  Store store = Store::open_writer(database.string());
   StopSignals signals;
   RunOptions run_options;
   run_options.threads = line.options.threads;
@@ -149,7 +155,8 @@ void add_reproduce_command(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("reproduce", "re-enact a published experiment");
   command->require_subcommand(1);
   CLI::App* nasaic = command->add_subcommand(
-      "nasaic", "networks for two tasks with two sub-accelerators under specs; --db keeps the campaigns");
+      "nasaic",
+      "networks for two tasks with two sub-accelerators under specs; --db (results/nasaic.db) keeps the campaigns");
   const auto arguments = std::make_shared<NasaicArguments>();
   arguments->workloads = {"w1"};
   nasaic->add_option("--workload", arguments->workloads, "w1, w2 or w3; several times")
