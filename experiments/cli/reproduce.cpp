@@ -44,16 +44,16 @@ void print_outcomes(Output& out, const nasaic::Workload& workload, const nasaic:
   Table table({"way", "seed", "specs", "accuracy", "cycles", "energy [nJ]", "area [um^2]", "trained", "hardware"});
   for (const Outcome& outcome : outcomes) {
     table.add_row({to_string(outcome.way), fmt::format("{}", outcome.seed), outcome.met ? "met" : "violated",
-                   fmt::format("{:.4f}", outcome.accuracy), fmt::format("{:.4g}", outcome.cycles),
-                   fmt::format("{:.4g}", outcome.energy_nj), fmt::format("{:.4g}", outcome.area_um2),
-                   fmt::format("{}", outcome.trained), outcome.hardware});
+                   outcome.trained > 0 ? fmt::format("{:.4f}", outcome.accuracy) : "-",
+                   fmt::format("{:.4g}", outcome.cycles), fmt::format("{:.4g}", outcome.energy_nj),
+                   fmt::format("{:.4g}", outcome.area_um2), fmt::format("{}", outcome.trained), outcome.hardware});
   }
   out.write(table.text());
 }
 
 struct Mean {
   double cycles = 0.0, energy = 0.0, area = 0.0, accuracy = 0.0;
-  int met = 0, runs = 0;
+  int met = 0, runs = 0, trained = 0;
 };
 
 Mean mean_of(const std::vector<Outcome>& outcomes, Way way) {
@@ -63,14 +63,16 @@ Mean mean_of(const std::vector<Outcome>& outcomes, Way way) {
       mean.cycles += outcome.cycles;
       mean.energy += outcome.energy_nj;
       mean.area += outcome.area_um2;
-      mean.accuracy += outcome.accuracy;
+      mean.accuracy += outcome.accuracy;  // 0 where nothing within the specs was trained
+      mean.trained += outcome.trained > 0 ? 1 : 0;
       mean.met += outcome.met ? 1 : 0;
       ++mean.runs;
     }
   }
-  for (double* figure : {&mean.cycles, &mean.energy, &mean.area, &mean.accuracy}) {
+  for (double* figure : {&mean.cycles, &mean.energy, &mean.area}) {
     *figure /= std::max(mean.runs, 1);
   }
+  mean.accuracy /= std::max(mean.trained, 1);
   return mean;
 }
 
@@ -85,7 +87,7 @@ void print_comparison(Output& out, const std::vector<Outcome>& outcomes) {
     table.add_row({to_string(way), fmt::format("{}/{}", mean.met, mean.runs),
                    fmt::format("{:.2f}", 100.0 * (1.0 - mean.cycles / before.cycles)),
                    fmt::format("{:.2f}", before.energy / mean.energy), fmt::format("{:.2f}", before.area / mean.area),
-                   fmt::format("{:.2f}", 100.0 * (before.accuracy - mean.accuracy))});
+                   mean.trained > 0 ? fmt::format("{:.2f}", 100.0 * (before.accuracy - mean.accuracy)) : "-"});
   }
   out.write(fmt::format("\nnas_then_asic met the specs with {} of {} seeds\n", before.met, before.runs) + table.text());
 }

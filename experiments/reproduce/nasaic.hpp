@@ -51,8 +51,10 @@ struct Outcome {
   double cycles = 0.0;
   double energy_nj = 0.0;
   double area_um2 = 0.0;
-  double accuracy = 0.0;  ///< mean of both tasks by the supernets' weights: classification and intersection over union
-  std::string hardware;   ///< <dataflow, elements, bandwidth> of each sub-accelerator
+  /// Mean of both tasks by the supernets' weights: classification and intersection over union; 0 where nothing within
+  /// the specs was trained.
+  double accuracy = 0.0;
+  std::string hardware;      ///< <dataflow, elements, bandwidth> of each sub-accelerator
   std::int64_t trained = 0;  ///< candidates whose accuracy was looked at
 };
 
