@@ -17,7 +17,7 @@ using testing::config_error_of;
 using ::testing::HasSubstr;
 using testing::reference_network;
 
-const nlohmann::json kTwo{{"aic1.dataflow", "kcp_ws"},      {"aic1.pes", 1024}, {"aic1.bandwidth", 32},
+const nlohmann::json kTwo{{"aic1.dataflow", "kcp_ws"}, {"aic1.pes", 1024}, {"aic1.bandwidth", 32},
                           {"aic2.dataflow", "yxp_os"}, {"aic2.pes", 512},  {"aic2.bandwidth", 32}};
 
 Expected<Cost, Infeasible> evaluate(const nlohmann::json& genes, const std::vector<Job>& jobs,
