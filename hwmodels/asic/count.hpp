@@ -65,7 +65,8 @@ struct Counts {
 /// - A level takes max(reads / read bandwidth, (fills + updates) / write bandwidth) cycles, with one port the sum of
 ///   both, counted for its first instance, which has the largest tiles. The outermost level is never filled.
 /// - A level that is double buffered holds tiles in half of its capacity.
-/// Padding is data like any other (accesses outside of a tensor are counted).
+/// Padding is data like any other (accesses outside of a tensor are counted). An accumulating einsum counts as one that
+/// starts from nothing; Walk adds the read of what was there.
 class NestCounter {
  public:
   /// Keeps copies of what it needs. The workload is valid. `resident` tensors lie in `arch.resident_level()` as a whole

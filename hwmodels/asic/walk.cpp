@@ -77,11 +77,21 @@ void Walk::add_product(std::size_t index, const ProductCost& cost, LayerCost& la
   layer.parts["reduction_pj"] += cost.reduction_pj;
   layer.parts["compute_cycles"] += cost.compute_cycles;
   layer.traffic_bytes += cost.outer_words * static_cast<double>(arch.levels.back().word_bits) / kBitsPerByte;
-  layer.macs += ir::operation_counts(workload_.einsums[index]).macs;
-  add_cycles(cost.cycles, cost.bound_level, layer);
-  spare_cycles_ = cost.cycles;
+  const ir::Einsum& einsum = workload_.einsums[index];
+  layer.macs += ir::operation_counts(einsum).macs;
+  double cycles = cost.cycles;
+  if (einsum.accumulate) {  // a nest starts from nothing: what is added to comes first
+    Streams before;
+    before.read = static_cast<double>(touched_elements(workload_, einsum, einsum.output));
+    before.outer_read = residency_.holds(einsum.output.tensor) ? 0.0 : before.read;
+    layer.traffic_bytes += before.outer_read * static_cast<double>(arch.levels.back().word_bits) / kBitsPerByte;
+    int ignored = -1;
+    cycles += move(before, 0.0, ignored, layer);
+  }
+  add_cycles(cycles, cost.bound_level, layer);
+  spare_cycles_ = cycles;
   spare_from_product_ = true;
-  note_memory(workload_.einsums[index], cost.resident_words, memory);
+  note_memory(einsum, cost.resident_words, memory);
 }
 
 Walk::Streams Walk::streams(std::size_t index) const {

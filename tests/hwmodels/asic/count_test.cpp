@@ -248,6 +248,37 @@ TEST(Count, WhatDoesNotFitSaysWhereAndByHowMuch) {
   EXPECT_EQ(reason(kept).reason, "GlobalBuffer cannot keep Weights");
 }
 
+// One word in a register, everything else through a buffer: 12 weights, 4 inputs for each of 3 rows, 3 sums.
+TEST(Count, OnePortWaitsForBothDirectionsAndTwoBuffersHoldHalf) {
+  const ir::Workload workload = ir::parse_workload(
+      "workload w\ninput x activation int8 [3,4]\ntensor w weight int8 [4,1]\noutput y accumulator int32 [3,1]\n"
+      "einsum e m<3 n<1 k<4 : y[m,n] += mul(x[m,k], w[k,n])\n");
+  Arch arch = load_arch("ws_16x16", "");
+  MemoryLevel& buffer = arch.levels[1];
+  buffer.read_bandwidth = 1.0;
+  buffer.write_bandwidth = 1.0;
+  const LoopNest nest =
+      parse_nest("DRAM [ x w y ]\nBuffer [ x y ]\n  for m in [0:3)\nRegFile [ w ]\n  for k in [0:4)\n", workload,
+                 workload.einsums[0], arch);
+  const auto cycles = [&](int ports) {
+    buffer.ports = ports;
+    const auto counts = count(workload, workload.einsums[0], arch, nest, FootprintKind::exact);
+    EXPECT_TRUE(counts.has_value());
+    const auto& here = counts->levels[1].tensors;
+    const std::int64_t reads = here[0].reads + here[2].reads;
+    const std::int64_t writes = here[0].fills + here[2].fills + here[0].updates + here[2].updates;
+    EXPECT_EQ(counts->levels[1].cycles, ports == 1 ? reads + writes : std::max(reads, writes));
+    return counts->levels[1].cycles;
+  };
+  EXPECT_LT(cycles(2), cycles(1));
+  buffer.capacity_words = 16;  // tiles of 12 and 3 words
+  EXPECT_TRUE(count(workload, workload.einsums[0], arch, nest, FootprintKind::exact).has_value());
+  buffer.double_buffered = true;
+  const auto over = count(workload, workload.einsums[0], arch, nest, FootprintKind::exact);
+  ASSERT_FALSE(over.has_value());
+  EXPECT_EQ(over.error().reason, "tiles need 15 words of Buffer, which has 8 for each of two buffers");
+}
+
 TEST(Count, CountsBeyond64BitsAreReported) {
   const Arch arch = load_arch("ws_16x16", "");
   const std::string head =

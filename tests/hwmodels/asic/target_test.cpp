@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/asic/accelerator.hpp"
 #include "tests/hwmodels/temporary_data.hpp"
 #include "tests/oracle/random_network.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
@@ -94,6 +95,27 @@ TEST(Asic, ResidencyAndFusionSaveTraffic) {
   // With room for all activations only the image, the weights with biases and the classes pass.
   EXPECT_LE(both->metrics.at("traffic_bytes"), 3072.0 + 77706.0 + 10.0 + 1000.0);
   EXPECT_LE(both->metrics.at("sram_bytes"), 1024.0 * 1024.0);
+}
+
+TEST(Asic, ProductsThatAccumulateReadWhatIsThere) {
+  const std::string head =
+      "workload w\ninput x activation int8 [8,16]\ntensor w weight int8 [16,4]\noutput y activation int8 [8,4]\n"
+      "einsum e m<8 n<4 k<16 : y[m,n] += mul(x[m,k], w[k,n])";
+  const asic::PriceTable table = asic::load_price_table("energy_45nm", "");
+  const asic::Accelerator chip(asic::load_arch("simba", ""), table, std::nullopt, {{.evaluations = 500}},
+                               std::make_shared<asic::MapMemo>());
+  const auto layer = [&](const std::string& text) {
+    JobWorkload job;
+    job.workload = ir::parse_workload(text);
+    const auto run = chip.run(job);
+    EXPECT_TRUE(run.has_value());
+    return run->layers.at(0);
+  };
+  const LayerCost fresh = layer(head + "\n");
+  const LayerCost more = layer(head + " accumulate\n");
+  EXPECT_EQ(more.traffic_bytes, fresh.traffic_bytes + 32);
+  EXPECT_GT(more.cycles, fresh.cycles);
+  EXPECT_GT(more.energy_uj, fresh.energy_uj);
 }
 
 TEST(Asic, TypesWithoutAPriceAreInfeasible) {
