@@ -10,6 +10,7 @@
 #include "experiments/cli/cost_report.hpp"
 #include "experiments/cli/energy_picture.hpp"
 #include "experiments/cli/estimate_workload.hpp"
+#include "experiments/cli/setting.hpp"
 #include "experiments/config/data_types.hpp"
 #include "experiments/config/json_file.hpp"
 #include "experiments/config/section.hpp"
@@ -46,21 +47,6 @@ DesignFile load_design(const std::string& network) {
   } catch (const ConfigError& error) {
     throw error.file().empty() ? error.in_file(network) : error;
   }
-}
-
-struct Setting {
-  std::string name;
-  json value;
-};
-
-Setting parse_setting(const std::string& text) {
-  const std::size_t equals = text.find('=');
-  if (equals == 0 || equals == std::string::npos) {
-    throw ConfigError("--set", fmt::format("read \"{}\"; expected NAME=VALUE, e.g. board=l4r5", text));
-  }
-  const std::string value = text.substr(equals + 1);
-  const json parsed = json::parse(value, nullptr, false);
-  return {text.substr(0, equals), parsed.is_number() ? parsed : json(value)};
 }
 
 /// `clock_mhz` stands for the knob of that name that the other settings make active, e.g. `l4r5.clock_mhz`.
@@ -221,7 +207,9 @@ void write_picture(const std::string& path, const DesignFile& design, const Cost
 
 int estimate(CommandLine& line, const EstimateOptions& options) {
   if (!options.by_hand.workload.empty()) {
-    return estimate_workload(line, options.by_hand);
+    WorkloadOptions by_hand = options.by_hand;
+    by_hand.settings = options.settings;
+    return estimate_workload(line, by_hand);
   }
   if (options.network.empty()) {
     throw ConfigError("--network", "is missing; expected a network, or einsums with --workload and --arch");
@@ -303,7 +291,10 @@ void add_estimate_command(CLI::App& app, CommandLine& line) {
                                              "a name of `networks list`, or a .json file: a network or an exported "
                                              "design");
   command->add_option("--target", options->target, "see `targets list`; an exported design has its own");
-  command->add_option("--set", options->settings, "a knob of the target, e.g. board=l4r5; several times")->take_all();
+  command
+      ->add_option("--set", options->settings,
+                   "a knob of the target, e.g. board=l4r5, or a size of the workload, e.g. M=65536; several times")
+      ->take_all();
   command->add_option("--batch", options->batch, "samples of one evaluation")->check(CLI::Range(1, 65536));
   command->add_option("--types", options->types, "number format")->check(CLI::IsMember(data_type_names()));
   command->add_flag("--explain", options->explain, "how each layer runs: mappings, accesses, energy by component");

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "experiments/cli/cost_report.hpp"
+#include "experiments/cli/setting.hpp"
 #include "experiments/config/json_file.hpp"
 #include "hwmodels/asic/accelerator.hpp"
 #include "hwmodels/asic/dataflow.hpp"
@@ -32,10 +33,23 @@ std::string read_text(const std::string& path) {
   return text.str();
 }
 
-ir::Workload read_workload(const std::string& path) {
+std::map<std::string, std::int64_t> read_sizes(const std::vector<std::string>& settings) {
+  std::map<std::string, std::int64_t> sizes;
+  for (const std::string& text : settings) {
+    const Setting setting = parse_setting(text);
+    if (!setting.value.is_number_integer()) {
+      throw ConfigError("--set", fmt::format("read \"{}\"; expected SIZE=NUMBER, e.g. M=65536", text));
+    }
+    sizes[setting.name] = setting.value.get<std::int64_t>();
+  }
+  return sizes;
+}
+
+ir::Workload read_workload(const std::string& path, const std::vector<std::string>& settings) {
   const std::string text = read_text(path);
+  const std::map<std::string, std::int64_t> sizes = read_sizes(settings);
   try {
-    return ir::parse_workload(text);
+    return ir::parse_workload(text, sizes);
   } catch (const ConfigError& error) {
     throw error.in_file(path);
   }
@@ -191,7 +205,7 @@ void print_text(Output& out, const asic::MappedEinsum& mapped, const ir::Workloa
 }  // namespace
 
 int estimate_workload(CommandLine& line, const WorkloadOptions& options) {
-  const ir::Workload workload = read_workload(options.workload);
+  const ir::Workload workload = read_workload(options.workload, options.settings);
   const asic::Arch arch = read_architecture(options.arch, line.options.data_directory);
   const asic::Pricing pricing(arch, asic::load_price_table(options.energy_table, line.options.data_directory));
   const std::optional<asic::Dataflow> dataflow = find_dataflow(options.dataflow, line.options.data_directory);

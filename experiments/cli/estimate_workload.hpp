@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "experiments/cli/command_line.hpp"
 
@@ -15,7 +16,8 @@ struct WorkloadOptions {
   std::string objective = "edp";  ///< or latency, energy
   std::string energy_table = "energy_45nm";
   std::int64_t evaluations = 1'000'000;
-  bool hull = false;  ///< footprints as Timeloop takes them
+  std::vector<std::string> settings;  ///< NAME=NUMBER of its sizes, see parse_workload
+  bool hull = false;                  ///< footprints as Timeloop takes them
 };
 
 /// Costs every multiply-accumulate of a workload, by its own mapping or by the best one found, and prints nests,

@@ -1,15 +1,11 @@
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cmath>
 #include <map>
 #include <utility>
 
-#include "spaces/base/config_error.hpp"
-#include "spaces/ir/text_words.hpp"
+#include "spaces/ir/checked.hpp"
+#include "spaces/ir/line_reader.hpp"
+#include "spaces/ir/sizes.hpp"
 #include "spaces/ir/validate.hpp"
 #include "spaces/ir/workload.hpp"
 
@@ -17,180 +13,10 @@
 namespace cosearch::ir {
 namespace {
 
-/// Reads one line from left to right. Every reading function skips blanks before it.
-class LineReader {
- public:
-  LineReader(std::string_view line, std::size_t number) : line_(line), number_(number) {}
-
-  [[noreturn]] void fail(const std::string& message) const { throw ConfigError{place(number_), message}; }
-
-  /// `read "x", allowed: ...` about what comes next.
-  [[noreturn]] void expected(const std::string& allowed) {
-    fail(fmt::format("read {}, allowed: {}", next_text(), allowed));
-  }
-
-  static std::string place(std::size_t number) { return fmt::format("line {}", number); }
-
-  [[nodiscard]] bool at_end() {
-    skip_blanks();
-    return position_ >= line_.size();
-  }
-
-  /// The next character, or 0 at the end of the line.
-  [[nodiscard]] char peek() { return at_end() ? '\0' : line_[position_]; }
-
-  [[nodiscard]] bool take(std::string_view sign) {
-    skip_blanks();
-    if (line_.substr(position_, sign.size()) != sign) {
-      return false;
-    }
-    position_ += sign.size();
-    return true;
-  }
-
-  void require(std::string_view sign) {
-    if (!take(sign)) {
-      expected(fmt::format("\"{}\"", sign));
-    }
-  }
-
-  [[nodiscard]] bool at_name() { return peek() == '"' || starts_name(peek()); }
-
-  /// A plain or quoted name.
-  std::string name(const std::string& what) {
-    if (!at_name()) {
-      expected(what);
-    }
-    return peek() == '"' ? quoted_name() : std::string(plain_name());
-  }
-
-  /// A plain word that a table knows.
-  template <class Value, std::size_t N>
-  Value word(const Words<Value, N>& words, const std::string& what) {
-    if (!starts_name(peek())) {
-      expected(fmt::format("{}: {}", what, fmt::join(all_words(words), ", ")));
-    }
-    const std::string_view read = plain_name();
-    const auto value = value_of(words, read);
-    if (!value) {
-      fail(fmt::format("{}: {}", what, unknown_name(read, all_words(words))));
-    }
-    return *value;
-  }
-
-  /// Takes the plain word `keyword` if it is next.
-  [[nodiscard]] bool take_keyword(std::string_view keyword) {
-    skip_blanks();
-    const std::size_t before = position_;
-    if (starts_name(peek()) && plain_name() == keyword) {
-      return true;
-    }
-    position_ = before;
-    return false;
-  }
-
-  [[nodiscard]] bool at_digit() {
-    const char c = peek();
-    return c >= '0' && c <= '9';
-  }
-
-  std::int64_t integer(const std::string& what) {
-    skip_blanks();
-    std::int64_t value = 0;
-    const char* const begin = line_.data() + position_;
-    const auto [end, error] = std::from_chars(begin, line_.data() + line_.size(), value);
-    if (error == std::errc::result_out_of_range) {
-      expected(what + " that fits in 64 bits");
-    }
-    if (error != std::errc{}) {
-      expected(what);
-    }
-    position_ += static_cast<std::size_t>(end - begin);
-    return value;
-  }
-
-  double number(const std::string& what) {
-    skip_blanks();
-    double value = 0.0;
-    const char* const begin = line_.data() + position_;
-    const auto [end, error] = std::from_chars(begin, line_.data() + line_.size(), value);
-    if (error != std::errc{} || std::isnan(value)) {
-      expected(what);
-    }
-    position_ += static_cast<std::size_t>(end - begin);
-    return value;
-  }
-
-  void require_end() {
-    if (!at_end()) {
-      expected("the end of the line");
-    }
-  }
-
-  [[nodiscard]] std::size_t position() const noexcept { return position_; }
-  void go_back(std::size_t position) noexcept { position_ = position; }
-
- private:
-  void skip_blanks() {
-    while (position_ < line_.size() && (line_[position_] == ' ' || line_[position_] == '\t')) {
-      ++position_;
-    }
-    if (position_ < line_.size() && (line_[position_] == '#' || line_[position_] == '\r')) {
-      position_ = line_.size();
-    }
-  }
-
-  std::string_view plain_name() {
-    const std::size_t begin = position_;
-    while (position_ < line_.size() && continues_name(line_[position_])) {
-      ++position_;
-    }
-    return line_.substr(begin, position_ - begin);
-  }
-
-  std::string quoted_name() {
-    std::string name;
-    for (std::size_t i = position_ + 1; i < line_.size(); ++i) {
-      if (line_[i] == '"') {
-        position_ = i + 1;
-        return name;
-      }
-      if (line_[i] != '\\') {
-        name += line_[i];
-        continue;
-      }
-      ++i;
-      const std::string_view escape = line_.substr(i, 3);
-      unsigned code = 0;
-      if (!escape.empty() && (escape[0] == '"' || escape[0] == '\\')) {
-        name += escape[0];
-      } else if (escape.size() == 3 && escape[0] == 'x' &&
-                 std::from_chars(escape.data() + 1, escape.data() + 3, code, 16).ptr == escape.data() + 3) {
-        name += static_cast<char>(code);
-        i += 2;
-      } else {
-        fail("in quotes: allowed after \\ are \", \\ and x with two hexadecimal digits");
-      }
-    }
-    fail("a quoted name has no closing \"");
-  }
-
-  std::string next_text() {
-    if (at_end()) {
-      return "the end of the line";
-    }
-    constexpr std::size_t kShown = 24;
-    const std::string_view rest = line_.substr(position_);
-    return fmt::format("\"{}{}\"", rest.substr(0, kShown), rest.size() > kShown ? "..." : "");
-  }
-
-  std::string_view line_;
-  std::size_t number_;
-  std::size_t position_ = 0;
-};
-
 class Parser {
  public:
+  explicit Parser(const std::map<std::string, std::int64_t>& sizes) : sizes_(sizes) {}
+
   Workload parse(std::string_view text) {
     std::size_t number = 0;
     bool named = false;
@@ -215,6 +41,7 @@ class Parser {
     if (!named) {
       throw ConfigError{LineReader::place(number + 1), "read the end of the text, allowed: workload NAME first"};
     }
+    sizes_.check_overrides();
     check();
     return std::move(workload_);
   }
@@ -228,7 +55,9 @@ class Parser {
         return;
       }
     }
-    if (line.take_keyword("inputs")) {
+    if (line.take_keyword("size")) {
+      sizes_.declare(line);
+    } else if (line.take_keyword("inputs")) {
       parse_roles(line, "inputs", workload_.inputs);
     } else if (line.take_keyword("outputs")) {
       parse_roles(line, "outputs", workload_.outputs);
@@ -236,14 +65,14 @@ class Parser {
       Iteration iteration;
       iteration.rank = line.name("the rank's name");
       line.require("<");
-      iteration.extent = line.integer("an extent");
+      iteration.extent = sizes_.value(line, "an extent");
       workload_.iterations.push_back(std::move(iteration));
       iteration_lines_.push_back(number);
     } else if (line.take_keyword("einsum")) {
       einsum_lines_.push_back(number);
       parse_einsum(line);
     } else {
-      line.expected("input, output, tensor, inputs, outputs, iteration, einsum");
+      line.expected("input, output, tensor, size, inputs, outputs, iteration, einsum");
     }
   }
 
@@ -257,7 +86,7 @@ class Parser {
       if (!tensor.shape.empty()) {
         line.require(",");
       }
-      tensor.shape.push_back(line.integer("an extent, or ]"));
+      tensor.shape.push_back(sizes_.value(line, "an extent, or ]"));
     }
     const auto index = static_cast<int>(workload_.tensors.size());
     if (!tensor_index_.emplace(tensor.name, index).second) {
@@ -320,7 +149,7 @@ class Parser {
     const bool is_quoted = line.peek() == '"';
     const std::string word = line.name(allowed);
     if (line.take("<")) {
-      einsum.loops.push_back({word, line.integer("an extent")});
+      einsum.loops.push_back({word, sizes_.value(line, "an extent")});
     } else if (!is_quoted && word == "from") {
       einsum.source = line.name("the source's name");
     } else if (!is_quoted && (word == "initial" || word == "final")) {
@@ -377,39 +206,67 @@ class Parser {
     return access;
   }
 
-  static AxisIndex parse_axis(LineReader& line, const Einsum& einsum) {
+  AxisIndex parse_axis(LineReader& line, const Einsum& einsum) const {
     AxisIndex axis;
     bool first = true;
     while (first || line.peek() == '+' || line.peek() == '-') {
-      first = false;
       const bool negative = line.take("-");
-      const bool plus = !negative && line.take("+");
-      if (line.at_digit()) {
-        const std::int64_t value = (negative ? -1 : 1) * line.integer("a number");
-        if (line.take("*")) {
-          axis.terms.push_back({parse_loop(line, einsum), value});
-        } else if (__builtin_add_overflow(axis.offset, value, &axis.offset)) {
-          line.fail("the offset does not fit in 64 bits");
-        }
-      } else if (line.at_name()) {
-        axis.terms.push_back({parse_loop(line, einsum), negative ? -1 : 1});
-      } else {
-        line.expected(negative || plus ? "a number or a loop" : "a number, a loop, or NUMBER*LOOP");
-      }
+      const bool has_sign = negative || line.take("+");
+      parse_axis_item(line, einsum, negative, has_sign, axis);
+      first = false;
     }
     return axis;
   }
 
-  static int parse_loop(LineReader& line, const Einsum& einsum) {
+  /// A product of numbers, sizes and at most one loop: a term of the axis, or a part of its offset.
+  void parse_axis_item(LineReader& line, const Einsum& einsum, bool negative, bool has_sign, AxisIndex& axis) const {
+    std::string allowed = has_sign ? "a number or a loop" : "a number, a loop, or NUMBER*LOOP";
+    std::optional<std::int64_t> value = negative ? -1 : 1;
+    std::optional<int> loop;
+    do {
+      std::int64_t factor = 1;
+      if (line.at_digit()) {
+        factor = line.integer("a number");
+      } else if (!line.at_name()) {
+        line.expected(allowed);
+      } else if (const auto size = parse_loop_or_size(line, einsum, loop)) {
+        factor = *size;
+      }
+      value = value ? multiply(*value, factor) : value;
+      allowed = "a number or a loop";
+    } while (line.take("*"));
+    if (value && loop) {
+      axis.terms.push_back({*loop, *value});
+    } else if (value = value ? add(axis.offset, *value) : value; value) {
+      axis.offset = *value;
+    } else {
+      line.fail("the offset does not fit in 64 bits");
+    }
+  }
+
+  /// Sets `loop`, or returns the value of a size. A loop hides the size of its name; only loops stand in quotes.
+  std::optional<std::int64_t> parse_loop_or_size(LineReader& line, const Einsum& einsum,
+                                                 std::optional<int>& loop) const {
+    const bool is_quoted = line.peek() == '"';
     const std::string name = line.name("a loop of the einsum");
     std::vector<std::string> names;
     for (std::size_t i = 0; i < einsum.loops.size(); ++i) {
       if (einsum.loops[i].name == name) {
-        return static_cast<int>(i);
+        if (loop) {
+          line.fail(fmt::format("loop \"{}\" multiplies another loop, allowed: numbers and sizes", name));
+        }
+        loop = static_cast<int>(i);
+        return std::nullopt;
       }
       names.push_back(einsum.loops[i].name);
     }
-    line.fail("loop: " + unknown_name(name, names));
+    const auto size = is_quoted ? std::nullopt : sizes_.find(name);
+    if (!size) {
+      const std::vector<std::string> sizes = sizes_.names();
+      names.insert(names.end(), sizes.begin(), sizes.end());
+      line.fail((sizes.empty() ? "loop: " : "loop or size: ") + unknown_name(name, names));
+    }
+    return size;
   }
 
   static void parse_reduce(LineReader& line, Einsum& einsum) {
@@ -451,6 +308,9 @@ class Parser {
     const std::string name = line.name("an operand");
     if (line.peek() == '[') {
       return parse_access(line, name, einsum);
+    }
+    if (const auto size = sizes_.find(name)) {
+      return static_cast<double>(*size);
     }
     line.go_back(before);
     if (name != "inf") {
@@ -496,6 +356,7 @@ class Parser {
   }
 
   Workload workload_;
+  Sizes sizes_;
   std::map<std::string, int> tensor_index_;
   std::vector<std::size_t> tensor_lines_;
   std::vector<std::size_t> iteration_lines_;
@@ -504,6 +365,8 @@ class Parser {
 
 }  // namespace
 
-Workload parse_workload(const std::string& text) { return Parser{}.parse(text); }
+Workload parse_workload(const std::string& text, const std::map<std::string, std::int64_t>& sizes) {
+  return Parser{sizes}.parse(text);
+}
 
 }  // namespace cosearch::ir

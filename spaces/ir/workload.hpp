@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -198,7 +199,11 @@ enum class FootprintKind { exact, hull };
 ///
 /// Grammar (quoted: literally; {}: any number of times; []: may be left out):
 ///   text       = "workload" name, then {statement} in any order, but a name is declared above its first use
-///   statement  = tensor | roles | iteration | einsum
+///   statement  = size | tensor | roles | iteration | einsum
+///   size       = "size" size-name sum             each division without a remainder
+///   sum        = product {("+" | "-") product},  product = factor {("*" | "/") factor}
+///   factor     = integer | size-name | "(" sum ")"
+///   extent     = sum
 ///   tensor     = ("input" | "output" | "tensor") name kind type "[" [extent {"," extent}] "]"
 ///   kind       = "activation" | "weight" | "accumulator" | "gradient" | "state"
 ///   type       = "fp32" | "fp16" | "bf16" | "int32" | "int16" | "int8"
@@ -207,18 +212,30 @@ enum class FootprintKind { exact, hull };
 ///   einsum     = "einsum" name {head} ":" access reduce [scale "*"] value {tail}
 ///   head       = loop "<" extent | "from" source | "initial" | "final" | "over" rank ["@" index]
 ///   access     = tensor "[" [axis {"," axis}] "]"
-///   axis       = ["+" | "-"] item {("+" | "-") item},  item = integer | loop | integer "*" loop
+///   axis       = ["+" | "-"] item {("+" | "-") item},  item = part {"*" part} with at most one loop
+///   part       = integer | size-name | loop
 ///   reduce     = "=" (writes once) | "+=" | "max=" | "min="
 ///   value      = combine "(" operands ")" | "opaque" kind "(" operands ")" "operations" n "reads" n "writes" n
-///   operands   = [operand {"," operand}],  operand = access | number
+///   operands   = [operand {"," operand}],  operand = access | number | size-name
 ///   tail       = "padding" number | "accumulate"
 /// A name is a letter or `_`, then letters, digits and `_ . /`; any other name stands in double quotes, where a
 /// backslash stands before a quote, a backslash, or x and the two hexadecimal digits of a byte. Numbers are decimal or
 /// `inf`, `-inf`, and read back exactly. `@` picks one of several iterations of the same rank by its index.
 ///
-/// `to_text` takes a valid workload. It and `parse_workload` are inverse: parse_workload(to_text(w)) == w.
+/// A size-name has letters, digits and `_` only, so that M/M0 divides; a loop hides the size of its name. E.g.
+///   size M 1024
+///   size M0 256
+///   size M1 M/M0
+///   input k activation fp16 [M,64]
+///   iteration m1<M1
+///   einsum copy over m1 m1<M1 m0<M0 e<64 : kept[m1+1,m0,e] = copy(k[M0*m1+m0,e])
+///
+/// `to_text` takes a valid workload and writes numbers in place of sizes. It and `parse_workload` are inverse:
+/// parse_workload(to_text(w)) == w.
 [[nodiscard]] std::string to_text(const Workload& workload);
-/// @throws ConfigError with the line number, what was read and what is allowed. The result is valid.
-[[nodiscard]] Workload parse_workload(const std::string& text);
+/// `sizes` replaces the values of plain sizes: those whose declarations name no other size.
+/// @throws ConfigError with the line number, what was read and what is allowed; for an entry of `sizes` that the text
+/// does not declare or that follows from others. The result is valid.
+[[nodiscard]] Workload parse_workload(const std::string& text, const std::map<std::string, std::int64_t>& sizes = {});
 
 }  // namespace cosearch::ir

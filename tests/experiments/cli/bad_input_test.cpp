@@ -283,6 +283,16 @@ TEST_F(BadInputTest, EinsumsArchitecturesAndMappingsAreRefusedWithTheirPlace) {
                   estimate(einsums, "ws_16x16", text("m2", "einsum q\nDRAM [ x w y ]\n")),
                   2,
                   {"m2", "einsum q is none"}});
+  const std::string sized = text("sized.einsums",
+                                 "workload p\nsize M 4\nsize N 2*M\ninput x activation int8 [M,6]\n"
+                                 "tensor w weight int8 [6,N]\noutput y activation int8 [M,N]\n"
+                                 "einsum p m<M n<N k<6 : y[m,n] += mul(x[m,k], w[k,n])\n");
+  const auto set = [&](const std::string& setting) {
+    return std::vector<std::string>{"estimate", "--workload", sized, "--arch", "simba", "--set", setting};
+  };
+  expect_refused({"unknown size", set("K=4"), 2, {"sized.einsums: size K", "known: M"}});
+  expect_refused({"derived size", set("N=4"), 2, {"sized.einsums: line 3", "follows from others", "allowed: M"}});
+  expect_refused({"size of words", set("M=big"), 2, {"--set", "\"M=big\"", "SIZE=NUMBER"}});
   expect_refused({"bad objective",
                   {"estimate", "--workload", einsums, "--arch", "simba", "--objective", "area"},
                   2,

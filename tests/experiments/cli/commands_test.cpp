@@ -300,6 +300,16 @@ TEST_F(CommandsTest, EstimateTakesEinsumsAndMappingsByHand) {
   EXPECT_EQ(fits.exit_code, 0) << fits.out;  // 48 of 64 weights
 }
 
+TEST_F(CommandsTest, EstimateSetsTheSizesOfEinsums) {
+  std::ofstream(file("sized.einsums")) << "workload p\nsize M 4\nsize N 2*M\ninput x activation int8 [M,6]\n"
+                                          "tensor w weight int8 [6,N]\noutput y activation int8 [M,N]\n"
+                                          "einsum p m<M n<N k<6 : y[m,n] += mul(x[m,k], w[k,n])\n";
+  const ProcessResult result = run_cosearch(
+      {"estimate", "--workload", file("sized.einsums"), "--arch", "ws_16x16", "--set", "M=16", "--format", "json"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(json::parse(result.out).at("einsums")[0].at("macs"), 16 * 32 * 6);
+}
+
 TEST_F(CommandsTest, EstimateOfWhatDoesNotFitSaysWhyAndEndsWithThree) {
   const std::vector<std::string> arguments{"estimate", "--network", "mobilenet_v2_035_144", "--target", "cortex_m",
                                            "--set",    "board=f411"};

@@ -219,7 +219,7 @@ einsum copy i<4 : y[i] = copy(x[i])
 )";
 
 const std::vector<Wrong> kWrong{
-    {"UnknownStatement", "tensors z", "line 5", "read \"tensors z\", allowed: input, output, tensor"},
+    {"UnknownStatement", "tensors z", "line 5", "read \"tensors z\", allowed: input, output, tensor, size"},
     {"UnknownKind", "tensor z weigth fp32 [1]", "line 5", "did you mean \"weight\"?"},
     {"UnknownType", "tensor z weight fp8 [1]", "line 5", "known: fp32, fp16, bf16, int32, int16, int8"},
     {"MissingType", "tensor z weight", "line 5", "read the end of the line, allowed: element type: fp32"},
