@@ -2,18 +2,14 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "spaces/base/embedded_file.hpp"
+
 namespace cosearch {
 
-/// A file of hwmodels/data as it was at build time.
-struct EmbeddedFile {
-  std::string_view name;  ///< without `.json`
-  std::string_view text;
-};
-/// Sorted by name.
+/// The files of hwmodels/data, sorted by name.
 [[nodiscard]] std::span<const EmbeddedFile> embedded_files();
 
 /// The model data `name`: `<directory>/<name>.json` where that exists, else the embedded file. `directory` may be

@@ -1,11 +1,13 @@
-// The softmax kernels against the cascades that define them: the same order of passes as extended einsums over rows r
-// and elements i, executed by the workload's interpreter in double precision.
+// The softmax kernels against the cascades that define them: the same order of passes as extended einsums, those of the
+// library or over rows r and elements i, executed by the workload's interpreter in double precision.
 #include <gtest/gtest.h>
 
-#include <array>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "spaces/base/rng.hpp"
+#include "spaces/cascade/library.hpp"
 #include "spaces/ir/interpreter.hpp"
 #include "trainer/kernels/kernels.hpp"
 #include "trainer/kernels/softmax/softmax_row.hpp"
@@ -26,65 +28,6 @@ einsum maximum r<3 i<40 : maximum[r] max= copy(x[r,i])
 einsum sum r<3 i<40 : sum[r] += exp_sub(x[r,i], maximum[r])
 einsum exponential r<3 i<40 : exponential[r,i] = exp_sub(x[r,i], maximum[r])
 einsum divide r<3 i<40 : y[r,i] = div(exponential[r,i], sum[r])
-)";
-
-constexpr const char* kThreePassReload = R"(workload three_pass_reload
-input x activation fp32 [3,40]
-tensor maximum accumulator fp32 [3]
-tensor sum accumulator fp32 [3]
-tensor exponential activation fp32 [3,40]
-output y activation fp32 [3,40]
-einsum maximum r<3 i<40 : maximum[r] max= copy(x[r,i])
-einsum exponential r<3 i<40 : exponential[r,i] = exp_sub(x[r,i], maximum[r])
-einsum sum r<3 i<40 : sum[r] += copy(exponential[r,i])
-einsum divide r<3 i<40 : y[r,i] = div(exponential[r,i], sum[r])
-)";
-
-/// e^x = m * 2^n with n = round(x / ln 2); (m, n) of the sum starts at (0, -inf).
-constexpr const char* kTwoPass = R"(workload two_pass
-input x activation fp32 [3,40]
-tensor quotient activation fp32 [3]
-tensor exponent activation fp32 [3]
-tensor whole activation fp32 [3]
-tensor mantissa activation fp32 [3]
-tensor larger activation fp32 [3]
-tensor sum_shift activation fp32 [3]
-tensor sum_factor activation fp32 [3]
-tensor term_shift activation fp32 [3]
-tensor term_factor activation fp32 [3]
-tensor sum_m accumulator fp32 [3]
-tensor sum_n accumulator fp32 [3]
-tensor quotients activation fp32 [3,40]
-tensor exponents activation fp32 [3,40]
-tensor wholes activation fp32 [3,40]
-tensor mantissas activation fp32 [3,40]
-tensor shares activation fp32 [3,40]
-tensor shifts activation fp32 [3,40]
-tensor factors activation fp32 [3,40]
-output y activation fp32 [3,40]
-iteration i<40
-einsum start_m initial r<3 : sum_m[r] = copy(0)
-einsum start_n initial r<3 : sum_n[r] = copy(-inf)
-einsum quotient over i i<40 r<3 : quotient[r] = 1.4426950408889634 * copy(x[r,i])
-einsum exponent over i i<40 r<3 : exponent[r] = round(quotient[r])
-einsum whole over i i<40 r<3 : whole[r] = 0.6931471805599453 * copy(exponent[r])
-einsum mantissa over i i<40 r<3 : mantissa[r] = exp_sub(x[r,i], whole[r])
-einsum larger over i i<40 r<3 : larger[r] = max(sum_n[r], exponent[r])
-einsum sum_shift over i i<40 r<3 : sum_shift[r] = 0.6931471805599453 * sub(sum_n[r], larger[r])
-einsum sum_factor over i i<40 r<3 : sum_factor[r] = exp(sum_shift[r])
-einsum term_shift over i i<40 r<3 : term_shift[r] = 0.6931471805599453 * sub(exponent[r], larger[r])
-einsum term_factor over i i<40 r<3 : term_factor[r] = exp(term_shift[r])
-einsum rescale over i i<40 r<3 : sum_m[r] = mul(sum_m[r], sum_factor[r])
-einsum add over i i<40 r<3 : sum_m[r] += mul(mantissa[r], term_factor[r]) accumulate
-einsum next_n over i i<40 r<3 : sum_n[r] = copy(larger[r])
-einsum quotients final r<3 i<40 : quotients[r,i] = 1.4426950408889634 * copy(x[r,i])
-einsum exponents final r<3 i<40 : exponents[r,i] = round(quotients[r,i])
-einsum wholes final r<3 i<40 : wholes[r,i] = 0.6931471805599453 * copy(exponents[r,i])
-einsum mantissas final r<3 i<40 : mantissas[r,i] = exp_sub(x[r,i], wholes[r,i])
-einsum shares final r<3 i<40 : shares[r,i] = div(mantissas[r,i], sum_m[r])
-einsum shifts final r<3 i<40 : shifts[r,i] = 0.6931471805599453 * sub(exponents[r,i], sum_n[r])
-einsum factors final r<3 i<40 : factors[r,i] = exp(shifts[r,i])
-einsum scale final r<3 i<40 : y[r,i] = mul(shares[r,i], factors[r,i])
 )";
 
 /// Blocks b of 8 elements j.
@@ -116,12 +59,16 @@ einsum divide final r<3 i<40 : y[r,i] = div(exponential[r,i], sum[r])
 
 struct Cascade {
   SoftmaxAlgorithm algorithm;
-  const char* text;
+  ir::Workload workload;
 };
-constexpr std::array kCascades = {Cascade{SoftmaxAlgorithm::three_pass_recompute, kThreePassRecompute},
-                                  Cascade{SoftmaxAlgorithm::three_pass_reload, kThreePassReload},
-                                  Cascade{SoftmaxAlgorithm::two_pass, kTwoPass},
-                                  Cascade{SoftmaxAlgorithm::blocked_online, kBlockedOnline}};
+
+std::vector<Cascade> cascades() {
+  const std::map<std::string, std::int64_t> sizes{{"P", kRows}, {"M", kElements}};
+  return {{SoftmaxAlgorithm::three_pass_recompute, ir::parse_workload(kThreePassRecompute)},
+          {SoftmaxAlgorithm::three_pass_reload, cascade::cascade("softmax_three_pass", sizes)},
+          {SoftmaxAlgorithm::two_pass, cascade::cascade("softmax_two_pass", sizes)},
+          {SoftmaxAlgorithm::blocked_online, ir::parse_workload(kBlockedOnline)}};
+}
 
 /// Rows around 0, around 500 and around -500: the exponentials of the last two do not exist in single precision.
 std::vector<float> random_rows() {
@@ -135,9 +82,8 @@ std::vector<float> random_rows() {
   return x;
 }
 
-std::vector<double> interpreted(const char* text, const std::vector<float>& x) {
-  const auto result =
-      ir::interpret(ir::parse_workload(text), {{"x", {{kRows, kElements}, std::vector<double>(x.begin(), x.end())}}});
+std::vector<double> interpreted(const ir::Workload& workload, const std::vector<float>& x) {
+  const auto result = ir::interpret(workload, {{"x", {{kRows, kElements}, std::vector<double>(x.begin(), x.end())}}});
   EXPECT_TRUE(result.has_value()) << (result ? "" : result.error());
   return result ? result->at("y").data : std::vector<double>(x.size());
 }
@@ -150,8 +96,8 @@ void expect_close(const std::vector<float>& actual, const std::vector<double>& e
 
 TEST(SoftmaxCascade, TheInterpretedCascadeEqualsTheKernel) {
   const std::vector<float> x = random_rows();
-  for (const Cascade& cascade : kCascades) {
-    const std::vector<double> expected = interpreted(cascade.text, x);
+  for (const Cascade& cascade : cascades()) {
+    const std::vector<double> expected = interpreted(cascade.workload, x);
     for (const InstructionSet set : supported_instruction_sets()) {
       SCOPED_TRACE(std::string(to_string(set)) + " " + std::string(to_string(cascade.algorithm)));
       std::vector<float> y(x.size());
@@ -168,9 +114,9 @@ TEST(SoftmaxCascade, AllCascadesEqualTheKernelOfAttention) {
   const std::vector<float> x = random_rows();
   std::vector<float> y(x.size());
   softmax(kRows, kElements, 1.0F, x.data(), y.data());
-  for (const Cascade& cascade : kCascades) {
+  for (const Cascade& cascade : cascades()) {
     SCOPED_TRACE(to_string(cascade.algorithm));
-    expect_close(y, interpreted(cascade.text, x));
+    expect_close(y, interpreted(cascade.workload, x));
   }
 }
 

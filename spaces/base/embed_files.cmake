@@ -1,4 +1,5 @@
-# Writes ${OUTPUT}, a C++ table of the text of ${FILES} (a list separated by "|"), sorted by name.
+# Writes ${OUTPUT}, C++ that defines `std::span<const EmbeddedFile> ${FUNCTION}()` in the namespace ${NAMESPACE}, as
+# ${HEADER} declares it: the text of ${FILES} (a list separated by "|"), sorted by name.
 string(REPLACE "|" ";" files "${FILES}")
 list(SORT files)
 set(entries "")
@@ -7,16 +8,16 @@ foreach(file IN LISTS files)
   file(READ "${file}" text)
   string(APPEND entries "    EmbeddedFile{\"${name}\", R\"data(${text})data\"},\n")
 endforeach()
-file(WRITE "${OUTPUT}.new" "#include \"hwmodels/data_files.hpp\"
+file(WRITE "${OUTPUT}.new" "#include \"${HEADER}\"
 
 #include <array>
 
-namespace cosearch {
+namespace ${NAMESPACE} {
 namespace {
 constexpr std::array kFiles{
 ${entries}};
 }  // namespace
-std::span<const EmbeddedFile> embedded_files() { return kFiles; }
-}  // namespace cosearch
+std::span<const EmbeddedFile> ${FUNCTION}() { return kFiles; }
+}  // namespace ${NAMESPACE}
 ")
 file(RENAME "${OUTPUT}.new" "${OUTPUT}")

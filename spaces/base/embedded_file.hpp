@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string_view>
+
+namespace cosearch {
+
+/// A file of the source tree as it was at build time, see spaces/base/embed_files.cmake.
+struct EmbeddedFile {
+  std::string_view name;  ///< without directory and extension
+  std::string_view text;
+};
+
+}  // namespace cosearch
