@@ -6,6 +6,7 @@
 #include "hwmodels/asic/heterogeneous.hpp"
 #include "hwmodels/asic/maestro/target.hpp"
 #include "hwmodels/asic/target.hpp"
+#include "hwmodels/attention/target.hpp"
 #include "hwmodels/mcu/cortex_m.hpp"
 #include "hwmodels/model.hpp"
 #include "hwmodels/roofline/roofline.hpp"
@@ -19,9 +20,15 @@ constexpr std::array kTargets{
                 &make_asic},
     TargetEntry{"asic_heterogeneous", "sub-accelerators side by side, layers assigned and scheduled (NASAIC)",
                 &make_heterogeneous},
+    TargetEntry{"attention", "cascade x 2-D array and lanes x binding, for attention and whole transformers (FuseMax)",
+                &make_attention},
+    TargetEntry{"attention_unfused", "three-pass attention through DRAM, the baseline of FuseMax's comparison",
+                &make_attention_unfused},
     TargetEntry{"cortex_m", "STM32 microcontroller boards: int8 kernels, planned SRAM, flash, calibrated cycles",
                 &make_cortex_m},
     TargetEntry{"eyeriss", "Eyeriss-like: row-stationary array of 12 x 14", &make_eyeriss},
+    TargetEntry{"flat", "FLAT: three-pass attention fused over chunks of rows", &make_flat},
+    TargetEntry{"fusemax", "FuseMax: one-pass attention tile by tile, exponentials on the 2-D array", &make_fusemax},
     TargetEntry{"maestro", "data-centric cost model of MAESTRO: dataflow template, processing elements, NoC",
                 &make_maestro},
     TargetEntry{"nvdla", "NVDLA-like: 64 input by 32 output channels at once, weights stay", &make_nvdla},
