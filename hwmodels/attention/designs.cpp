@@ -191,6 +191,11 @@ Expected<Design, Infeasible> build_design(const DesignGenes& genes, const ir::Wo
   if (!profile) {
     return Unexpected{Infeasible{{}, profile.error()}};
   }
+  return build_design(genes, *std::move(profile), options, data, published);
+}
+
+Expected<Design, Infeasible> build_design(const DesignGenes& genes, Profile profile, const DesignOptions& options,
+                                          const AttentionData& data, const PublishedDesigns& published) {
   const Elements& elements = published.elements.at(genes.elements);
   Arch arch;
   arch.rows = genes.rows;
@@ -212,7 +217,7 @@ Expected<Design, Infeasible> build_design(const DesignGenes& genes, const ir::Wo
   if (const auto slots = published.bindings.find(genes.binding); slots != published.bindings.end()) {
     choices.binding = slots->second;
   }
-  return Design::make(*std::move(profile), arch, choices,
+  return Design::make(std::move(profile), arch, choices,
                       data.prices(options.energy_table, options.dram, elements.buffer));
 }
 

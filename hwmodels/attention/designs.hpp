@@ -78,6 +78,10 @@ struct PublishedDesigns {
 /// @throws ConfigError, see load_data.
 [[nodiscard]] PublishedDesigns load_published_designs(const AttentionData& data, const std::string& data_directory);
 
+/// The design of `genes` for a profile. @throws ConfigError as below.
+[[nodiscard]] Expected<Design, Infeasible> build_design(const DesignGenes& genes, Profile profile,
+                                                        const DesignOptions& options, const AttentionData& data,
+                                                        const PublishedDesigns& published);
 /// The design of `genes` for a cascade. @throws ConfigError for energy tables and DRAM that the data do not have.
 [[nodiscard]] Expected<Design, Infeasible> build_design(const DesignGenes& genes, const ir::Workload& cascade,
                                                         const DesignOptions& options, const AttentionData& data,
