@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
+#include <cfenv>
 #include <limits>
 #include <string>
 
@@ -23,9 +25,12 @@ struct Backend {
   bool fp32_accumulation;
 };
 std::vector<Backend> backends() {
-  return {{fp16_mcu_dense(Precision::fp16_mcu), false},
-          {portable_fp16_mcu_dense(), false},
-          {fp16_mcu_dense(Precision::fp16_mcu_fp32_accumulate), true}};
+  std::vector<Backend> all;
+  for (const Dense* engine : fp16_mcu_engines()) {
+    all.push_back({*engine, false});
+  }
+  all.push_back({fp16_mcu_dense(Precision::fp16_mcu_fp32_accumulate), true});
+  return all;
 }
 
 /// Any finite fp16 number, each as likely: sums overflow, cancel and become subnormal.
@@ -136,12 +141,12 @@ TEST(Fp16McuGemm, MatchesExactIntegersBitForBit) {
 TEST(Fp16McuGemm, MultiplyAddsRoundOnce) {
   // Two products for each lane: the first gives any number, the second meets it.
   const GemmCase g{96, 96, 4, false, false};
-  for (const Backend& backend : {backends()[0], backends()[1]}) {
+  for (const Dense* dense : fp16_mcu_engines()) {
     for (std::uint64_t round = 0; round < 20; ++round) {
       const Range range = round % 2 == 0 ? Range::any : Range::near_one;
       const Floats a = random_halves(g.m * g.k, 1000 + 2 * round, range);
       const Floats b = random_halves(g.k * g.n, 1001 + 2 * round, range);
-      ASSERT_NO_FATAL_FAILURE(expect_same(gemm(backend.dense, g, a, b).data(), expected_gemm(false, g, a, b)));
+      ASSERT_NO_FATAL_FAILURE(expect_same(gemm(*dense, g, a, b).data(), expected_gemm(false, g, a, b)));
     }
   }
 }
@@ -150,7 +155,58 @@ TEST(Fp16McuGemm, InstructionSetsGiveTheSameBitsInLongSums) {
   const GemmCase g{37, 100, 1501, true, false};
   const Floats a = random_halves(g.m * g.k, 1, Range::near_one);
   const Floats b = random_halves(g.k * g.n, 2, Range::near_one);
-  expect_same(gemm(fp16_mcu_dense(Precision::fp16_mcu), g, a, b).data(), gemm(portable_fp16_mcu_dense(), g, a, b));
+  const std::vector<const Dense*> engines = fp16_mcu_engines();
+  const Floats expected = gemm(*engines.back(), g, a, b);
+  for (const Dense* dense : engines) {
+    SCOPED_TRACE(dense->name());
+    expect_same(gemm(*dense, g, a, b).data(), expected);
+  }
+}
+
+TEST(Fp16McuGemm, SubnormalSumsRoundOnce) {
+  // Products between 2^-28 and 2^-12, many of them half way between two multiples of 2^-24 or just beside.
+  const GemmCase g{48, 48, 6, false, false};
+  for (std::uint64_t round = 0; round < 10; ++round) {
+    Floats a = random_halves(g.m * g.k, 2000 + 2 * round, Range::near_one);
+    Floats b = random_halves(g.k * g.n, 2001 + 2 * round, Range::near_one);
+    for (Floats* operand : {&a, &b}) {
+      std::transform(operand->begin(), operand->end(), operand->begin(),
+                     [](float x) { return half_oracle::to_half(static_cast<double>(x) * 0x1p-11); });
+    }
+    for (const Dense* dense : fp16_mcu_engines()) {
+      SCOPED_TRACE(dense->name());
+      ASSERT_NO_FATAL_FAILURE(expect_same(gemm(*dense, g, a, b).data(), expected_gemm(false, g, a, b)));
+    }
+  }
+}
+
+TEST(Fp16McuGemm, InfinitiesAndNaNGoTheSameWayWithEveryInstructionSet) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const GemmCase g{9, 35, 12, false, false};
+  Floats a = random_halves(g.m * g.k, 1, Range::any);
+  Floats b = random_halves(g.k * g.n, 2, Range::any);
+  for (std::size_t i = 0; i < 5; ++i) {  // rows and columns of their own, which meet once each
+    a[i * at(g.k) + i] = i % 2 == 0 ? kInfinity : -kInfinity;
+    b[i * at(g.n) + 7 * i] = i == 4 ? std::numeric_limits<float>::quiet_NaN() : -kInfinity;
+  }
+  const std::vector<const Dense*> engines = fp16_mcu_engines();
+  const Floats expected = gemm(*engines.back(), g, a, b);
+  EXPECT_TRUE(std::any_of(expected.begin(), expected.end(), [](float x) { return std::isnan(x); }));
+  EXPECT_TRUE(std::any_of(expected.begin(), expected.end(), [](float x) { return std::isinf(x); }));
+  for (const Dense* dense : engines) {
+    SCOPED_TRACE(dense->name());
+    expect_same(gemm(*dense, g, a, b).data(), expected);
+  }
+}
+
+TEST(Fp16McuGemm, LeavesTheRoundingModeOfTheThreadAlone) {
+  const GemmCase g{3, 17, 4, false, false};
+  const Floats a = random_halves(g.m * g.k, 1, Range::near_one);
+  const Floats b = random_halves(g.k * g.n, 2, Range::near_one);
+  for (const Dense* dense : fp16_mcu_engines()) {
+    static_cast<void>(gemm(*dense, g, a, b));
+    EXPECT_EQ(std::fegetround(), FE_TONEAREST) << dense->name();
+  }
 }
 
 TEST(Fp16McuGemm, ScalesAndAddsInFp32AndRounds) {
