@@ -325,6 +325,35 @@ TEST(Fp16McuConv2d, DenseConvolutionsMatchExactIntegersBitForBit) {
   expect_conv_matches(shape(1, 4, 5, 2, 2), Range::near_one);
 }
 
+TEST(Fp16McuConv2d, StridesWithWholePairsMatchExactIntegersBitForBit) {
+  expect_conv_matches(shape(17, 6, 3, 2, 1), Range::near_one);
+  expect_conv_matches(shape(3, 4, 3, 2, 1), Range::any);
+  expect_conv_matches(shape(3, 2, 2, 3, 0), Range::near_one);
+  expect_conv_matches(shape(5, 8, 1, 2, 0), Range::near_one);
+  expect_conv_matches(shape(6, 12, 3, 2, 1, 3), Range::near_one);
+  expect_conv_matches(shape(2, 4, 5, 4, 2), Range::near_one);
+}
+
+TEST(Fp16McuConv2d, ZerosBetweenPixelsCountWhereALaneIsMinusZeroOrAWeightIsInfinite) {
+  // One output row: the sum is -2^-24 * 2^-24 rounded to -0, then come taps of zeros.
+  const ConvShape s{.batch = 1, .width = 3, .out_width = 2, .out_channels = 2, .kernel_w = 2, .stride = 2};
+  for (const auto& [dense, fp32_accumulation] : backends()) {
+    SCOPED_TRACE(dense.name());
+    for (const float other : {1.0F, -1.0F, 70000.0F, -std::numeric_limits<float>::infinity()}) {
+      const Floats w = {other, -1.0F, -0x1p-24F, -0x1p-24F};
+      const Floats dy(4, 0x1p-24F);
+      const half_oracle::Convolution expected =
+          half_oracle::convolution(s, fp32_accumulation, Floats(3, 0.0F),
+                                   {half_oracle::to_half(static_cast<double>(other)), w[1], w[2], w[3]}, dy);
+      AlignedFloats packed(dense.conv2d_packed(s, Use::training));
+      Floats dx(3);
+      dense.conv2d_pack(s, Use::training, w.data(), packed.data());
+      dense.conv2d_backward_data(s, dy.data(), w.data(), packed.data(), dx.data(), nullptr);
+      expect_same(dx.data(), expected.dx);
+    }
+  }
+}
+
 TEST(Fp16McuConv2d, PointwiseAndGroupedConvolutionsMatchExactIntegersBitForBit) {
   expect_conv_matches(shape(8, 18, 1, 1, 0), Range::near_one);
   expect_conv_matches(shape(7, 18, 1, 1, 0), Range::near_one);
