@@ -47,12 +47,17 @@ struct Simd {
 namespace cosearch::kernels::fp16_mcu {
 namespace {
 
-/// `loops` is not inlined, so that none of its operations are moved out of here.
+/// Not inlined, so that no operation is moved to where another mode rules.
+template <class Call>
+[[gnu::noinline]] void apart(void (*loops)(const Call& call), const Call& call) {
+  loops(call);
+}
+
 template <class Call>
 void rounding_down(void (*loops)(const Call& call), const Call& call) {
   const unsigned before = _mm_getcsr();
   _mm_setcsr((before & ~static_cast<unsigned>(_MM_ROUND_MASK)) | _MM_ROUND_DOWN);
-  loops(call);
+  apart(loops, call);
   _mm_setcsr(before);
 }
 

@@ -17,7 +17,7 @@ namespace cosearch::kernels::fp16_mcu {
 namespace {
 
 using Vector = Simd::Vector;
-constexpr int kWidth = Simd::kWidth;
+inline constexpr int kWidth = Simd::kWidth;
 
 /// a * b + c rounded once to fp16.
 inline Vector multiply_add(Vector a, Vector b, Vector c) { return Simd::to_half(Simd::fused(a, b, c)); }
@@ -29,7 +29,7 @@ inline Vector add(Vector a, Vector b) {
 
 inline std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 
-void convert(std::int64_t count, const float* x, float* out) {
+inline void convert(std::int64_t count, const float* x, float* out) {
   std::int64_t i = 0;
   for (; i + kWidth <= count; i += kWidth) {
     Simd::store(Simd::to_half(Simd::load(x + i)), out + i);
@@ -50,7 +50,7 @@ inline void finish(Vector sum, bool adds, std::int64_t count, float* y) {
 
 /// Simd::kRows rows and kWidth columns, of which `valid` rows are stored; rows behind them repeat the last. Each sum
 /// holds both lanes of half of the columns.
-void tile(const Product<float>& p, std::int64_t row, std::int64_t valid, std::int64_t column) {
+inline void tile(const Product<float>& p, std::int64_t row, std::int64_t valid, std::int64_t column) {
   constexpr int kRows = Simd::kRows;
   Vector sum[kRows][2];
   const float* a[kRows];
@@ -80,7 +80,7 @@ void tile(const Product<float>& p, std::int64_t row, std::int64_t valid, std::in
   }
 }
 
-[[gnu::noinline]] void product_loops(const Product<float>& p) {
+inline void product_loops(const Product<float>& p) {
   for (std::int64_t column = 0; column < p.n; column += kWidth) {
     for (std::int64_t row = 0; row < p.m; row += Simd::kRows) {
       tile(p, row, smaller(Simd::kRows, p.m - row), column);
@@ -113,7 +113,7 @@ inline void column_block(const ColumnProducts<float>& p, std::int64_t first, std
   }
 }
 
-[[gnu::noinline]] void column_products_loops(const ColumnProducts<float>& p) {
+inline void column_products_loops(const ColumnProducts<float>& p) {
   constexpr int kVectors = 4;
   const auto whole = [](const float* x) { return Simd::load(x); };
   std::int64_t first = 0;
