@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "trainer/kernels/fp16_mcu/windows.hpp"
