@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace cosearch::kernels {
 
@@ -85,10 +86,11 @@ class Dense {
 /// oneDNN, with Eigen where it has only reference loops; null where the build has not found it or, for bf16, where the
 /// CPU has neither AVX512-BF16 nor AMX.
 [[nodiscard]] const Dense* onednn_dense(Precision precision);
-/// `precision`: one of the two fp16_mcu ones. AVX512-FP16 where the CPU has it, for accumulation in fp16.
+/// `precision`: one of the two fp16_mcu ones.
 [[nodiscard]] const Dense& fp16_mcu_dense(Precision precision);
-/// fp16_mcu without AVX512-FP16: the same bits, slowly.
-[[nodiscard]] const Dense& portable_fp16_mcu_dense();
+/// fp16_mcu with each set of instructions that build and CPU have, the fastest first, without any of them last: all
+/// give the same bits.
+[[nodiscard]] std::vector<const Dense*> fp16_mcu_engines();
 /// The trainer's backend: oneDNN where it is there. @throws ConfigError where the precision is not to be had.
 [[nodiscard]] const Dense& dense(Precision precision);
 

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
+#include <cfenv>
 #include <limits>
 #include <string>
 
@@ -23,9 +25,12 @@ struct Backend {
   bool fp32_accumulation;
 };
 std::vector<Backend> backends() {
-  return {{fp16_mcu_dense(Precision::fp16_mcu), false},
-          {portable_fp16_mcu_dense(), false},
-          {fp16_mcu_dense(Precision::fp16_mcu_fp32_accumulate), true}};
+  std::vector<Backend> all;
+  for (const Dense* engine : fp16_mcu_engines()) {
+    all.push_back({*engine, false});
+  }
+  all.push_back({fp16_mcu_dense(Precision::fp16_mcu_fp32_accumulate), true});
+  return all;
 }
 
 /// Any finite fp16 number, each as likely: sums overflow, cancel and become subnormal.
@@ -136,12 +141,12 @@ TEST(Fp16McuGemm, MatchesExactIntegersBitForBit) {
 TEST(Fp16McuGemm, MultiplyAddsRoundOnce) {
   // Two products for each lane: the first gives any number, the second meets it.
   const GemmCase g{96, 96, 4, false, false};
-  for (const Backend& backend : {backends()[0], backends()[1]}) {
+  for (const Dense* dense : fp16_mcu_engines()) {
     for (std::uint64_t round = 0; round < 20; ++round) {
       const Range range = round % 2 == 0 ? Range::any : Range::near_one;
       const Floats a = random_halves(g.m * g.k, 1000 + 2 * round, range);
       const Floats b = random_halves(g.k * g.n, 1001 + 2 * round, range);
-      ASSERT_NO_FATAL_FAILURE(expect_same(gemm(backend.dense, g, a, b).data(), expected_gemm(false, g, a, b)));
+      ASSERT_NO_FATAL_FAILURE(expect_same(gemm(*dense, g, a, b).data(), expected_gemm(false, g, a, b)));
     }
   }
 }
@@ -150,7 +155,58 @@ TEST(Fp16McuGemm, InstructionSetsGiveTheSameBitsInLongSums) {
   const GemmCase g{37, 100, 1501, true, false};
   const Floats a = random_halves(g.m * g.k, 1, Range::near_one);
   const Floats b = random_halves(g.k * g.n, 2, Range::near_one);
-  expect_same(gemm(fp16_mcu_dense(Precision::fp16_mcu), g, a, b).data(), gemm(portable_fp16_mcu_dense(), g, a, b));
+  const std::vector<const Dense*> engines = fp16_mcu_engines();
+  const Floats expected = gemm(*engines.back(), g, a, b);
+  for (const Dense* dense : engines) {
+    SCOPED_TRACE(dense->name());
+    expect_same(gemm(*dense, g, a, b).data(), expected);
+  }
+}
+
+TEST(Fp16McuGemm, SubnormalSumsRoundOnce) {
+  // Products between 2^-28 and 2^-12, many of them half way between two multiples of 2^-24 or just beside.
+  const GemmCase g{48, 48, 6, false, false};
+  for (std::uint64_t round = 0; round < 10; ++round) {
+    Floats a = random_halves(g.m * g.k, 2000 + 2 * round, Range::near_one);
+    Floats b = random_halves(g.k * g.n, 2001 + 2 * round, Range::near_one);
+    for (Floats* operand : {&a, &b}) {
+      std::transform(operand->begin(), operand->end(), operand->begin(),
+                     [](float x) { return half_oracle::to_half(static_cast<double>(x) * 0x1p-11); });
+    }
+    for (const Dense* dense : fp16_mcu_engines()) {
+      SCOPED_TRACE(dense->name());
+      ASSERT_NO_FATAL_FAILURE(expect_same(gemm(*dense, g, a, b).data(), expected_gemm(false, g, a, b)));
+    }
+  }
+}
+
+TEST(Fp16McuGemm, InfinitiesAndNaNGoTheSameWayWithEveryInstructionSet) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const GemmCase g{9, 35, 12, false, false};
+  Floats a = random_halves(g.m * g.k, 1, Range::any);
+  Floats b = random_halves(g.k * g.n, 2, Range::any);
+  for (std::size_t i = 0; i < 5; ++i) {  // rows and columns of their own, which meet once each
+    a[i * at(g.k) + i] = i % 2 == 0 ? kInfinity : -kInfinity;
+    b[i * at(g.n) + 7 * i] = i == 4 ? std::numeric_limits<float>::quiet_NaN() : -kInfinity;
+  }
+  const std::vector<const Dense*> engines = fp16_mcu_engines();
+  const Floats expected = gemm(*engines.back(), g, a, b);
+  EXPECT_TRUE(std::any_of(expected.begin(), expected.end(), [](float x) { return std::isnan(x); }));
+  EXPECT_TRUE(std::any_of(expected.begin(), expected.end(), [](float x) { return std::isinf(x); }));
+  for (const Dense* dense : engines) {
+    SCOPED_TRACE(dense->name());
+    expect_same(gemm(*dense, g, a, b).data(), expected);
+  }
+}
+
+TEST(Fp16McuGemm, LeavesTheRoundingModeOfTheThreadAlone) {
+  const GemmCase g{3, 17, 4, false, false};
+  const Floats a = random_halves(g.m * g.k, 1, Range::near_one);
+  const Floats b = random_halves(g.k * g.n, 2, Range::near_one);
+  for (const Dense* dense : fp16_mcu_engines()) {
+    static_cast<void>(gemm(*dense, g, a, b));
+    EXPECT_EQ(std::fegetround(), FE_TONEAREST) << dense->name();
+  }
 }
 
 TEST(Fp16McuGemm, ScalesAndAddsInFp32AndRounds) {
@@ -267,6 +323,35 @@ TEST(Fp16McuConv2d, DenseConvolutionsMatchExactIntegersBitForBit) {
   expect_conv_matches(shape(8, 20, 3, 2, 1), Range::near_one);
   expect_conv_matches(shape(2, 3, 2, 3, 0), Range::near_one);
   expect_conv_matches(shape(1, 4, 5, 2, 2), Range::near_one);
+}
+
+TEST(Fp16McuConv2d, StridesWithWholePairsMatchExactIntegersBitForBit) {
+  expect_conv_matches(shape(17, 6, 3, 2, 1), Range::near_one);
+  expect_conv_matches(shape(3, 4, 3, 2, 1), Range::any);
+  expect_conv_matches(shape(3, 2, 2, 3, 0), Range::near_one);
+  expect_conv_matches(shape(5, 8, 1, 2, 0), Range::near_one);
+  expect_conv_matches(shape(6, 12, 3, 2, 1, 3), Range::near_one);
+  expect_conv_matches(shape(2, 4, 5, 4, 2), Range::near_one);
+}
+
+TEST(Fp16McuConv2d, ZerosBetweenPixelsCountWhereALaneIsMinusZeroOrAWeightIsInfinite) {
+  // One output row: the sum is -2^-24 * 2^-24 rounded to -0, then come taps of zeros.
+  const ConvShape s{.batch = 1, .width = 3, .out_width = 2, .out_channels = 2, .kernel_w = 2, .stride = 2};
+  for (const auto& [dense, fp32_accumulation] : backends()) {
+    SCOPED_TRACE(dense.name());
+    for (const float other : {1.0F, -1.0F, 70000.0F, -std::numeric_limits<float>::infinity()}) {
+      const Floats w = {other, -1.0F, -0x1p-24F, -0x1p-24F};
+      const Floats dy(4, 0x1p-24F);
+      const half_oracle::Convolution expected =
+          half_oracle::convolution(s, fp32_accumulation, Floats(3, 0.0F),
+                                   {half_oracle::to_half(static_cast<double>(other)), w[1], w[2], w[3]}, dy);
+      AlignedFloats packed(dense.conv2d_packed(s, Use::training));
+      Floats dx(3);
+      dense.conv2d_pack(s, Use::training, w.data(), packed.data());
+      dense.conv2d_backward_data(s, dy.data(), w.data(), packed.data(), dx.data(), nullptr);
+      expect_same(dx.data(), expected.dx);
+    }
+  }
 }
 
 TEST(Fp16McuConv2d, PointwiseAndGroupedConvolutionsMatchExactIntegersBitForBit) {

@@ -4,6 +4,8 @@
 #include "trainer/kernels/depthwise.hpp"
 #include "trainer/kernels/fp16_mcu/fp16_mcu_dense.hpp"
 #include "trainer/kernels/fp16_mcu/packing.hpp"
+#include "trainer/kernels/fp16_mcu/phases.hpp"
+#include "trainer/kernels/fp16_mcu/round_to_half.hpp"
 #include "trainer/kernels/fp16_mcu/windows.hpp"
 
 namespace cosearch::kernels {
@@ -16,10 +18,19 @@ namespace {
 constexpr std::int64_t kTileElements = 64 * 1024;
 
 /// Elements of the packed weights: for depthwise convolutions (taps, channels), one of zeros behind an odd number of
-/// taps; else panels, group after group.
+/// taps; else panels, phase after phase and in these group after group.
 std::int64_t packed_elements(const Windows& windows, std::int64_t out_channels, bool depthwise) {
-  return depthwise ? 2 * pairs_of(windows.taps()) * windows.channels
-                   : windows.groups * panel_elements(windows.length(), out_channels / windows.groups);
+  if (depthwise) {
+    return 2 * pairs_of(windows.taps()) * windows.channels;
+  }
+  const std::int64_t outputs = out_channels / windows.groups;
+  if (!has_phases(windows)) {
+    return windows.groups * panel_elements(windows.length(), outputs);
+  }
+  std::int64_t elements = 0;
+  for_each_phase(windows,
+                 [&](const Phase& phase) { elements += windows.groups * panel_elements(phase.length(), outputs); });
+  return elements;
 }
 
 template <class Element>
@@ -49,19 +60,67 @@ void pack_forward(const Engine<Element>& engine, const ConvShape& s, const float
   }
 }
 
+/// One group's weights as seen from the gradient: at(tap of the mirrored kernel, output channel, input channel).
+struct MirroredWeights {
+  const ConvShape& shape;
+  const float* group;
+
+  [[nodiscard]] std::int64_t inputs() const { return shape.channels / shape.groups; }
+  [[nodiscard]] std::int64_t outputs() const { return shape.out_channels / shape.groups; }
+  [[nodiscard]] float at(std::int64_t tap, std::int64_t output, std::int64_t input) const {
+    const std::int64_t unmirrored = shape.kernel_h * shape.kernel_w - 1 - tap;
+    return group[(unmirrored * inputs() + input) * shape.out_channels + output];
+  }
+  /// Zeros times the weights of one lane of a run of taps, added up. It is 0 with a sign, or NaN.
+  [[nodiscard]] float zeros(std::int64_t first, std::int64_t taps, std::int64_t lane, std::int64_t input) const {
+    float sum = -0.0F;
+    for (std::int64_t tap = first; tap < first + taps; ++tap) {
+      for (std::int64_t output = lane; output < outputs(); output += 2) {
+        sum += 0.0F * round_to_half(at(tap, output, input));
+      }
+    }
+    return sum;
+  }
+};
+
+/// The panels of one phase; each run of taps has its rows of the inner index.
+template <class Element>
+void pack_phase(const Engine<Element>& engine, const Phase& phase, const MirroredWeights& weights, Element* packed) {
+  for (std::int64_t first = 0; first < weights.inputs(); first += kPanel) {
+    const std::int64_t count = std::min(kPanel, weights.inputs() - first);
+    const auto pack_rows = [&](std::int64_t rows, const auto& at) {
+      pack_panels(engine, rows, count, at, packed);
+      packed += panel_elements(rows, count);
+    };
+    phase.for_each_run(
+        [&](std::int64_t tap) {
+          pack_rows(weights.outputs(), [&](std::int64_t l, std::int64_t j) { return weights.at(tap, l, first + j); });
+        },
+        [&](std::int64_t tap, std::int64_t taps) {
+          pack_rows(2, [&](std::int64_t l, std::int64_t j) { return weights.zeros(tap, taps, l, first + j); });
+        });
+  }
+}
+
 /// The inner index of the panels is (tap of the mirrored kernel, output channel of the group).
 template <class Element>
 void pack_mirrored(const Engine<Element>& engine, const ConvShape& s, const float* w, Element* packed) {
-  const std::int64_t taps = s.kernel_h * s.kernel_w;
+  const Windows windows = backward_windows(s);
+  const auto group = [&](std::int64_t g) { return MirroredWeights{s, w + g * (s.out_channels / s.groups)}; };
   const std::int64_t inputs = s.channels / s.groups;
   const std::int64_t outputs = s.out_channels / s.groups;
-  for (std::int64_t g = 0; g < s.groups; ++g, packed += panel_elements(taps * outputs, inputs)) {
-    const float* group = w + g * outputs;
-    const auto at = [&](std::int64_t l, std::int64_t j) {
-      const std::int64_t tap = taps - 1 - l / outputs;
-      return group[(tap * inputs + j) * s.out_channels + l % outputs];
-    };
-    pack_panels(engine, taps * outputs, inputs, at, packed);
+  if (has_phases(windows)) {
+    for_each_phase(windows, [&](const Phase& phase) {
+      for (std::int64_t g = 0; g < s.groups; ++g, packed += panel_elements(phase.length(), inputs)) {
+        pack_phase(engine, phase, group(g), packed);
+      }
+    });
+    return;
+  }
+  for (std::int64_t g = 0; g < s.groups; ++g, packed += panel_elements(windows.length(), inputs)) {
+    const MirroredWeights weights = group(g);
+    const auto at = [&](std::int64_t l, std::int64_t j) { return weights.at(l / outputs, l % outputs, j); };
+    pack_panels(engine, windows.length(), inputs, at, packed);
   }
 }
 
@@ -95,6 +154,40 @@ void convolve(const Engine<Element>& engine, const Windows& windows, std::int64_
                       .adds = false});
     }
   }
+}
+
+/// The same, phase by phase.
+template <class Element>
+void convolve_phases(const Engine<Element>& engine, const Windows& windows, std::int64_t out_channels,
+                     const Element* image, const Element* panels, float* result) {
+  const std::int64_t outputs = out_channels / windows.groups;
+  for_each_phase(windows, [&](const Phase& phase) {
+    const std::int64_t length = phase.length();
+    const std::int64_t tile = std::max<std::int64_t>(48, kTileElements / length);
+    auto* rows = working_memory<Element>(Slot::a, tile * length);
+    auto* sums = working_memory<float>(Slot::product, tile * outputs);
+    for (std::int64_t g = 0; g < windows.groups; ++g, panels += panel_elements(length, outputs)) {
+      for (std::int64_t first = 0; first < phase.positions(); first += tile) {
+        const std::int64_t count = std::min(tile, phase.positions() - first);
+        for (std::int64_t r = 0; r < count; ++r) {
+          phase.gather(image, first + r, g, rows + r * length);
+        }
+        engine.product({.m = count,
+                        .n = outputs,
+                        .pairs = length / 2,
+                        .a = rows,
+                        .row_stride = length / 2,
+                        .pair_stride = 1,
+                        .b = panels,
+                        .c = sums,
+                        .ldc = outputs,
+                        .adds = false});
+        for (std::int64_t r = 0; r < count; ++r) {
+          std::copy_n(sums + r * outputs, outputs, result + phase.position(first + r) * out_channels + g * outputs);
+        }
+      }
+    }
+  });
 }
 
 /// The same for depthwise convolutions, the weights being (taps, channels).
@@ -138,6 +231,8 @@ void convolve_batch(const Engine<Element>& engine, const Windows& windows, std::
     float* target = result + n * windows.positions() * out_channels;
     if (depthwise) {
       convolve_depthwise(engine, windows, image, weights, target);
+    } else if (has_phases(windows)) {
+      convolve_phases(engine, windows, out_channels, image, weights, target);
     } else {
       convolve(engine, windows, out_channels, image, weights, target);
     }

@@ -46,6 +46,10 @@ struct Engine {
 
 /// x86's AVX512-FP16: built where the compiler knows it, to be called where the CPU has it.
 const Engine<Half>& avx512_fp16_engine();
+/// x86's AVX-512 (all of x86-64-v4) and AVX2 with FMA and F16C (all of x86-64-v3): fp32 sums rounded to odd and then to
+/// fp16, see round_to_odd-inl.hpp.
+const Engine<float>& avx512_engine();
+const Engine<float>& avx2_engine();
 /// Any CPU. A sum of an fp16 number and a product of two is computed in double precision and then rounded to fp16. That
 /// is the exact sum rounded once: rounding to 53 bits before changes nothing. It can only happen where the sum's
 /// highest bit is more than 52 places above its lowest. Products have at most 22 bits and are multiples of 2^-48,

@@ -7,6 +7,7 @@
 #include <array>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "spaces/base/check.hpp"
 #include "trainer/kernels/fp16_mcu/packing.hpp"
@@ -175,26 +176,48 @@ bool has_avx512_fp16() {
 }
 #endif
 
-const Dense& fastest_fp16_mcu_dense() {
-#ifdef COSEARCH_AVX512_FP16
-  if (has_avx512_fp16()) {
-    static const Fp16McuDense<Half> backend(avx512_fp16_engine(), "fp16_mcu");
-    return backend;
-  }
-#endif
-  return portable_fp16_mcu_dense();
+#ifdef COSEARCH_X86_64
+/// Of the levels of the x86-64 ABI, for which the engines are compiled. What is not asked for, every CPU with AVX2 has.
+bool has_x86_64_v3() {
+  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
+         __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("bmi2") != 0;
 }
+bool has_x86_64_v4() {
+  return has_x86_64_v3() && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+         __builtin_cpu_supports("avx512cd") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+         __builtin_cpu_supports("avx512vl") != 0;
+}
+#endif
 
 }  // namespace
 
-const Dense& portable_fp16_mcu_dense() {
-  static const Fp16McuDense<float> backend(portable_engine(), "fp16_mcu");
-  return backend;
+std::vector<const Dense*> fp16_mcu_engines() {
+  std::vector<const Dense*> engines;
+#ifdef COSEARCH_AVX512_FP16
+  if (has_avx512_fp16()) {
+    static const Fp16McuDense<Half> backend(avx512_fp16_engine(), "fp16_mcu");
+    engines.push_back(&backend);
+  }
+#endif
+#ifdef COSEARCH_X86_64
+  if (has_x86_64_v4()) {
+    static const Fp16McuDense<float> backend(avx512_engine(), "fp16_mcu");
+    engines.push_back(&backend);
+  }
+  if (has_x86_64_v3()) {
+    static const Fp16McuDense<float> backend(avx2_engine(), "fp16_mcu");
+    engines.push_back(&backend);
+  }
+#endif
+  static const Fp16McuDense<float> portable(portable_engine(), "fp16_mcu");
+  engines.push_back(&portable);
+  return engines;
 }
 
 const Dense& fp16_mcu_dense(Precision precision) {
   if (precision == Precision::fp16_mcu) {
-    return fastest_fp16_mcu_dense();
+    static const Dense& fastest = *fp16_mcu_engines().front();
+    return fastest;
   }
   COSEARCH_CHECK(precision == Precision::fp16_mcu_fp32_accumulate, "a precision of this backend");
   static const Fp16McuDense<float> backend(fp32_accumulating_engine(), "fp16_mcu_fp32_accumulate");

@@ -59,7 +59,7 @@ struct Windows {
     }
   }
 
- private:
+  /// Pixels or, for null, zeros.
   template <class Element>
   static void copy(std::int64_t count, const Element* source, Element* out) {
     if (source == nullptr) {

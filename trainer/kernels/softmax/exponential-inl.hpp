@@ -36,10 +36,11 @@ inline constexpr std::int64_t kPrefetchDistance = 1024;
 HWY_INLINE std::int64_t lanes() { return static_cast<std::int64_t>(hn::Lanes(Tag())); }
 HWY_INLINE Vector broadcast(float value) { return hn::Set(Tag(), value); }
 
-/// Fetches what the loops below read kPrefetchDistance later; harmless beyond the end.
+/// Fetches what the loops below read or write `distance` floats later; harmless beyond the end.
+template <std::int64_t distance = kPrefetchDistance>
 HWY_INLINE void prefetch(const float* p) {
   for (int k = 0; k < kUnroll; ++k) {
-    hwy::Prefetch(p + kPrefetchDistance + k * lanes());
+    hwy::Prefetch(p + distance + k * lanes());
   }
 }
 

@@ -25,13 +25,14 @@ constexpr std::int64_t kBlock = 4096;
 
 // --- reductions over a block -----------------------------------------------------------------------------------
 
-/// Calls body.group(vectors) for each kUnroll vectors of x, and body.single(vector) for what is left.
-template <class Body>
+/// Calls body.group(vectors) for each kUnroll vectors of x, and body.single(vector) for what is left. `distance`: see
+/// `prefetch`.
+template <std::int64_t distance = kPrefetchDistance, class Body>
 HWY_INLINE void for_vectors(std::int64_t n, const float* x, Body& body) {
   const std::int64_t width = lanes();
   std::int64_t i = 0;
   for (; i + kUnroll * width <= n; i += kUnroll * width) {
-    prefetch(x + i);
+    prefetch<distance>(x + i);
     body.group(hn::LoadU(Tag(), x + i), hn::LoadU(Tag(), x + i + width), hn::LoadU(Tag(), x + i + 2 * width),
                hn::LoadU(Tag(), x + i + 3 * width));
   }
@@ -78,9 +79,10 @@ struct ExponentialSum {
   }
 };
 
+template <std::int64_t distance = kPrefetchDistance>
 HWY_INLINE double exponential_sum(std::int64_t n, float largest, float scale, const float* x) {
   ExponentialSum body{broadcast(largest), broadcast(scale)};
-  for_vectors(n, x, body);
+  for_vectors<distance>(n, x, body);
   return body.total();
 }
 
@@ -144,7 +146,8 @@ MaximumAndSum online_sum(std::int64_t n, float scale, const float* x) {
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     const std::int64_t count = HWY_MIN(kBlock, n - begin);
     const float block_maximum = maximum(count, x + begin);
-    const double block_sum = exponential_sum(count, block_maximum, scale, x + begin);
+    // The first look at a block waits for memory, the second for arithmetic: that one fetches the next block meanwhile.
+    const double block_sum = exponential_sum<kBlock>(count, block_maximum, scale, x + begin);
     const float merged = HWY_MAX(all.maximum, block_maximum);
     const auto weight = [merged, scale](float part) {
       return std::exp(static_cast<double>(scale) * (static_cast<double>(part) - static_cast<double>(merged)));
@@ -179,6 +182,9 @@ HWY_INLINE void write(std::int64_t n, const float* x, float* y, const Function& 
   }
   for (; i + kUnroll * width <= n; i += kUnroll * width) {
     prefetch(x + i);
+    if constexpr (stores == Stores::cached) {
+      prefetch(y + i);
+    }
     const Vector p = function(hn::LoadU(Tag(), x + i));
     const Vector q = function(hn::LoadU(Tag(), x + i + width));
     const Vector r = function(hn::LoadU(Tag(), x + i + 2 * width));
@@ -248,6 +254,7 @@ HWY_INLINE double store_exponentials(std::int64_t n, float largest, float scale,
   std::int64_t i = 0;
   for (; i + kUnroll * width <= n; i += kUnroll * width) {
     prefetch(x + i);
+    prefetch(y + i);
     const Vector p = sum.term(hn::LoadU(Tag(), x + i));
     const Vector q = sum.term(hn::LoadU(Tag(), x + i + width));
     const Vector r = sum.term(hn::LoadU(Tag(), x + i + 2 * width));
