@@ -4,7 +4,6 @@
 #include <cctype>
 #include <utility>
 
-#include "hwmodels/layers.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 
@@ -51,6 +50,7 @@ ProductCost summarise(const MappedEinsum& mapped, const Arch& arch, int resident
   const std::size_t outermost = arch.levels.size() - 1;
   for (std::size_t level = 0; level <= outermost; ++level) {
     const LevelCounts& counts = mapped.counts.levels[level];
+    cost.level_cycles[level] = static_cast<double>(counts.cycles);
     for (const double energy : mapped.price.access_pj[level]) {
       cost.level_pj[level] += energy;
     }
@@ -161,29 +161,47 @@ SharedProductCost Accelerator::product(const ir::Workload& workload, const ir::E
   return shared;
 }
 
-Expected<Accelerator::Run, Infeasible> Accelerator::run(const JobWorkload& job) const {
+Expected<LayerCost, Infeasible> Accelerator::run_layer(const JobWorkload& job, const EinsumRun& run, Walk& walk,
+                                                       MemoryStep& memory) const {
+  LayerCost layer;
+  layer.name = run.name;
+  layer.kind = run.kind;
+  std::optional<Infeasible> obstacle;
+  for (std::size_t i = run.first; i < run.end; ++i) {
+    const ir::Einsum& einsum = job.workload.einsums[i];
+    walk.enter(i);
+    if (obstacle) {
+      walk.skip(i);
+    } else if (const auto tensors = find_einsum_tensors(job.workload, einsum)) {
+      const SharedProductCost cost = product(job.workload, einsum, *tensors, walk.residents(i, *tensors));
+      if (*cost) {
+        walk.add_product(i, **cost, layer, memory);
+      } else {
+        obstacle = Infeasible{cost->error().violations, einsum.name + ": " + cost->error().reason};
+        walk.skip(i);
+      }
+    } else {
+      walk.add_operation(i, layer, memory);
+    }
+    walk.leave(i);
+  }
+  if (obstacle) {
+    return Unexpected{*std::move(obstacle)};
+  }
+  return layer;
+}
+
+Accelerator::Run Accelerator::run(const JobWorkload& job) const {
   Walk walk(chip_, job.workload);
   Run result;
   for (const EinsumRun& run : einsum_runs(job)) {
-    LayerCost layer;
-    layer.name = run.name;
-    layer.kind = run.kind;
     MemoryStep memory{run.name, 0, {}};
-    for (std::size_t i = run.first; i < run.end; ++i) {
-      const ir::Einsum& einsum = job.workload.einsums[i];
-      walk.enter(i);
-      if (const auto tensors = find_einsum_tensors(job.workload, einsum)) {
-        const SharedProductCost cost = product(job.workload, einsum, *tensors, walk.residents(i, *tensors));
-        if (!*cost) {
-          return Unexpected{Infeasible{cost->error().violations, einsum.name + ": " + cost->error().reason}};
-        }
-        walk.add_product(i, **cost, layer, memory);
-      } else {
-        walk.add_operation(i, layer, memory);
-      }
-      walk.leave(i);
+    Expected<LayerCost, Infeasible> layer = run_layer(job, run, walk, memory);
+    if (layer) {
+      result.bandwidth_bound_cycles += finish(*layer, chip_.arch) ? layer->cycles : 0.0;
+    } else {
+      memory = {run.name, 0, {}};
     }
-    result.bandwidth_bound_cycles += finish(layer, chip_.arch) ? layer.cycles : 0.0;
     result.layers.push_back(std::move(layer));
     result.memory.push_back(std::move(memory));
   }

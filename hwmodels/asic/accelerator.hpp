@@ -14,13 +14,15 @@
 #include "hwmodels/asic/price.hpp"
 #include "hwmodels/asic/walk.hpp"
 #include "hwmodels/job_graph.hpp"
+#include "hwmodels/layers.hpp"
 #include "hwmodels/model.hpp"
 
 namespace cosearch::asic {
 
 /// One accelerator: runs workloads einsum by einsum. Products are mapped to the array (Mapper); what cannot be a nest
 /// and all other operators run on the vector lanes, which stream their operands through the resident level (or from
-/// DRAM where there is none). Transfers overlap with computing. A product without a fitting mapping is Infeasible.
+/// DRAM where there is none). Transfers overlap with computing. A layer with a product that no mapping fits is
+/// Infeasible.
 class Accelerator {
  public:
   /// The memo may be shared by accelerators of any kind. The table has vector operations.
@@ -29,11 +31,13 @@ class Accelerator {
               std::shared_ptr<MapMemo> memo);
 
   struct Run {
-    std::vector<LayerCost> layers;  ///< of the job's runs of einsums, in order; energies by component in `parts`
-    std::vector<MemoryStep> memory;
+    /// Of the job's runs of einsums, in order; energies by component in `parts`. What a layer that cannot run would
+    /// leave behind comes from the outermost level for those that read it.
+    std::vector<Expected<LayerCost, Infeasible>> layers;
+    std::vector<MemoryStep> memory;       ///< likewise; empty steps where a layer cannot run
     double bandwidth_bound_cycles = 0.0;  ///< of layers that mostly wait for a memory
   };
-  [[nodiscard]] Expected<Run, Infeasible> run(const JobWorkload& job) const;
+  [[nodiscard]] Run run(const JobWorkload& job) const;
 
   /// For each layer of `run`: the loop nest of each product, its accesses, and how far from the bound it is.
   [[nodiscard]] std::vector<std::string> explain(const JobWorkload& job) const;
@@ -48,6 +52,8 @@ class Accelerator {
   }
   [[nodiscard]] Expected<MappedEinsum, Infeasible> map(const ir::Workload& workload, const ir::Einsum& einsum,
                                                        const Residents& residents) const;
+  [[nodiscard]] Expected<LayerCost, Infeasible> run_layer(const JobWorkload& job, const EinsumRun& run, Walk& walk,
+                                                          MemoryStep& memory) const;
   [[nodiscard]] SharedProductCost product(const ir::Workload& workload, const ir::Einsum& einsum,
                                           std::span<const EinsumTensor> tensors, const Residents& residents) const;
 

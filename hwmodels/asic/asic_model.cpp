@@ -10,22 +10,25 @@
 namespace cosearch::asic {
 namespace {
 
-void mark(Accelerator::Run& run, const std::string& prefix) {
-  for (LayerCost& layer : run.layers) {
-    layer.name.insert(0, prefix);
+double sram_bytes(const Accelerator::Run& run) {
+  std::int64_t most = 0;
+  for (const MemoryStep& step : run.memory) {
+    most = std::max(most, step.live_bytes);
+  }
+  return static_cast<double>(most);
+}
+
+/// A run of which every layer runs.
+void add(Accelerator::Run run, const Accelerator& chip, const std::string& prefix, ChipTotals& totals, double& waiting,
+         Cost& cost) {
+  totals.sram_bytes = std::max(totals.sram_bytes, sram_bytes(run));
+  for (Expected<LayerCost, Infeasible>& layer : run.layers) {
+    layer->name.insert(0, prefix);
+    totals.add(*layer);
+    cost.layers.push_back(*std::move(layer));
   }
   for (MemoryStep& step : run.memory) {
     step.name.insert(0, prefix);
-  }
-}
-
-void add(Accelerator::Run run, const Accelerator& chip, ChipTotals& totals, double& waiting, Cost& cost) {
-  for (LayerCost& layer : run.layers) {
-    totals.add(layer);
-    cost.layers.push_back(std::move(layer));
-  }
-  for (MemoryStep& step : run.memory) {
-    totals.sram_bytes = std::max(totals.sram_bytes, static_cast<double>(step.live_bytes));
     cost.memory.push_back(std::move(step));
   }
   waiting += run.bandwidth_bound_cycles;
@@ -54,18 +57,34 @@ Expected<Cost, Infeasible> AsicModel::evaluate_lowered(std::span<const LoweredJo
     if (!chip) {
       return Unexpected{chip.error()};
     }
-    Expected<Accelerator::Run, Infeasible> run = chip->run(job.workload);
-    if (!run) {
-      return Unexpected{std::move(run).error()};
+    Accelerator::Run run = chip->run(job.workload);
+    const auto obstacle = std::find_if(run.layers.begin(), run.layers.end(), [](const auto& layer) { return !layer; });
+    if (obstacle != run.layers.end()) {
+      return Unexpected{std::move(*obstacle).error()};
     }
-    mark(*run, job.prefix);
-    add(*std::move(run), *chip, totals, waiting, cost);
+    add(std::move(run), *chip, job.prefix, totals, waiting, cost);
     totals.params += job.workload.params;
   }
   cost.metrics = chip_metrics(totals);
   cost.bound = bound(cost, totals, waiting);
   cost.notes = notes(*jobs[0].job);
   return cost;
+}
+
+Expected<LayerCosts, Infeasible> AsicModel::layer_costs(const LoweredJob& job) const {
+  const Expected<Accelerator, Infeasible> chip = accelerator(*job.job);
+  if (!chip) {
+    return Unexpected{chip.error()};
+  }
+  Accelerator::Run run = chip->run(job.workload);
+  LayerCosts costs{{}, chip->area_mm2(), sram_bytes(run)};
+  for (Expected<LayerCost, Infeasible>& layer : run.layers) {
+    if (layer) {
+      layer->name.insert(0, job.prefix);
+    }
+    costs.layers.push_back(std::move(layer));
+  }
+  return costs;
 }
 
 std::vector<std::string> AsicModel::explain(std::span<const Job> jobs) const {

@@ -16,8 +16,9 @@ namespace cosearch::asic {
 struct ProductCost {
   double cycles = 0.0;
   double compute_cycles = 0.0;
-  int bound_level = -1;                       ///< whose bandwidth takes all the cycles; -1: computing
-  std::array<double, kMaxLevels> level_pj{};  ///< accesses, by level
+  int bound_level = -1;                           ///< whose bandwidth takes all the cycles; -1: computing
+  std::array<double, kMaxLevels> level_pj{};      ///< accesses, by level
+  std::array<double, kMaxLevels> level_cycles{};  ///< that its bandwidths take
   double mac_pj = 0.0;
   double reduction_pj = 0.0;
   double outer_words = 0.0;     ///< read from and written to the outermost level

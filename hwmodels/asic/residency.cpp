@@ -69,10 +69,17 @@ void Residency::enter(std::size_t index, int tensor) {
 
 void Residency::leave(std::size_t index) {
   for (std::size_t tensor = 0; tensor < resident_.size(); ++tensor) {
-    if (resident_[tensor] && last_read_[tensor] <= static_cast<std::int64_t>(index)) {
-      resident_[tensor] = false;
-      used_ -= bytes_of(tensor);
+    if (last_read_[tensor] <= static_cast<std::int64_t>(index)) {
+      release(static_cast<int>(tensor));
     }
+  }
+}
+
+void Residency::release(int tensor) {
+  const auto t = static_cast<std::size_t>(tensor);
+  if (resident_[t]) {
+    resident_[t] = false;
+    used_ -= bytes_of(t);
   }
 }
 

@@ -18,6 +18,8 @@ class Residency {
 
   /// Before einsum `index` writes `tensor`: keeps it if it is new, read later, not an output of the workload, and fits.
   void enter(std::size_t index, int tensor);
+  /// Gives up a tensor that is held, if it is.
+  void release(int tensor);
   /// After einsum `index`: frees what nobody reads any more.
   void leave(std::size_t index);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -45,6 +46,8 @@ class Walk {
 
   /// Makes room for what the einsum and those fused with it leave behind.
   void enter(std::size_t index);
+  /// In place of a cost: the einsum does not run here, what it would leave behind comes from elsewhere.
+  void skip(std::size_t index) { residency_.release(final_tensor(index)); }
   void leave(std::size_t index) { residency_.leave(index); }
 
   /// Whether the einsum works on what the one before sends out.
@@ -64,8 +67,18 @@ class Walk {
     double outer_written = 0.0;
   };
   [[nodiscard]] Streams streams(std::size_t index) const;
-  /// Energy of an operation's streams, and the cycles of the slowest one with its level.
-  double move(const Streams& streams, double computing, int& bound_level, LayerCost& layer) const;
+  /// What an einsum and those that take over from it keep busy, in cycles. All of it works at the same time.
+  struct Busy {
+    double computing = 0.0;  ///< of the array
+    double vector = 0.0;
+    std::array<double, kMaxLevels> levels{};
+    double cycles = 0.0;  ///< until the last of them is done
+
+    /// Of the slowest of them; `level`: which memory that is, if it is one.
+    [[nodiscard]] double slowest(int& level) const;
+  };
+  /// Energy of an operation's streams; their cycles go to `busy`.
+  void move(const Streams& streams, Busy& busy, LayerCost& layer) const;
   [[nodiscard]] int final_tensor(std::size_t index) const;
   void add_cycles(double cycles, int bound_level, LayerCost& layer) const;
   void note_memory(const ir::Einsum& einsum, double tile_words, MemoryStep& memory) const;
@@ -74,8 +87,8 @@ class Walk {
   const ir::Workload& workload_;
   std::vector<bool> fused_;
   Residency residency_;
-  double spare_cycles_ = 0.0;        ///< of the product that einsums are being fused with
-  bool spare_from_product_ = false;  ///< the last einsum that takes nothing over is a product
+  Busy busy_;                  ///< with the einsum that takes nothing over and those fused with it so far
+  bool from_product_ = false;  ///< the last einsum that takes nothing over is a product
 };
 
 }  // namespace cosearch::asic
