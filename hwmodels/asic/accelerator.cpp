@@ -4,7 +4,11 @@
 #include <cctype>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "hwmodels/asic/einsum_steps.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
 
 namespace cosearch::asic {
@@ -121,8 +125,8 @@ Accelerator::Accelerator(const Arch& arch, const PriceTable& table, std::optiona
             arch.resident_level(),
             options},
       dataflow_(std::move(dataflow)),
-      memo_(std::move(memo)) {
-  COSEARCH_CHECK(!chip_.vector.vector_operations.empty(), "a table with vector operations");
+      memo_(std::move(memo)),
+      table_file_(table.file) {
   area_um2_ = chip_.pricing.area_um2() + static_cast<double>(arch.vector_lanes) * chip_.vector.vector_lane.area_um2;
   Hasher hasher;
   hasher.add(hash(arch)).add(table.file).add(dataflow_ ? dataflow_->name : "");
@@ -168,7 +172,7 @@ Expected<LayerCost, Infeasible> Accelerator::run_layer(const JobWorkload& job, c
   layer.kind = run.kind;
   std::optional<Infeasible> obstacle;
   for (std::size_t i = run.first; i < run.end; ++i) {
-    const ir::Einsum& einsum = job.workload.einsums[i];
+    const ir::Einsum& einsum = walk.einsum(i);
     walk.enter(i);
     if (obstacle) {
       walk.skip(i);
@@ -189,6 +193,62 @@ Expected<LayerCost, Infeasible> Accelerator::run_layer(const JobWorkload& job, c
     return Unexpected{*std::move(obstacle)};
   }
   return layer;
+}
+
+void Accelerator::require_operation(const ir::Einsum& einsum, const std::string& why) const {
+  if (chip_.vector.vector_operations.find(einsum.combine) == chip_.vector.vector_operations.end()) {
+    throw ConfigError("/vector_operations",
+                      fmt::format("lacks what einsum {} needs on the vector lanes ({})", einsum.name, why),
+                      table_file_);
+  }
+}
+
+Expected<MappedEinsum, Infeasible> Accelerator::by_nest(const ir::Workload& workload, const ir::Einsum& einsum,
+                                                        const LoopNest& nest) const {
+  COSEARCH_CHECK(!chip_.options.residency, "nests by hand say all about where tensors lie");
+  Expected<Counts, Infeasible> counts = count(workload, einsum, chip_.arch, nest, chip_.options.mapper.footprint);
+  if (!counts) {
+    return Unexpected{std::move(counts).error()};
+  }
+  MappedEinsum mapped;
+  mapped.nest = nest;
+  mapped.counts = *counts;
+  mapped.price = chip_.pricing.price(*counts);
+  return mapped;
+}
+
+Expected<std::vector<EinsumCost>, Infeasible> Accelerator::run_einsums(
+    const ir::Workload& workload, const std::map<std::string, LoopNest>& nests) const {
+  Walk walk(chip_, workload);
+  std::vector<EinsumCost> costs;
+  for (std::size_t i = 0; i < workload.einsums.size(); ++i) {
+    const ir::Einsum& einsum = walk.einsum(i);
+    EinsumCost cost;
+    MemoryStep memory;
+    walk.enter(i);
+    if (const auto tensors = find_einsum_tensors(workload, einsum)) {
+      cost.residents = walk.residents(i, *tensors);
+      const auto nest = nests.find(einsum.name);
+      Expected<MappedEinsum, Infeasible> mapped =
+          nest == nests.end() ? map(workload, einsum, cost.residents) : by_nest(workload, einsum, nest->second);
+      if (!mapped) {
+        return Unexpected{Infeasible{mapped.error().violations, einsum.name + ": " + mapped.error().reason}};
+      }
+      cost.mapped = *std::move(mapped);
+      walk.add_product(i, summarise(*cost.mapped, chip_.arch, chip_.resident_level), cost.layer, memory);
+    } else {
+      require_operation(einsum, tensors.error());
+      cost.takes_over = walk.takes_over(i);
+      walk.add_operation(i, cost.layer, memory);
+    }
+    walk.leave(i);
+    cost.layer.name = einsum.name;
+    cost.layer.kind = cost.mapped ? "product" : "vector";
+    cost.steps = steps_of(workload, workload.einsums[i]);
+    static_cast<void>(finish(cost.layer, chip_.arch));
+    costs.push_back(std::move(cost));
+  }
+  return costs;
 }
 
 Accelerator::Run Accelerator::run(const JobWorkload& job) const {

@@ -10,7 +10,7 @@
 namespace cosearch::asic {
 
 /// Which tensors stay in the buffer between einsums, and until when: outputs that somebody reads later and that fit,
-/// in execution order.
+/// in execution order. Tensors are held as a whole; what an iteration reads stays for all of its steps.
 class Residency {
  public:
   /// An element takes `element_bits` of the buffer.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hwmodels/asic/einsum_steps.hpp"
 #include "hwmodels/layers.hpp"
 
 namespace cosearch::asic {
@@ -26,13 +27,34 @@ double cycles_at(const MemoryLevel& level, double read, double written) {
   return level.ports == 1 ? reading + writing : std::max(reading, writing);
 }
 
+/// Everything that adds up, `times` over.
+void add(const LayerCost& once, double times, LayerCost& layer) {
+  layer.macs += once.macs * static_cast<std::int64_t>(times);
+  layer.cycles += once.cycles * times;
+  layer.traffic_bytes += once.traffic_bytes * times;
+  for (const auto& [name, value] : once.parts) {
+    layer.parts[name] += value * times;
+  }
+}
+
 }  // namespace
 
 Walk::Walk(const Chip& chip, const ir::Workload& workload)
     : chip_(chip),
       workload_(workload),
       fused_(chip.options.fusion ? fused_with_next(workload) : std::vector<bool>(workload.einsums.size(), false)),
-      residency_(workload, resident_capacity_bytes(chip), resident_bits(chip)) {}
+      residency_(workload, resident_capacity_bytes(chip), resident_bits(chip)) {
+  for (std::size_t i = 0; i < workload.einsums.size(); ++i) {
+    if (workload.einsums[i].iteration >= 0) {
+      steps_.emplace(i, one_step(workload, workload.einsums[i]));
+    }
+  }
+}
+
+const ir::Einsum& Walk::einsum(std::size_t index) const {
+  const auto step = steps_.find(index);
+  return step == steps_.end() ? workload_.einsums[index] : step->second;
+}
 
 void Walk::enter(std::size_t index) {
   if (chip_.resident_level >= 0 && chip_.options.residency) {
@@ -68,7 +90,27 @@ void Walk::add_cycles(double cycles, int bound_level, LayerCost& layer) const {
   }
 }
 
+template <class AddStep>
+void Walk::for_all_steps(std::size_t index, LayerCost& layer, const AddStep& add_step) const {
+  const std::int64_t steps = steps_of(workload_, workload_.einsums[index]);
+  if (steps == 1) {
+    add_step(layer);
+    return;
+  }
+  LayerCost once;
+  add_step(once);
+  add(once, static_cast<double>(steps), layer);
+}
+
 void Walk::add_product(std::size_t index, const ProductCost& cost, LayerCost& layer, MemoryStep& memory) {
+  for_all_steps(index, layer, [&](LayerCost& step) { add_product_step(index, cost, step, memory); });
+}
+
+void Walk::add_operation(std::size_t index, LayerCost& layer, MemoryStep& memory) {
+  for_all_steps(index, layer, [&](LayerCost& step) { add_operation_step(index, step, memory); });
+}
+
+void Walk::add_product_step(std::size_t index, const ProductCost& cost, LayerCost& layer, MemoryStep& memory) {
   const Arch& arch = chip_.arch;
   for (std::size_t level = 0; level < arch.levels.size(); ++level) {
     layer.parts[arch.levels[level].name + "_pj"] += cost.level_pj[level];
@@ -77,7 +119,7 @@ void Walk::add_product(std::size_t index, const ProductCost& cost, LayerCost& la
   layer.parts["reduction_pj"] += cost.reduction_pj;
   layer.parts["compute_cycles"] += cost.compute_cycles;
   layer.traffic_bytes += cost.outer_words * static_cast<double>(arch.levels.back().word_bits) / kBitsPerByte;
-  const ir::Einsum& einsum = workload_.einsums[index];
+  const ir::Einsum& einsum = this->einsum(index);
   layer.macs += ir::operation_counts(einsum).macs;
   busy_ = {cost.compute_cycles, 0.0, cost.level_cycles, cost.cycles};
   if (einsum.accumulate) {  // a nest starts from nothing: what is added to comes first
@@ -99,7 +141,7 @@ void Walk::add_product(std::size_t index, const ProductCost& cost, LayerCost& la
 }
 
 Walk::Streams Walk::streams(std::size_t index) const {
-  const ir::Einsum& einsum = workload_.einsums[index];
+  const ir::Einsum& einsum = this->einsum(index);
   Streams result;
   std::vector<int> seen;
   for (const ir::Operand& operand : einsum.operands) {
@@ -154,8 +196,8 @@ void Walk::move(const Streams& streams, Busy& busy, LayerCost& layer) const {
   }
 }
 
-void Walk::add_operation(std::size_t index, LayerCost& layer, MemoryStep& memory) {
-  const ir::Einsum& einsum = workload_.einsums[index];
+void Walk::add_operation_step(std::size_t index, LayerCost& layer, MemoryStep& memory) {
+  const ir::Einsum& einsum = this->einsum(index);
   const ir::OperationCounts counts = ir::operation_counts(einsum);
   const double operations = static_cast<double>(counts.macs) +
                             static_cast<double>(counts.elementwise) * chip_.vector.vector_operations.at(einsum.combine);

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -38,11 +39,15 @@ struct Residents {
   bool halved = false;  ///< some tensor lies there, perhaps another einsum's
 };
 
-/// One pass over the einsums of a workload, in order: enter, cost, leave.
+/// One pass over the einsums of a workload, in order: enter, cost, leave. Einsums of an iteration are costed for one
+/// step, times their steps.
 class Walk {
  public:
   /// Both have to outlive the walk.
   Walk(const Chip& chip, const ir::Workload& workload);
+
+  /// What is costed: the einsum, or one step of it.
+  [[nodiscard]] const ir::Einsum& einsum(std::size_t index) const;
 
   /// Makes room for what the einsum and those fused with it leave behind.
   void enter(std::size_t index);
@@ -59,6 +64,11 @@ class Walk {
   void add_operation(std::size_t index, LayerCost& layer, MemoryStep& memory);
 
  private:
+  /// `add_step` costs one step into the layer that it is given.
+  template <class AddStep>
+  void for_all_steps(std::size_t index, LayerCost& layer, const AddStep& add_step) const;
+  void add_product_step(std::size_t index, const ProductCost& cost, LayerCost& layer, MemoryStep& memory);
+  void add_operation_step(std::size_t index, LayerCost& layer, MemoryStep& memory);
   /// Elements that an operation reads and writes, and those of them that come from and go to the outermost level.
   struct Streams {
     double read = 0.0;
@@ -85,6 +95,7 @@ class Walk {
 
   const Chip& chip_;
   const ir::Workload& workload_;
+  std::map<std::size_t, ir::Einsum> steps_;  ///< of einsums in an iteration, by index
   std::vector<bool> fused_;
   Residency residency_;
   Busy busy_;                  ///< with the einsum that takes nothing over and those fused with it so far
