@@ -141,6 +141,7 @@ void add_mapping(const asic::MappedEinsum& mapped, const ir::Workload& workload,
   result["compute_cycles"] = mapped.counts.compute_cycles;
   result["mac_pj"] = mapped.price.mac_pj;
   result["reduction_pj"] = mapped.price.reduction_pj;
+  result["network_pj"] = mapped.price.network_pj;
   result["static_pj"] = mapped.price.static_pj;
   result["mapping"] = asic::to_text(mapped.nest, workload, einsum, arch);
   result["levels"] = levels_json(mapped, asic::einsum_tensors(workload, einsum), arch);

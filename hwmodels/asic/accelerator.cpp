@@ -51,6 +51,7 @@ ProductCost summarise(const MappedEinsum& mapped, const Arch& arch, int resident
   cost.compute_cycles = static_cast<double>(mapped.counts.compute_cycles);
   cost.mac_pj = mapped.price.mac_pj;
   cost.reduction_pj = mapped.price.reduction_pj;
+  cost.network_pj = mapped.price.network_pj;
   const std::size_t outermost = arch.levels.size() - 1;
   for (std::size_t level = 0; level <= outermost; ++level) {
     const LevelCounts& counts = mapped.counts.levels[level];
@@ -99,6 +100,7 @@ bool finish(LayerCost& layer, const Arch& arch) {
 std::uint64_t hash(const Arch& arch) {
   Hasher hasher;
   hasher.add(arch.node_nm).add(arch.frequency_hz).add(static_cast<int>(arch.mac_type)).add(arch.vector_lanes);
+  hasher.add(arch.fill_cycles);
   add(hasher, arch.macs);
   for (const MemoryLevel& level : arch.levels) {
     hasher.add(level.capacity_words.value_or(-1)).add(level.word_bits).add(level.block_words);
@@ -107,7 +109,11 @@ std::uint64_t hash(const Arch& arch) {
     for (const bool keeps : level.keeps) {
       hasher.add(keeps);
     }
-    hasher.add(level.double_buffered).add(level.multicast).add(level.spatial_reduction).add(level.dram);
+    hasher.add(level.double_buffered)
+        .add(level.multicast)
+        .add(level.spatial_reduction)
+        .add(level.hop_pj)
+        .add(level.dram);
     add(hasher, level.loops.temporal);
     add(hasher, level.loops.spatial_x);
     add(hasher, level.loops.spatial_y);

@@ -37,6 +37,17 @@ void add(Accelerator::Run run, const Accelerator& chip, const std::string& prefi
   totals.peak_macs_per_cycle = static_cast<double>(chip.arch().macs.size());
 }
 
+/// What the architecture says of filling, draining and networks. Sources for other presets were not found; a guess
+/// would hide in every number.
+std::string overheads(const Arch& arch) {
+  const bool hops =
+      std::any_of(arch.levels.begin(), arch.levels.end(), [](const MemoryLevel& level) { return level.hop_pj > 0.0; });
+  return fmt::format(
+      "filling and draining the array {}; the energy of networks is {}counted",
+      arch.fill_cycles > 0 ? fmt::format("takes {} cycles a product", arch.fill_cycles) : std::string("is not counted"),
+      hops ? "" : "not ");
+}
+
 std::string bound(const Cost& cost, const ChipTotals& totals, double waiting) {
   const auto slowest = std::max_element(cost.layers.begin(), cost.layers.end(),
                                         [](const LayerCost& a, const LayerCost& b) { return a.cycles < b.cycles; });
@@ -118,8 +129,7 @@ std::vector<std::string> AsicModel::notes(const Job& job) const {
   return {
       fmt::format("clock of {:g} MHz, {:g} nm; energies and areas from {}", arch.frequency_hz * 1e-6, arch.node_nm,
                   options_->prices.file),
-      "a word holds one element, partial sums too; transfers overlap with computing; filling and draining the array "
-      "is not counted",
+      "a word holds one element, partial sums too; transfers overlap with computing; " + overheads(arch),
       "vector lanes: elementary operations per element as in the energy table; area without interconnect and "
       "controller",
       "batch norms are folded at inference; element-wise operators run on what leaves the array where they are its "

@@ -35,8 +35,14 @@ std::string bound_line(const MappedEinsum& mapped, const Arch& arch) {
       text += fmt::format(", {} {}", arch.levels[level].name, mapped.counts.levels[level].cycles);
     }
   }
-  return text + fmt::format("\n  energy [uJ]: multiply-accumulates {:.4g}, additions of sums {:.4g}, all {:.4g}\n",
-                            mapped.price.mac_pj * 1e-6, mapped.price.reduction_pj * 1e-6, mapped.price.total_pj * 1e-6);
+  if (arch.fill_cycles > 0) {
+    text += fmt::format("; then filling and draining the array {}", arch.fill_cycles);
+  }
+  return text + fmt::format(
+                    "\n  energy [uJ]: multiply-accumulates {:.4g}, additions of sums {:.4g}, networks {:.4g}, all "
+                    "{:.4g}\n",
+                    mapped.price.mac_pj * 1e-6, mapped.price.reduction_pj * 1e-6, mapped.price.network_pj * 1e-6,
+                    mapped.price.total_pj * 1e-6);
 }
 
 /// A mapping as text: the nest, what each level moves of each tensor, cycles and energy by component.

@@ -133,7 +133,8 @@ class HeterogeneousTarget final : public Target {
       shared_.dram = asic::dram_kind(reader, options_->prices.macros);
       settings_.notes.emplace_back(
           "each sub-accelerator has its share of buffer and DRAM bandwidth to itself, also while others are idle; "
-          "layers hand over through DRAM; its network delivers what its bandwidth says");
+          "layers hand over through DRAM; filling and draining arrays is not counted; its network delivers what its "
+          "bandwidth says");
     }
     settings_.notes.push_back(
         fmt::format("clock of {:g} MHz; layers with their element-wise followers are scheduled {}",

@@ -22,6 +22,7 @@ struct ProductCost {
   std::array<double, kMaxLevels> level_cycles{};  ///< that its bandwidths take
   double mac_pj = 0.0;
   double reduction_pj = 0.0;
+  double network_pj = 0.0;
   double outer_words = 0.0;     ///< read from and written to the outermost level
   double resident_words = 0.0;  ///< of tiles in the resident level
 };

@@ -117,11 +117,13 @@ void Walk::add_product_step(std::size_t index, const ProductCost& cost, LayerCos
   }
   layer.parts["mac_pj"] += cost.mac_pj;
   layer.parts["reduction_pj"] += cost.reduction_pj;
+  layer.parts["network_pj"] += cost.network_pj;
   layer.parts["compute_cycles"] += cost.compute_cycles;
+  layer.parts["fill_cycles"] += static_cast<double>(arch.fill_cycles);
   layer.traffic_bytes += cost.outer_words * static_cast<double>(arch.levels.back().word_bits) / kBitsPerByte;
   const ir::Einsum& einsum = this->einsum(index);
   layer.macs += ir::operation_counts(einsum).macs;
-  busy_ = {cost.compute_cycles, 0.0, cost.level_cycles, cost.cycles};
+  busy_ = {cost.compute_cycles, 0.0, cost.level_cycles, cost.cycles + static_cast<double>(arch.fill_cycles)};
   if (einsum.accumulate) {  // a nest starts from nothing: what is added to comes first
     Streams before;
     before.read = static_cast<double>(touched_elements(workload_, einsum, einsum.output));

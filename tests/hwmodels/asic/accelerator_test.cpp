@@ -73,6 +73,25 @@ TEST(Accelerator, IterationsAreCostedForAllTheirSteps) {
               AllOf(HasSubstr("scores, each of 5 steps:"), HasSubstr("DRAM [")));
 }
 
+TEST(Accelerator, FillingTheArrayTakesTimeOncePerProduct) {
+  Arch arch = load_arch("tpu", "");
+  ASSERT_EQ(arch.fill_cycles, arch.macs.x - 1 + arch.macs.y - 1) << "a wavefront from corner to corner";
+  const auto cycles = [&](int steps) {
+    const Accelerator tpu(arch, load_price_table("energy_45nm", ""), std::nullopt, {{.evaluations = 300}},
+                          std::make_shared<MapMemo>());
+    const auto costs = tpu.run_einsums(blocks(steps));
+    EXPECT_TRUE(costs.has_value());
+    const std::string text = tpu.describe(blocks(steps), 0, (*costs)[0]);
+    EXPECT_EQ(text.find("filling and draining the array 510") != std::string::npos, arch.fill_cycles > 0) << text;
+    return (*costs)[0].layer.cycles;
+  };
+  const double with = cycles(1);
+  const double with_steps = cycles(3);
+  arch.fill_cycles = 0;
+  EXPECT_EQ(with, cycles(1) + 510.0);
+  EXPECT_EQ(with_steps, cycles(3) + 3 * 510.0);
+}
+
 TEST(Accelerator, WhatIsNoProductNeedsVectorOperations) {
   const Accelerator plain = chip("eyeriss_256", "energy_pat");
   const auto product = ir::parse_workload(
