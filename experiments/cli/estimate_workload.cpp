@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <optional>
 #include <sstream>
 
@@ -13,7 +14,7 @@
 #include "experiments/config/json_file.hpp"
 #include "hwmodels/asic/accelerator.hpp"
 #include "hwmodels/asic/dataflow.hpp"
-#include "hwmodels/asic/mapper.hpp"
+#include "hwmodels/asic/einsum_steps.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/json_reader.hpp"
 
@@ -101,29 +102,26 @@ std::map<std::string, std::string> split_mappings(const std::string& text, const
   return nests;
 }
 
-/// A mapping that the user wrote, priced.
-Expected<asic::MappedEinsum, Infeasible> by_hand(const ir::Workload& workload, const ir::Einsum& einsum,
-                                                 const asic::Arch& arch, const asic::Pricing& pricing,
-                                                 const std::string& text, const std::string& path,
-                                                 ir::FootprintKind footprint) {
-  asic::MappedEinsum mapped;
-  try {
-    mapped.nest = asic::parse_nest(text, workload, einsum, arch);
-  } catch (const ConfigError& error) {
-    throw error.in_file(path);
+std::map<std::string, asic::LoopNest> read_nests(const std::string& path, const ir::Workload& workload,
+                                                 const asic::Arch& arch) {
+  std::map<std::string, asic::LoopNest> nests;
+  if (path.empty()) {
+    return nests;
   }
-  Expected<asic::Counts, Infeasible> counts = asic::count(workload, einsum, arch, mapped.nest, footprint);
-  if (!counts) {
-    return Unexpected{std::move(counts).error()};
+  for (const auto& [name, text] : split_mappings(read_text(path), workload, path)) {
+    const auto einsum = std::find_if(workload.einsums.begin(), workload.einsums.end(),
+                                     [&, &wanted = name](const ir::Einsum& other) { return other.name == wanted; });
+    try {
+      nests[name] = asic::parse_nest(text, workload, asic::one_step(workload, *einsum), arch);
+    } catch (const ConfigError& error) {
+      throw error.in_file(path);
+    }
   }
-  mapped.counts = *counts;
-  mapped.price = pricing.price(*counts);
-  return mapped;
+  return nests;
 }
 
-ordered_json to_json(const asic::MappedEinsum& mapped, const ir::Workload& workload, const ir::Einsum& einsum,
-                     const asic::Arch& arch, bool searched) {
-  const std::vector<asic::EinsumTensor> tensors = asic::einsum_tensors(workload, einsum);
+ordered_json levels_json(const asic::MappedEinsum& mapped, const std::vector<asic::EinsumTensor>& tensors,
+                         const asic::Arch& arch) {
   ordered_json levels = ordered_json::array();
   for (std::size_t level = 0; level < arch.levels.size(); ++level) {
     ordered_json entries = ordered_json::array();
@@ -147,24 +145,59 @@ ordered_json to_json(const asic::MappedEinsum& mapped, const ir::Workload& workl
                       {"cycles", mapped.counts.levels[level].cycles},
                       {"tensors", std::move(entries)}});
   }
-  ordered_json result{{"einsum", einsum.name},
-                      {"macs", mapped.counts.macs},
-                      {"mac_instances", mapped.counts.mac_instances},
-                      {"compute_cycles", mapped.counts.compute_cycles},
-                      {"cycles", mapped.counts.cycles},
-                      {"energy_uj", mapped.price.total_pj * 1e-6},
-                      {"mac_pj", mapped.price.mac_pj},
-                      {"reduction_pj", mapped.price.reduction_pj},
-                      {"static_pj", mapped.price.static_pj},
-                      {"mapping", asic::to_text(mapped.nest, workload, einsum, arch)},
-                      {"levels", std::move(levels)}};
-  if (searched) {
+  return levels;
+}
+
+/// How one step of a product runs.
+void add_mapping(const asic::MappedEinsum& mapped, const ir::Workload& workload, const ir::Einsum& einsum,
+                 const asic::Arch& arch, ordered_json& result) {
+  result["mac_instances"] = mapped.counts.mac_instances;
+  result["compute_cycles"] = mapped.counts.compute_cycles;
+  result["mac_pj"] = mapped.price.mac_pj;
+  result["reduction_pj"] = mapped.price.reduction_pj;
+  result["network_pj"] = mapped.price.network_pj;
+  result["static_pj"] = mapped.price.static_pj;
+  result["mapping"] = asic::to_text(mapped.nest, workload, einsum, arch);
+  result["levels"] = levels_json(mapped, asic::einsum_tensors(workload, einsum), arch);
+  if (mapped.evaluations > 0) {
     result["search"] = {{"evaluations", mapped.evaluations},
                         {"stopped", to_string(mapped.stop)},
                         {"value", mapped.value},
                         {"lower_bound", mapped.lower_bound}};
   }
+}
+
+/// Over all steps; the mapping is that of one.
+ordered_json einsum_json(const asic::EinsumCost& cost, const ir::Workload& workload, const ir::Einsum& einsum,
+                         const asic::Arch& arch) {
+  const LayerCost& layer = cost.layer;
+  ordered_json result{{"einsum", layer.name},
+                      {"kind", layer.kind},
+                      {"steps", cost.steps},
+                      {"macs", layer.macs},
+                      {"cycles", json_number(layer.cycles)},
+                      {"energy_uj", json_number(layer.energy_uj)},
+                      {"traffic_bytes", json_number(layer.traffic_bytes)},
+                      {"bound", layer.bound}};
+  for (const auto& [name, value] : layer.parts) {
+    result["parts"][name] = json_number(value);
+  }
+  if (cost.mapped) {
+    add_mapping(*cost.mapped, workload, asic::one_step(workload, einsum), arch, result);
+  }
   return result;
+}
+
+LayerCost total_of(const std::vector<asic::EinsumCost>& costs) {
+  LayerCost total;
+  for (const asic::EinsumCost& cost : costs) {
+    total.macs += cost.layer.macs;
+    total.cycles += cost.layer.cycles;
+    total.latency_ms += cost.layer.latency_ms;
+    total.energy_uj += cost.layer.energy_uj;
+    total.traffic_bytes += cost.layer.traffic_bytes;
+  }
+  return total;
 }
 
 asic::MapOptions map_options(const WorkloadOptions& options) {
@@ -191,70 +224,92 @@ std::optional<asic::Dataflow> find_dataflow(const std::string& name, const std::
   throw ConfigError("--dataflow", unknown_name(name, known));
 }
 
-void print_text(Output& out, const asic::MappedEinsum& mapped, const ir::Workload& workload, const ir::Einsum& einsum,
-                const asic::Arch& arch, bool searched) {
-  out.write(fmt::format("{}: {} cycles at {:.1f} % of {} multiply-accumulates a cycle, {:.6g} uJ\n", einsum.name,
-                        mapped.counts.cycles,
-                        100.0 * static_cast<double>(mapped.counts.macs) /
-                            (static_cast<double>(mapped.counts.cycles) * static_cast<double>(arch.macs.size())),
-                        arch.macs.size(), mapped.price.total_pj * 1e-6));
-  out.write(asic::describe(mapped, workload, einsum, arch));
-  out.write(searched ? asic::describe_search(mapped) + "\n" : "\n");
+void print_text(Output& out, const asic::Accelerator& chip, const ir::Workload& workload,
+                const std::vector<asic::EinsumCost>& costs) {
+  for (std::size_t i = 0; i < costs.size(); ++i) {
+    const LayerCost& layer = costs[i].layer;
+    out.write(fmt::format("{} ({}): {:.10g} cycles at {:.1f} % of {} multiply-accumulates a cycle, {:.6g} uJ, {}\n",
+                          layer.name, layer.kind, layer.cycles, 100.0 * layer.utilization, chip.arch().macs.size(),
+                          layer.energy_uj, layer.bound));
+    out.write(chip.describe(workload, i, costs[i]) + "\n");
+  }
+  const LayerCost total = total_of(costs);
+  out.write(
+      fmt::format("total: {:.10g} cycles ({:.6g} ms), {:.6g} uJ, {} multiply-accumulates, {:.10g} bytes outside\n",
+                  total.cycles, total.latency_ms, total.energy_uj, total.macs, total.traffic_bytes));
+}
+
+void print_csv(Output& out, const std::vector<asic::EinsumCost>& costs) {
+  Records records{"einsums", {"einsum", "kind", "steps", "macs", "cycles", "energy_uj", "traffic_bytes", "bound"}, {}};
+  const auto add = [&](const std::string& name, const LayerCost& layer, const json& steps) {
+    records.rows.push_back({name, layer.kind, steps, layer.macs, json_number(layer.cycles),
+                            json_number(layer.energy_uj), json_number(layer.traffic_bytes), layer.bound});
+  };
+  for (const asic::EinsumCost& cost : costs) {
+    add(cost.layer.name, cost.layer, cost.steps);
+  }
+  add("total", total_of(costs), nullptr);
+  print(out, Format::csv, records);
+}
+
+ordered_json document(const asic::Accelerator& chip, const ir::Workload& workload,
+                      const std::vector<asic::EinsumCost>& costs) {
+  ordered_json einsums = ordered_json::array();
+  for (std::size_t i = 0; i < costs.size(); ++i) {
+    einsums.push_back(einsum_json(costs[i], workload, workload.einsums[i], chip.arch()));
+  }
+  const LayerCost total = total_of(costs);
+  ordered_json shown = versioned();
+  shown["arch"] = chip.arch().name;
+  shown["area_mm2"] = chip.area_mm2();
+  shown["feasible"] = true;
+  shown["einsums"] = std::move(einsums);
+  shown["total"] = {{"macs", total.macs},
+                    {"cycles", json_number(total.cycles)},
+                    {"latency_ms", json_number(total.latency_ms)},
+                    {"energy_uj", json_number(total.energy_uj)},
+                    {"traffic_bytes", json_number(total.traffic_bytes)}};
+  return shown;
+}
+
+int print_obstacle(CommandLine& line, const Infeasible& obstacle) {
+  if (line.options.format == Format::table || line.options.format == Format::csv) {
+    print_infeasible(line.out, obstacle);
+  } else {
+    ordered_json shown = versioned();
+    shown["feasible"] = false;
+    shown.update(to_json(obstacle));
+    print(line.out, line.options.format, shown);
+  }
+  return 3;
 }
 
 }  // namespace
 
 int estimate_workload(CommandLine& line, const WorkloadOptions& options) {
+  const std::string& data = line.options.data_directory;
   const ir::Workload workload = read_workload(options.workload, options.settings);
-  const asic::Arch arch = read_architecture(options.arch, line.options.data_directory);
-  const asic::Pricing pricing(arch, asic::load_price_table(options.energy_table, line.options.data_directory));
-  const std::optional<asic::Dataflow> dataflow = find_dataflow(options.dataflow, line.options.data_directory);
-  const std::map<std::string, std::string> nests =
-      options.mapping.empty() ? std::map<std::string, std::string>{}
-                              : split_mappings(read_text(options.mapping), workload, options.mapping);
-  const asic::MapOptions search = map_options(options);
-  ordered_json einsums = ordered_json::array();
-  for (const ir::Einsum& einsum : workload.einsums) {
-    if (const auto tensors = asic::find_einsum_tensors(workload, einsum); !tensors) {
-      throw ConfigError(fmt::format("einsum {}", einsum.name), tensors.error(), options.workload);
-    }
-    const auto nest = nests.find(einsum.name);
-    const bool searched = nest == nests.end();
-    const Expected<asic::MappedEinsum, Infeasible> mapped =
-        searched ? asic::Mapper(workload, einsum, arch, pricing, dataflow ? &*dataflow : nullptr).best(search)
-                 : by_hand(workload, einsum, arch, pricing, nest->second, options.mapping, search.footprint);
-    if (!mapped) {
-      Infeasible reason = mapped.error();
-      reason.reason = einsum.name + ": " + reason.reason;
-      if (line.options.format == Format::table || line.options.format == Format::csv) {
-        print_infeasible(line.out, reason);
-      } else {
-        ordered_json shown = versioned();
-        shown["feasible"] = false;
-        shown.update(to_json(reason));
-        print(line.out, line.options.format, shown);
-      }
-      return 3;
-    }
-    if (line.options.format == Format::table) {
-      print_text(line.out, *mapped, workload, einsum, arch, searched);
-    }
-    einsums.push_back(to_json(*mapped, workload, einsum, arch, searched));
+  const asic::Arch arch = read_architecture(options.arch, data);
+  const asic::PriceTable table = asic::load_price_table(options.energy_table, data);
+  const std::map<std::string, asic::LoopNest> nests = read_nests(options.mapping, workload, arch);
+  const asic::RunOptions run{map_options(options), nests.empty(), true};
+  const asic::Accelerator chip(arch, table, find_dataflow(options.dataflow, data), run,
+                               std::make_shared<asic::MapMemo>());
+  const Expected<std::vector<asic::EinsumCost>, Infeasible> costs = chip.run_einsums(workload, nests);
+  if (!costs) {
+    return print_obstacle(line, costs.error());
   }
-  if (line.options.format == Format::csv) {
-    Records records{"einsums", {"einsum", "macs", "compute_cycles", "cycles", "energy_uj"}, {}};
-    for (const ordered_json& einsum : einsums) {
-      records.rows.push_back({einsum["einsum"], einsum["macs"], einsum["compute_cycles"], einsum["cycles"],
-                              json_number(einsum["energy_uj"].get<double>())});
-    }
-    print(line.out, Format::csv, records);
-  } else if (line.options.format != Format::table) {
-    ordered_json shown = versioned();
-    shown["arch"] = arch.name;
-    shown["area_mm2"] = pricing.area_um2() * 1e-6;
-    shown["feasible"] = true;
-    shown["einsums"] = std::move(einsums);
-    print(line.out, line.options.format, shown);
+  switch (line.options.format) {
+    case Format::table:
+      print_text(line.out, chip, workload, *costs);
+      break;
+    case Format::csv:
+      print_csv(line.out, *costs);
+      break;
+    case Format::json:
+    case Format::jsonl:
+      print(line.out, line.options.format, document(chip, workload, *costs));
+      break;
   }
   return 0;
 }

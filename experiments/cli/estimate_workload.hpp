@@ -20,9 +20,13 @@ struct WorkloadOptions {
   bool hull = false;                  ///< footprints as Timeloop takes them
 };
 
-/// Costs every multiply-accumulate of a workload, by its own mapping or by the best one found, and prints nests,
-/// accesses, energies and bounds. The mapping file holds a nest (see parse_nest) per einsum below a line `einsum NAME`,
-/// which may be missing where the workload has one. Exit code 3 when a mapping does not fit. @throws ConfigError.
+/// Costs every einsum of a workload as networks are costed (see asic::Accelerator): products by their own mapping or by
+/// the best one found, all others on the vector lanes. Prints nests, accesses, energies and bounds, and totals; einsums
+/// over an iterative rank with all of their steps. The mapping file holds a nest (see parse_nest; of one step) per
+/// product below a line `einsum NAME`, which may be missing where the workload has one einsum; with it, all tensors
+/// pass the outermost memory between einsums, else they stay in the buffer where there is room. Exit code 3 when a
+/// mapping does not fit. @throws ConfigError, e.g. where the energy table lacks vector operations that the workload
+/// needs.
 [[nodiscard]] int estimate_workload(CommandLine& line, const WorkloadOptions& options);
 
 }  // namespace cosearch::cli

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -22,6 +23,15 @@ struct Specs {
   double area_um2 = 0.0;
 };
 
+/// What NASAIC gains over networks first and hardware then, as the paper says it.
+struct PaperGains {
+  std::string source;  ///< for people
+  double latency_percent = 0.0;
+  double energy_factor = 1.0;
+  double area_factor = 1.0;
+  double accuracy_points = 0.0;  ///< lost, mean of both tasks
+};
+
 /// Two tasks with their specs. The paper's data sets are not to be had: Fashion-MNIST and generated images stand for
 /// them.
 struct Workload {
@@ -30,6 +40,8 @@ struct Workload {
   nlohmann::json first;  ///< networks of a campaign: name, dataset, space, accuracy
   nlohmann::json second;
   Specs paper;
+  std::optional<PaperGains> gains;
+  std::string note;  ///< what else is remembered of the paper, for people
 };
 [[nodiscard]] const std::vector<Workload>& workloads();
 

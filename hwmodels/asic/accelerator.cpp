@@ -4,8 +4,11 @@
 #include <cctype>
 #include <utility>
 
-#include "hwmodels/layers.hpp"
+#include <fmt/format.h>
+
+#include "hwmodels/asic/einsum_steps.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
 
 namespace cosearch::asic {
@@ -48,9 +51,11 @@ ProductCost summarise(const MappedEinsum& mapped, const Arch& arch, int resident
   cost.compute_cycles = static_cast<double>(mapped.counts.compute_cycles);
   cost.mac_pj = mapped.price.mac_pj;
   cost.reduction_pj = mapped.price.reduction_pj;
+  cost.network_pj = mapped.price.network_pj;
   const std::size_t outermost = arch.levels.size() - 1;
   for (std::size_t level = 0; level <= outermost; ++level) {
     const LevelCounts& counts = mapped.counts.levels[level];
+    cost.level_cycles[level] = static_cast<double>(counts.cycles);
     for (const double energy : mapped.price.access_pj[level]) {
       cost.level_pj[level] += energy;
     }
@@ -95,6 +100,7 @@ bool finish(LayerCost& layer, const Arch& arch) {
 std::uint64_t hash(const Arch& arch) {
   Hasher hasher;
   hasher.add(arch.node_nm).add(arch.frequency_hz).add(static_cast<int>(arch.mac_type)).add(arch.vector_lanes);
+  hasher.add(arch.fill_cycles);
   add(hasher, arch.macs);
   for (const MemoryLevel& level : arch.levels) {
     hasher.add(level.capacity_words.value_or(-1)).add(level.word_bits).add(level.block_words);
@@ -103,7 +109,11 @@ std::uint64_t hash(const Arch& arch) {
     for (const bool keeps : level.keeps) {
       hasher.add(keeps);
     }
-    hasher.add(level.double_buffered).add(level.multicast).add(level.spatial_reduction).add(level.dram);
+    hasher.add(level.double_buffered)
+        .add(level.multicast)
+        .add(level.spatial_reduction)
+        .add(level.hop_pj)
+        .add(level.dram);
     add(hasher, level.loops.temporal);
     add(hasher, level.loops.spatial_x);
     add(hasher, level.loops.spatial_y);
@@ -121,8 +131,8 @@ Accelerator::Accelerator(const Arch& arch, const PriceTable& table, std::optiona
             arch.resident_level(),
             options},
       dataflow_(std::move(dataflow)),
-      memo_(std::move(memo)) {
-  COSEARCH_CHECK(!chip_.vector.vector_operations.empty(), "a table with vector operations");
+      memo_(std::move(memo)),
+      table_file_(table.file) {
   area_um2_ = chip_.pricing.area_um2() + static_cast<double>(arch.vector_lanes) * chip_.vector.vector_lane.area_um2;
   Hasher hasher;
   hasher.add(hash(arch)).add(table.file).add(dataflow_ ? dataflow_->name : "");
@@ -161,29 +171,103 @@ SharedProductCost Accelerator::product(const ir::Workload& workload, const ir::E
   return shared;
 }
 
-Expected<Accelerator::Run, Infeasible> Accelerator::run(const JobWorkload& job) const {
+Expected<LayerCost, Infeasible> Accelerator::run_layer(const JobWorkload& job, const EinsumRun& run, Walk& walk,
+                                                       MemoryStep& memory) const {
+  LayerCost layer;
+  layer.name = run.name;
+  layer.kind = run.kind;
+  std::optional<Infeasible> obstacle;
+  for (std::size_t i = run.first; i < run.end; ++i) {
+    const ir::Einsum& einsum = walk.einsum(i);
+    walk.enter(i);
+    if (obstacle) {
+      walk.skip(i);
+    } else if (const auto tensors = find_einsum_tensors(job.workload, einsum)) {
+      const SharedProductCost cost = product(job.workload, einsum, *tensors, walk.residents(i, *tensors));
+      if (*cost) {
+        walk.add_product(i, **cost, layer, memory);
+      } else {
+        obstacle = Infeasible{cost->error().violations, einsum.name + ": " + cost->error().reason};
+        walk.skip(i);
+      }
+    } else {
+      walk.add_operation(i, layer, memory);
+    }
+    walk.leave(i);
+  }
+  if (obstacle) {
+    return Unexpected{*std::move(obstacle)};
+  }
+  return layer;
+}
+
+void Accelerator::require_operation(const ir::Einsum& einsum, const std::string& why) const {
+  if (chip_.vector.vector_operations.find(einsum.combine) == chip_.vector.vector_operations.end()) {
+    throw ConfigError("/vector_operations",
+                      fmt::format("lacks what einsum {} needs on the vector lanes ({})", einsum.name, why),
+                      table_file_);
+  }
+}
+
+Expected<MappedEinsum, Infeasible> Accelerator::by_nest(const ir::Workload& workload, const ir::Einsum& einsum,
+                                                        const LoopNest& nest) const {
+  COSEARCH_CHECK(!chip_.options.residency, "nests by hand say all about where tensors lie");
+  Expected<Counts, Infeasible> counts = count(workload, einsum, chip_.arch, nest, chip_.options.mapper.footprint);
+  if (!counts) {
+    return Unexpected{std::move(counts).error()};
+  }
+  MappedEinsum mapped;
+  mapped.nest = nest;
+  mapped.counts = *counts;
+  mapped.price = chip_.pricing.price(*counts);
+  return mapped;
+}
+
+Expected<std::vector<EinsumCost>, Infeasible> Accelerator::run_einsums(
+    const ir::Workload& workload, const std::map<std::string, LoopNest>& nests) const {
+  Walk walk(chip_, workload);
+  std::vector<EinsumCost> costs;
+  for (std::size_t i = 0; i < workload.einsums.size(); ++i) {
+    const ir::Einsum& einsum = walk.einsum(i);
+    EinsumCost cost;
+    MemoryStep memory;
+    walk.enter(i);
+    if (const auto tensors = find_einsum_tensors(workload, einsum)) {
+      cost.residents = walk.residents(i, *tensors);
+      const auto nest = nests.find(einsum.name);
+      Expected<MappedEinsum, Infeasible> mapped =
+          nest == nests.end() ? map(workload, einsum, cost.residents) : by_nest(workload, einsum, nest->second);
+      if (!mapped) {
+        return Unexpected{Infeasible{mapped.error().violations, einsum.name + ": " + mapped.error().reason}};
+      }
+      cost.mapped = *std::move(mapped);
+      walk.add_product(i, summarise(*cost.mapped, chip_.arch, chip_.resident_level), cost.layer, memory);
+    } else {
+      require_operation(einsum, tensors.error());
+      cost.takes_over = walk.takes_over(i);
+      walk.add_operation(i, cost.layer, memory);
+    }
+    walk.leave(i);
+    cost.layer.name = einsum.name;
+    cost.layer.kind = cost.mapped ? "product" : "vector";
+    cost.steps = steps_of(workload, workload.einsums[i]);
+    static_cast<void>(finish(cost.layer, chip_.arch));
+    costs.push_back(std::move(cost));
+  }
+  return costs;
+}
+
+Accelerator::Run Accelerator::run(const JobWorkload& job) const {
   Walk walk(chip_, job.workload);
   Run result;
   for (const EinsumRun& run : einsum_runs(job)) {
-    LayerCost layer;
-    layer.name = run.name;
-    layer.kind = run.kind;
     MemoryStep memory{run.name, 0, {}};
-    for (std::size_t i = run.first; i < run.end; ++i) {
-      const ir::Einsum& einsum = job.workload.einsums[i];
-      walk.enter(i);
-      if (const auto tensors = find_einsum_tensors(job.workload, einsum)) {
-        const SharedProductCost cost = product(job.workload, einsum, *tensors, walk.residents(i, *tensors));
-        if (!*cost) {
-          return Unexpected{Infeasible{cost->error().violations, einsum.name + ": " + cost->error().reason}};
-        }
-        walk.add_product(i, **cost, layer, memory);
-      } else {
-        walk.add_operation(i, layer, memory);
-      }
-      walk.leave(i);
+    Expected<LayerCost, Infeasible> layer = run_layer(job, run, walk, memory);
+    if (layer) {
+      result.bandwidth_bound_cycles += finish(*layer, chip_.arch) ? layer->cycles : 0.0;
+    } else {
+      memory = {run.name, 0, {}};
     }
-    result.bandwidth_bound_cycles += finish(layer, chip_.arch) ? layer.cycles : 0.0;
     result.layers.push_back(std::move(layer));
     result.memory.push_back(std::move(memory));
   }

@@ -52,7 +52,7 @@ std::optional<double> read_bandwidth(const JsonReader& reader, const std::string
 MemoryLevel read_level(const JsonReader& reader) {
   reader.only({"name", "capacity_words", "capacity_bytes", "word_bits", "block_words", "read_bandwidth",
                "write_bandwidth", "ports", "double_buffered", "instances", "keeps", "multicast", "spatial_reduction",
-               "dram", "loops", "source"});
+               "hop_pj", "dram", "loops", "source"});
   MemoryLevel level;
   level.name = reader.at("name").text();
   if (level.name.empty() || !std::all_of(level.name.begin(), level.name.end(), ir::continues_name)) {
@@ -71,6 +71,7 @@ MemoryLevel read_level(const JsonReader& reader) {
   }
   level.multicast = reader.boolean("multicast", true);
   level.spatial_reduction = reader.boolean("spatial_reduction", true);
+  level.hop_pj = reader.number("hop_pj", 0.0, kNonNegative);
   level.dram = reader.text("dram", "");
   if (const auto loops = reader.find("loops")) {
     loops->only({"temporal", "ordered", "x", "y", "source"});
@@ -150,9 +151,10 @@ Arch read_arch(const JsonReader& reader) {
   arch.node_nm = reader.at("node_nm").number({.lower = 1.0, .upper = 1000.0});
   arch.frequency_hz = 1e6 * reader.at("frequency_mhz").number(kPositive);
   const JsonReader mac = reader.at("mac");
-  mac.only({"type", "instances", "source"});
+  mac.only({"type", "instances", "fill_cycles", "source"});
   arch.mac_type = *ir::value_of(ir::kElementTypes, mac.at("type").name_of(ir::all_words(ir::kElementTypes)));
   arch.macs = read_grid(mac.at("instances"));
+  arch.fill_cycles = mac.integer("fill_cycles", 0, 0, kMostInstances);
   arch.vector_lanes = reader.integer("vector_lanes", arch.macs.x, 1, kMostInstances);
   const std::vector<JsonReader> levels = reader.at("levels").items("a list of memory levels, the innermost one first");
   if (levels.empty() || levels.size() > kMaxLevels) {

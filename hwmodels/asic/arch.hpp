@@ -52,6 +52,7 @@ struct MemoryLevel {
   std::array<bool, kRoles> keeps{};  ///< by Role
   bool multicast = true;             ///< the network delivers one read to several instances
   bool spatial_reduction = true;     ///< the network adds up what several instances send for one element
+  double hop_pj = 0.0;               ///< a word's way between the network outside and one instance of the level
   std::string dram;                  ///< kind of DRAM; empty: on chip
   LevelLoops loops;                  ///< the architecture's own dataflow
 
@@ -69,6 +70,9 @@ struct Arch {
   double frequency_hz = 1e9;
   ir::ElementType mac_type = ir::ElementType::int16;
   Grid macs;
+  /// From the first operands that enter the array until the last sum has left it, beyond the multiply-accumulates'
+  /// cycles. Once per product: its tiles follow each other without gaps, but the next product needs its results.
+  std::int64_t fill_cycles = 0;
   std::int64_t vector_lanes = 1;
   std::vector<MemoryLevel> levels;  ///< innermost (nearest to the MACs) first, the outermost one is unbounded
 
@@ -81,10 +85,12 @@ struct Arch {
 };
 
 /// Reads an architecture:
-///   {"name", "node_nm", "frequency_mhz", "mac": {"type", "instances": [x, y]}, "vector_lanes": columns of the array,
+///   {"name", "node_nm", "frequency_mhz", "mac": {"type", "instances": [x, y], "fill_cycles": 0},
+///    "vector_lanes": columns of the array,
 ///    "levels": [{"name", "capacity_words" or "capacity_bytes", "word_bits", "block_words": 1, "read_bandwidth",
 ///                "write_bandwidth", "ports": 2, "double_buffered": false, "instances": [x, y],
-///                "keeps": ["input", "weight", "output"], "multicast": true, "spatial_reduction": true, "dram",
+///                "keeps": ["input", "weight", "output"], "multicast": true, "spatial_reduction": true, "hop_pj": 0,
+///                "dram",
 ///                "loops": {"temporal", "ordered": false, "x", "y"}}]}, and "source" texts anywhere.
 /// @throws ConfigError with the place: missing or unknown fields, sizes and bandwidths that are not positive, instances
 /// that do not divide those of the next inner level, a bounded outermost level, tensors that it does not keep,

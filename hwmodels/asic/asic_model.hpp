@@ -25,6 +25,7 @@ class AsicModel final : public EinsumModel {
       : arch_(std::move(arch)), dataflow_(std::move(dataflow)), options_(std::move(options)) {}
 
   [[nodiscard]] Expected<Cost, Infeasible> evaluate_lowered(std::span<const LoweredJob> jobs) const override;
+  [[nodiscard]] Expected<LayerCosts, Infeasible> layer_costs(const LoweredJob& job) const override;
   [[nodiscard]] std::vector<std::string> explain(std::span<const Job> jobs) const override;
 
  private:

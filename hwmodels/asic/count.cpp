@@ -262,11 +262,12 @@ void NestCounter::count_transfer(const FlatNest& flat, int tensor, TileSum sum, 
   const TileAccess& access = tensors_[t].access;
   const bool output = tensors_[t].role == Role::output;
   TensorTraffic& out = counts.levels[outer].tensors[t];
-  const std::int64_t requests = moved_elements(flat, access, sum, arithmetic);
+  MovedElements moved(flat, access, arithmetic);
+  const std::int64_t requests = moved.of(sum);
   TileSum separate = sum;
   separate.merged = 0;
   const bool merges = flat.has_spatial(sum.inner, sum.outer) && sum.merged != 0;
-  out.delivered = merges ? moved_elements(flat, access, separate, arithmetic) : requests;
+  out.delivered = merges ? moved.of(separate) : requests;
   if (output) {
     out.updates = requests;
     out.reads = requests - distinct_outputs(flat, access, sum.outer, false, arithmetic);
@@ -279,11 +280,11 @@ void NestCounter::count_transfer(const FlatNest& flat, int tensor, TileSum sum, 
     TensorTraffic& in = counts.levels[static_cast<std::size_t>(sum.inner)].tensors[t];
     in.fills = out.delivered - (output ? distinct_outputs(flat, access, sum.inner, false, arithmetic) : 0);
   }
-  count_first(flat, tensor, sum, counts, first, arithmetic);
+  count_first(flat, tensor, sum, moved, counts, first, arithmetic);
 }
 
-void NestCounter::count_first(const FlatNest& flat, int tensor, TileSum sum, const Counts& counts, FirstInstance& first,
-                              CheckedArithmetic& arithmetic) const {
+void NestCounter::count_first(const FlatNest& flat, int tensor, TileSum sum, MovedElements& moved, const Counts& counts,
+                              FirstInstance& first, CheckedArithmetic& arithmetic) const {
   const auto t = static_cast<std::size_t>(tensor);
   const TileAccess& access = tensors_[t].access;
   const bool output = tensors_[t].role == Role::output;
@@ -297,7 +298,7 @@ void NestCounter::count_first(const FlatNest& flat, int tensor, TileSum sum, con
     std::int64_t reads = here.tensors[t].reads / here.instances;
     std::int64_t updates = here.tensors[t].updates / here.instances;
     if (!alike(outer)) {
-      const std::int64_t requests = moved_elements(flat, access, sum, arithmetic);
+      const std::int64_t requests = moved.of(sum);
       updates = output ? requests : 0;
       reads = requests - (output ? distinct_outputs(flat, access, sum.outer, true, arithmetic) : 0);
     }
@@ -310,8 +311,7 @@ void NestCounter::count_first(const FlatNest& flat, int tensor, TileSum sum, con
     std::int64_t fills = here.tensors[t].fills / here.instances;
     if (!alike(inner)) {
       sum.outer = sum.inner;
-      fills = moved_elements(flat, access, sum, arithmetic) -
-              (output ? distinct_outputs(flat, access, sum.inner, true, arithmetic) : 0);
+      fills = moved.of(sum) - (output ? distinct_outputs(flat, access, sum.inner, true, arithmetic) : 0);
     }
     first.writes[inner] = arithmetic.add(first.writes[inner], fills);
   }

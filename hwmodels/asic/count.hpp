@@ -115,8 +115,8 @@ class NestCounter {
                     FirstInstance& first, CheckedArithmetic& arithmetic) const;
   void count_transfer(const FlatNest& flat, int tensor, TileSum sum, Counts& counts, FirstInstance& first,
                       CheckedArithmetic& arithmetic) const;
-  void count_first(const FlatNest& flat, int tensor, TileSum sum, const Counts& counts, FirstInstance& first,
-                   CheckedArithmetic& arithmetic) const;
+  void count_first(const FlatNest& flat, int tensor, TileSum sum, MovedElements& moved, const Counts& counts,
+                   FirstInstance& first, CheckedArithmetic& arithmetic) const;
   void count_cycles(const FirstInstance& first, Counts& counts) const;
 
   Arch arch_;

@@ -3,8 +3,7 @@
 #include <fmt/format.h>
 
 #include "hwmodels/asic/accelerator.hpp"
-#include "hwmodels/asic/walk.hpp"
-#include "hwmodels/layers.hpp"
+#include "hwmodels/asic/einsum_steps.hpp"
 
 namespace cosearch::asic {
 namespace {
@@ -36,14 +35,19 @@ std::string bound_line(const MappedEinsum& mapped, const Arch& arch) {
       text += fmt::format(", {} {}", arch.levels[level].name, mapped.counts.levels[level].cycles);
     }
   }
-  return text + fmt::format("\n  energy [uJ]: multiply-accumulates {:.4g}, additions of sums {:.4g}, all {:.4g}\n",
-                            mapped.price.mac_pj * 1e-6, mapped.price.reduction_pj * 1e-6, mapped.price.total_pj * 1e-6);
+  if (arch.fill_cycles > 0) {
+    text += fmt::format("; then filling and draining the array {}", arch.fill_cycles);
+  }
+  return text + fmt::format(
+                    "\n  energy [uJ]: multiply-accumulates {:.4g}, additions of sums {:.4g}, networks {:.4g}, all "
+                    "{:.4g}\n",
+                    mapped.price.mac_pj * 1e-6, mapped.price.reduction_pj * 1e-6, mapped.price.network_pj * 1e-6,
+                    mapped.price.total_pj * 1e-6);
 }
 
-}  // namespace
-
-std::string describe(const MappedEinsum& mapped, const ir::Workload& workload, const ir::Einsum& einsum,
-                     const Arch& arch) {
+/// A mapping as text: the nest, what each level moves of each tensor, cycles and energy by component.
+std::string mapping_lines(const MappedEinsum& mapped, const ir::Workload& workload, const ir::Einsum& einsum,
+                          const Arch& arch) {
   std::string nest = to_text(mapped.nest, workload, einsum, arch);
   std::string text;
   for (std::size_t begin = 0; begin < nest.size();) {
@@ -54,38 +58,45 @@ std::string describe(const MappedEinsum& mapped, const ir::Workload& workload, c
   return text + traffic_lines(mapped, arch, einsum_tensors(workload, einsum)) + bound_line(mapped, arch);
 }
 
-std::string describe_search(const MappedEinsum& mapped) {
+/// How it was found, and how far from the bound it is.
+std::string search_line(const MappedEinsum& mapped) {
   return fmt::format("  {:.3g} times the lower bound of the objective; counted {} of {:.3g} mappings: {}\n",
                      mapped.lower_bound > 0.0 ? mapped.value / mapped.lower_bound : 1.0, mapped.evaluations,
                      mapped.space, to_string(mapped.stop));
 }
 
+}  // namespace
+
+std::string Accelerator::describe(const ir::Workload& workload, std::size_t index, const EinsumCost& cost) const {
+  const ir::Einsum einsum = one_step(workload, workload.einsums[index]);
+  const std::string times = cost.steps > 1 ? fmt::format(", each of {} steps", cost.steps) : "";
+  if (!cost.mapped) {
+    return fmt::format("{}: on the vector lanes{}{}\n", einsum.name,
+                       cost.takes_over ? ", on what the einsum before sends out" : "", times);
+  }
+  std::string text = einsum.name + times + ":\n" +
+                     mapping_lines(*cost.mapped, workload, einsum, arch_for(cost.residents)) +
+                     (cost.mapped->evaluations > 0 ? search_line(*cost.mapped) : "");
+  const std::vector<EinsumTensor> tensors = einsum_tensors(workload, einsum);
+  for (std::size_t tensor = 0; tensor < tensors.size(); ++tensor) {
+    if (((cost.residents.tensors >> tensor) & 1U) != 0) {
+      text += fmt::format("  {} stays in {}\n", tensors[tensor].name,
+                          chip_.arch.levels[static_cast<std::size_t>(chip_.resident_level)].name);
+    }
+  }
+  return text;
+}
+
 std::vector<std::string> Accelerator::explain(const JobWorkload& job) const {
-  Walk walk(chip_, job.workload);
   std::vector<std::string> texts;
+  const Expected<std::vector<EinsumCost>, Infeasible> costs = run_einsums(job.workload);
+  if (!costs) {
+    return texts;
+  }
   for (const EinsumRun& run : einsum_runs(job)) {
     std::string text;
     for (std::size_t i = run.first; i < run.end; ++i) {
-      const ir::Einsum& einsum = job.workload.einsums[i];
-      walk.enter(i);
-      const auto tensors = find_einsum_tensors(job.workload, einsum);
-      if (!tensors) {
-        text += fmt::format("{}: on the vector lanes{}\n", einsum.name,
-                            walk.takes_over(i) ? ", on what the einsum before sends out" : "");
-      } else {
-        const Residents residents = walk.residents(i, *tensors);
-        const auto mapped = map(job.workload, einsum, residents);
-        text += einsum.name + ":\n";
-        text += mapped ? describe(*mapped, job.workload, einsum, arch_for(residents)) + describe_search(*mapped)
-                       : "  " + mapped.error().reason + "\n";
-        for (std::size_t tensor = 0; tensor < tensors->size(); ++tensor) {
-          if (((residents.tensors >> tensor) & 1U) != 0) {
-            text += fmt::format("  {} stays in {}\n", (*tensors)[tensor].name,
-                                chip_.arch.levels[static_cast<std::size_t>(chip_.resident_level)].name);
-          }
-        }
-      }
-      walk.leave(i);
+      text += describe(job.workload, i, (*costs)[i]);
     }
     texts.push_back(std::move(text));
   }

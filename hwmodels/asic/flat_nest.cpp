@@ -22,6 +22,7 @@ FlatNest::FlatNest(const LoopNest& nest, int levels, int dim_count) : dims(dim_c
       const std::int64_t count = (loop.extent - 1) / step + 1;
       const bool is_spatial = loop.kind != LoopKind::temporal;
       if (is_spatial) {
+        spatial_levels[dim] |= std::uint32_t{1} << static_cast<unsigned>(level);
         (loop.kind == LoopKind::spatial_x ? spatial[l].x : spatial[l].y) *= count;
         // Both directions of one loop are one set of instances.
         const int last = chain_size[dim] > 0 ? chain[dim][static_cast<std::size_t>(chain_size[dim]) - 1] : -1;

@@ -32,7 +32,8 @@ struct FlatNest {
   std::array<std::int64_t, kMaxDims> whole{};                         ///< extents of the einsum
   std::array<std::array<std::int8_t, kMaxSteps>, kMaxDims> chain{};   ///< steps over one dim, innermost first
   std::array<int, kMaxDims> chain_size{};
-  std::array<Grid, kMaxLevels> spatial{};  ///< instances used of what lies inside of the level
+  std::array<std::uint32_t, kMaxDims> spatial_levels{};  ///< bit by level: has spatial steps over the dim
+  std::array<Grid, kMaxLevels> spatial{};                ///< instances used of what lies inside of the level
   int dims = 0;
   bool divides = true;  ///< all steps do
 };

@@ -1,7 +1,6 @@
 #include "hwmodels/asic/heterogeneous.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -13,11 +12,8 @@
 #include "hwmodels/asic/array_arch.hpp"
 #include "hwmodels/asic/asic_model.hpp"
 #include "hwmodels/asic/chip_metrics.hpp"
-#include "hwmodels/asic/layer_tasks.hpp"
+#include "hwmodels/asic/heterogeneous_model.hpp"
 #include "hwmodels/asic/maestro/target.hpp"
-#include "hwmodels/asic/schedule/exact.hpp"
-#include "hwmodels/asic/schedule/gantt.hpp"
-#include "hwmodels/asic/schedule/heuristic.hpp"
 #include "hwmodels/asic/target_options.hpp"
 #include "hwmodels/einsum_model.hpp"
 #include "spaces/base/check.hpp"
@@ -26,195 +22,6 @@
 
 namespace cosearch {
 namespace {
-
-/// One sub-accelerator of a design.
-struct Unit {
-  std::string name;
-  double pes = 0.0;
-  std::unique_ptr<const EinsumModel> model;
-};
-
-struct Settings {
-  std::optional<std::int64_t> deadline_cycles;
-  bool exact = false;
-  double frequency_hz = 1e9;
-  std::vector<std::string> notes;
-};
-
-class Heterogeneous final : public EinsumModel {
- public:
-  Heterogeneous(std::vector<Unit> units, Settings settings)
-      : units_(std::move(units)), settings_(std::move(settings)) {}
-
-  [[nodiscard]] Expected<Cost, Infeasible> evaluate_lowered(std::span<const LoweredJob> jobs) const override {
-    const Expected<Plan, Infeasible> plan = make_plan(jobs);
-    if (!plan) {
-      return Unexpected{plan.error()};
-    }
-    asic::ChipTotals totals;
-    Cost cost;
-    for (std::size_t job = 0; job < jobs.size(); ++job) {
-      for (std::size_t layer = 0; layer < plan->tasks[job].task_of.size(); ++layer) {
-        const int unit = plan->unit_of(job, layer);
-        const Cost& on_unit = *plan->costs[job][static_cast<std::size_t>(unit)];
-        LayerCost chosen = on_unit.layers[layer];
-        chosen.kind += " on " + units_[static_cast<std::size_t>(unit)].name;
-        totals.add(chosen);
-        totals.sram_bytes = std::max(totals.sram_bytes, on_unit.metrics.at("sram_bytes"));
-        cost.layers.push_back(std::move(chosen));
-      }
-      totals.params += jobs[job].workload.params;
-    }
-    for (std::size_t unit = 0; unit < units_.size(); ++unit) {
-      totals.area_mm2 += plan->areas_mm2[unit];
-      totals.peak_macs_per_cycle += unit == 0 ? units_[unit].pes - 1.0 : units_[unit].pes;
-    }
-    totals.frequency_hz = settings_.frequency_hz;
-    totals.cycles = static_cast<double>(plan->schedule.makespan);
-    cost.metrics = asic::chip_metrics(totals);
-    cost.bound = bound(*plan);
-    cost.notes = settings_.notes;
-    return cost;
-  }
-
-  [[nodiscard]] std::vector<std::string> explain(std::span<const Job> jobs) const override {
-    const Expected<Plan, Infeasible> plan = make_plan(jobs);
-    std::vector<std::string> texts;
-    for (std::size_t job = 0; plan && job < jobs.size(); ++job) {
-      for (std::size_t layer = 0; layer < plan->tasks[job].task_of.size(); ++layer) {
-        const schedule::Placement& placement = plan->placement_of(job, layer);
-        texts.push_back(fmt::format("  on {}, with its task from cycle {} to {}\n",
-                                    units_[static_cast<std::size_t>(placement.unit)].name, placement.start,
-                                    placement.end));
-      }
-    }
-    if (plan && !texts.empty()) {
-      texts.back() += "\n" + schedule::schedule_table(plan->problem, plan->schedule);
-    }
-    return texts;
-  }
-
-  [[nodiscard]] std::string picture(std::span<const Job> jobs) const override {
-    const Expected<Plan, Infeasible> plan = make_plan(jobs);
-    return plan ? schedule::gantt_svg(plan->problem, plan->schedule) : std::string{};
-  }
-
- private:
-  struct Plan {
-    std::vector<asic::LayerTasks> tasks;                  ///< by job
-    std::vector<int> first_task;                          ///< by job: its first task in the problem
-    std::vector<std::vector<std::optional<Cost>>> costs;  ///< [job][unit]; nothing where the unit cannot run the job
-    std::vector<double> areas_mm2;                        ///< by unit
-    schedule::Problem problem;
-    schedule::Schedule schedule;
-
-    [[nodiscard]] const schedule::Placement& placement_of(std::size_t job, std::size_t layer) const {
-      const int task = first_task[job] + tasks[job].task_of[layer];
-      return schedule.placements[static_cast<std::size_t>(task)];
-    }
-    [[nodiscard]] int unit_of(std::size_t job, std::size_t layer) const { return placement_of(job, layer).unit; }
-  };
-
-  /// The same for jobs that are not lowered yet.
-  [[nodiscard]] Expected<Plan, Infeasible> make_plan(std::span<const Job> jobs) const {
-    const Expected<std::vector<LoweredJob>, Infeasible> lowered = lower_jobs(jobs);
-    if (!lowered) {
-      return Unexpected{lowered.error()};
-    }
-    return make_plan(std::span<const LoweredJob>(*lowered));
-  }
-
-  [[nodiscard]] Expected<Plan, Infeasible> make_plan(std::span<const LoweredJob> jobs) const {
-    Plan plan;
-    plan.areas_mm2.assign(units_.size(), 0.0);
-    plan.problem.deadline = settings_.deadline_cycles;
-    plan.problem.objective = settings_.deadline_cycles ? schedule::Objective::energy : schedule::Objective::makespan;
-    for (const Unit& unit : units_) {
-      plan.problem.units.push_back(unit.name);
-    }
-    for (const LoweredJob& job : jobs) {
-      if (auto obstacle = add(job, plan)) {
-        return Unexpected{*std::move(obstacle)};
-      }
-    }
-    Expected<schedule::Instance, Infeasible> instance = schedule::check(plan.problem);
-    if (!instance) {
-      return Unexpected{std::move(instance).error()};
-    }
-    plan.schedule =
-        settings_.exact ? schedule::exact_schedule(*instance).schedule : schedule::heuristic_schedule(*instance);
-    return plan;
-  }
-
-  std::optional<Infeasible> add(const LoweredJob& job, Plan& plan) const {
-    plan.tasks.push_back(asic::layer_tasks(job.workload));
-    plan.first_task.push_back(static_cast<int>(plan.problem.tasks.size()));
-    std::vector<std::optional<Cost>> costs;
-    std::vector<std::string> reasons;
-    for (std::size_t unit = 0; unit < units_.size(); ++unit) {
-      Expected<Cost, Infeasible> cost = units_[unit].model->evaluate_lowered(std::span(&job, 1));
-      reasons.push_back(cost ? std::string{} : cost.error().reason);
-      if (cost) {
-        plan.areas_mm2[unit] = std::max(plan.areas_mm2[unit], cost->metrics.at("area_mm2"));
-      }
-      costs.push_back(cost ? std::optional(*std::move(cost)) : std::nullopt);
-    }
-    const asic::LayerTasks& tasks = plan.tasks.back();
-    const std::vector<EinsumRun> runs = einsum_runs(job.workload);
-    for (const int layer : tasks.first_layer) {
-      schedule::Task task;
-      task.name = runs[static_cast<std::size_t>(layer)].name;
-      task.network = static_cast<int>(plan.problem.networks.size());
-      for (std::size_t unit = 0; unit < units_.size(); ++unit) {
-        task.on.push_back(execution(
-            costs[unit], tasks, static_cast<int>(plan.problem.tasks.size()) - plan.first_task.back(), reasons[unit]));
-      }
-      plan.problem.tasks.push_back(std::move(task));
-    }
-    for (const schedule::Edge& edge : tasks.edges) {
-      plan.problem.edges.push_back({edge.before + plan.first_task.back(), edge.after + plan.first_task.back()});
-    }
-    plan.problem.networks.push_back(std::get<graph::NetworkGraph>(job.job->model).name);
-    plan.costs.push_back(std::move(costs));
-    return std::nullopt;
-  }
-
-  static Expected<schedule::Execution, std::string> execution(const std::optional<Cost>& cost,
-                                                              const asic::LayerTasks& tasks, int task,
-                                                              const std::string& reason) {
-    if (!cost) {
-      return Unexpected{reason};
-    }
-    COSEARCH_CHECK(cost->layers.size() == tasks.task_of.size(), "one cost for each layer");
-    schedule::Execution execution;
-    double cycles = 0.0;
-    for (std::size_t layer = 0; layer < tasks.task_of.size(); ++layer) {
-      if (tasks.task_of[layer] == task) {
-        cycles += cost->layers[layer].cycles;
-        execution.energy += cost->layers[layer].energy_uj;
-      }
-    }
-    execution.cycles = static_cast<std::int64_t>(std::ceil(cycles));
-    return execution;
-  }
-
-  [[nodiscard]] std::string bound(const Plan& plan) const {
-    std::string shares;
-    for (std::size_t unit = 0; unit < units_.size(); ++unit) {
-      std::int64_t busy = 0;
-      for (const schedule::Placement& placement : plan.schedule.placements) {
-        busy += placement.unit == static_cast<int>(unit) ? placement.end - placement.start : 0;
-      }
-      shares += fmt::format(
-          "{}{} is busy {:.0f} % of the time", unit > 0 ? ", " : "", units_[unit].name,
-          100.0 * static_cast<double>(busy) / static_cast<double>(std::max<std::int64_t>(plan.schedule.makespan, 1)));
-    }
-    return shares + (plan.schedule.in_time ? "" : "; no schedule was found that meets the deadline");
-  }
-
-  std::vector<Unit> units_;
-  Settings settings_;
-};
 
 constexpr double kGiga = 1e9;
 
@@ -236,7 +43,7 @@ class HeterogeneousTarget final : public Target {
     set_params();
     Hasher hasher;
     hasher.add(reader.without({}).dump()).add(maestro_ ? unit_target_->fingerprint() : options_->fingerprint);
-    fingerprint_ = "asic_heterogeneous/1/" + hex(hasher.value());
+    fingerprint_ = "asic_heterogeneous/2/" + hex(hasher.value());
   }
 
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }
@@ -247,29 +54,43 @@ class HeterogeneousTarget final : public Target {
     std::vector<int> there;
     std::int64_t pes = 0;
     std::int64_t bandwidth = 0;
+    Shares all;
     for (int unit = 0; unit < units_; ++unit) {
       if (params_.text(genome, knob(unit, "dataflow")) != kNone) {
         there.push_back(unit);
         pes += params_.integer(genome, knob(unit, "pes"));
         bandwidth += params_.integer(genome, knob(unit, "bandwidth"));
+        const Shares own = shares(genome, unit);
+        all = {all.buffer + own.buffer, all.dram + own.dram};
       }
     }
     if (pes > pe_budget_ || bandwidth > bandwidth_budget_) {
       return Unexpected{over_budget(pes, bandwidth)};
     }
-    std::vector<Unit> units;
+    std::vector<asic::SubAccelerator> units;
     for (const int unit : there) {
       const std::string& dataflow = params_.text(genome, knob(unit, "dataflow"));
       const std::int64_t own = params_.integer(genome, knob(unit, "pes"));
-      units.push_back({fmt::format("aic{} {} {}", unit + 1, dataflow, own), static_cast<double>(own),
-                       unit_model(dataflow, own, params_.integer(genome, knob(unit, "bandwidth")),
-                                  static_cast<std::int64_t>(there.size()))});
+      units.push_back(
+          {fmt::format("aic{} {} {}", unit + 1, dataflow, own), static_cast<double>(own),
+           unit_model(dataflow, own, params_.integer(genome, knob(unit, "bandwidth")), shares(genome, unit), all)});
     }
-    return std::unique_ptr<const Model>(std::make_unique<Heterogeneous>(std::move(units), settings_));
+    return std::unique_ptr<const Model>(std::make_unique<asic::HeterogeneousModel>(std::move(units), settings_));
   }
 
  private:
   static std::string knob(int unit, const std::string& name) { return fmt::format("aic{}.{}", unit + 1, name); }
+
+  /// Parts of what the sub-accelerators share.
+  struct Shares {
+    std::int64_t buffer = 0;
+    std::int64_t dram = 0;
+  };
+  [[nodiscard]] Shares shares(const Genome& genome, int unit) const {
+    return maestro_ ? Shares{}
+                    : Shares{params_.integer(genome, knob(unit, "buffer_share")),
+                             params_.integer(genome, knob(unit, "dram_share"))};
+  }
 
   [[nodiscard]] Infeasible over_budget(std::int64_t pes, std::int64_t bandwidth) const {
     Infeasible result;
@@ -301,11 +122,18 @@ class HeterogeneousTarget final : public Target {
       shared_.frequency_hz = settings_.frequency_hz;
       own.emplace_back("dram");
       asic::check_target_options(reader, own);
-      options_ = std::make_shared<const asic::TargetOptions>(asic::read_target_options(reader, data_directory));
+      if (reader.boolean("residency", false)) {
+        reader.at("residency").refuse("false: layers of different sub-accelerators hand over through DRAM");
+      }
+      asic::TargetOptions options = asic::read_target_options(reader, data_directory);
+      // What a layer costs is asked before it is known where the layers that it reads run.
+      options.run.residency = false;
+      options_ = std::make_shared<const asic::TargetOptions>(std::move(options));
       dataflows_ = asic::load_dataflows(data_directory);
       shared_.dram = asic::dram_kind(reader, options_->prices.macros);
       settings_.notes.emplace_back(
-          "each sub-accelerator has its share of buffer and DRAM bandwidth to itself; its network delivers what its "
+          "each sub-accelerator has its share of buffer and DRAM bandwidth to itself, also while others are idle; "
+          "layers hand over through DRAM; filling and draining arrays is not counted; its network delivers what its "
           "bandwidth says");
     }
     settings_.notes.push_back(
@@ -314,7 +142,8 @@ class HeterogeneousTarget final : public Target {
   }
 
   [[nodiscard]] std::unique_ptr<const EinsumModel> unit_model(const std::string& dataflow, std::int64_t pes,
-                                                              std::int64_t bandwidth, std::int64_t there) const {
+                                                              std::int64_t bandwidth, const Shares& own,
+                                                              const Shares& all) const {
     if (maestro_) {
       const nlohmann::json genes{{"dataflow", dataflow}, {"pes", pes}, {"noc_bandwidth", bandwidth}};
       auto built = unit_target_->build(unit_target_->params().from_json(genes));
@@ -325,8 +154,8 @@ class HeterogeneousTarget final : public Target {
     asic::ArrayKnobs knobs = shared_;
     knobs.columns = kColumns;
     knobs.rows = pes / kColumns;
-    knobs.buffer_bytes /= there;
-    knobs.bytes_per_second /= static_cast<double>(there);
+    knobs.buffer_bytes = knobs.buffer_bytes * own.buffer / all.buffer;
+    knobs.bytes_per_second *= static_cast<double>(own.dram) / static_cast<double>(all.dram);
     knobs.buffer_bytes_per_cycle = static_cast<double>(bandwidth);
     const auto found = std::find_if(dataflows_.begin(), dataflows_.end(),
                                     [&](const asic::Dataflow& known) { return known.name == dataflow; });
@@ -361,15 +190,20 @@ class HeterogeneousTarget final : public Target {
       params.push_back({knob(unit, "dataflow"), std::move(choices), {}});
       params.push_back({knob(unit, "pes"), IntegerRange{32, 4096, 32}, there});
       params.push_back({knob(unit, "bandwidth"), IntegerRange{8, 64, 8}, there});
+      if (!maestro_) {
+        params.push_back({knob(unit, "buffer_share"), IntegerRange{1, kMostShares, 1}, there});
+        params.push_back({knob(unit, "dram_share"), IntegerRange{1, kMostShares, 1}, there});
+      }
     }
     params_ = ParamSet(std::move(params));
   }
 
   static constexpr const char* kNone = "none";
   static constexpr std::int64_t kColumns = 32;
+  static constexpr std::int64_t kMostShares = 8;
 
   ParamSet params_;
-  Settings settings_;
+  asic::HeterogeneousSettings settings_;
   int units_ = 2;
   bool maestro_ = true;
   std::int64_t pe_budget_ = 0;

@@ -65,9 +65,28 @@ struct TileSum {
 [[nodiscard]] std::int64_t tile_elements(const TileAccess& access, const std::array<std::int64_t, kMaxDims>& extents,
                                          ir::FootprintKind footprint, CheckedArithmetic& arithmetic);
 
-/// Elements that move, summed over the tiles of `sum`.
-[[nodiscard]] std::int64_t moved_elements(const FlatNest& nest, const TileAccess& access, const TileSum& sum,
-                                          CheckedArithmetic& arithmetic);
+/// Elements of one access that move, summed over the tiles of sums that have all in common but `outer`, `first` and
+/// `merged`. The product over axes and loops keeps the factors that another such sum does not change, which are most.
+class MovedElements {
+ public:
+  /// All have to outlive it. `access` has no constant axes.
+  MovedElements(const FlatNest& nest, const TileAccess& access, CheckedArithmetic& arithmetic)
+      : nest_(nest), access_(access), arithmetic_(arithmetic) {}
+
+  [[nodiscard]] std::int64_t of(const TileSum& sum);
+
+ private:
+  [[nodiscard]] std::int64_t along_axis(const TileAxis& axis, const TileSum& sum);
+
+  const FlatNest& nest_;
+  const TileAccess& access_;
+  CheckedArithmetic& arithmetic_;
+  bool known_ = false;                         ///< the factors are those of a sum with the next two
+  std::uint32_t first_ = 0;                    ///< levels of whose spatial loops only the first step counts
+  std::uint32_t merged_ = 0;                   ///< levels whose networks merge
+  std::array<std::int64_t, kMaxDims> axes_;    // NOLINT(*-member-init): set by the first sum, like the next
+  std::array<std::int64_t, kMaxDims> others_;  // NOLINT(*-member-init): by loop that does not move the tile
+};
 
 /// Steps of time in which something runs.
 [[nodiscard]] std::int64_t time_steps(const FlatNest& nest, CheckedArithmetic& arithmetic);

@@ -144,6 +144,7 @@ Pricing::Pricing(const Arch& arch, const PriceTable& table) : arch_(arch) {
   area_um2_ = logic_um2;
   static_mw_ = logic_um2 / kUm2PerMm2 * table.static_mw_per_mm2;
   for (const MemoryLevel& level : arch.levels) {
+    hops_ = hops_ || level.hop_pj > 0.0;
     MemoryPrice price = price_of(level, table);
     const auto instances = static_cast<double>(level.instances.size());
     area_um2_ += price.area_um2 * instances;
@@ -163,6 +164,28 @@ Pricing::Pricing(const Arch& arch, const PriceTable& table) : arch_(arch) {
 double Pricing::static_pj(double cycles) const noexcept {
   // 1 mW over 1 s is 1e9 pJ.
   return static_mw_ * 1e9 * cycles / arch_.frequency_hz;
+}
+
+double Pricing::network_pj(const Counts& counts) const {
+  double picojoules = 0.0;
+  for (std::size_t tensor = 0; tensor < static_cast<std::size_t>(counts.tensor_count); ++tensor) {
+    const TensorTraffic* inside = nullptr;  // the next inner level that keeps the tensor
+    double hop_pj = 0.0;
+    for (std::size_t level = 0; level < memories_.size(); ++level) {
+      const TensorTraffic& here = counts.levels[level].tensors[tensor];
+      if (here.tile == 0) {
+        continue;
+      }
+      if (inside != nullptr) {
+        // Operands arrive; sums leave as updates, and those that come back arrive.
+        const std::int64_t leaving = here.updates > 0 ? here.delivered : 0;
+        picojoules += hop_pj * (static_cast<double>(inside->fills) + static_cast<double>(leaving));
+      }
+      inside = &here;
+      hop_pj = arch_.levels[level].hop_pj;
+    }
+  }
+  return picojoules;
 }
 
 Price Pricing::price(const Counts& counts) const {
@@ -189,8 +212,9 @@ Price Pricing::price(const Counts& counts) const {
   }
   price.mac_pj = static_cast<double>(counts.macs) * mac_pj_;
   price.reduction_pj = additions * addition_pj_;
+  price.network_pj = hops_ ? network_pj(counts) : 0.0;
   price.static_pj = static_pj(static_cast<double>(counts.cycles));
-  price.total_pj += price.mac_pj + price.reduction_pj + price.static_pj;
+  price.total_pj += price.mac_pj + price.reduction_pj + price.network_pj + price.static_pj;
   return price;
 }
 

@@ -58,6 +58,7 @@ struct Price {
   std::array<std::array<double, kMaxTensors>, kMaxLevels> access_pj{};  ///< by level and tensor, all instances
   double mac_pj = 0.0;
   double reduction_pj = 0.0;  ///< temporal and spatial additions
+  double network_pj = 0.0;    ///< words that arrive at and leave instances whose level has a `hop_pj`
   double static_pj = 0.0;     ///< static power over the nest's cycles
   double total_pj = 0.0;
 };
@@ -82,10 +83,13 @@ class Pricing {
   [[nodiscard]] double mac_pj() const noexcept { return mac_pj_; }
 
  private:
+  [[nodiscard]] double network_pj(const Counts& counts) const;
+
   Arch arch_;
   std::vector<MemoryPrice> memories_;
   double mac_pj_ = 0.0;
   double addition_pj_ = 0.0;
+  bool hops_ = false;  ///< some level has a `hop_pj`
   double area_um2_ = 0.0;
   double static_mw_ = 0.0;
 };

@@ -5,6 +5,15 @@
 namespace cosearch::asic {
 namespace {
 
+/// What einsum `index` reads may be read until here: the last einsum of its iteration, which begins again.
+std::size_t read_until(const ir::Workload& workload, std::size_t index) {
+  const int iteration = workload.einsums[index].iteration;
+  while (iteration >= 0 && index + 1 < workload.einsums.size() && workload.einsums[index + 1].iteration == iteration) {
+    ++index;
+  }
+  return index;
+}
+
 /// Reads of each tensor by all einsums.
 std::vector<int> reads_of(const ir::Workload& workload) {
   std::vector<int> reads(workload.tensors.size(), 0);
@@ -44,9 +53,10 @@ Residency::Residency(const ir::Workload& workload, std::int64_t capacity_bytes, 
       last_read_(workload.tensors.size(), -1),
       resident_(workload.tensors.size(), false) {
   for (std::size_t i = 0; i < workload.einsums.size(); ++i) {
+    const auto until = static_cast<std::int64_t>(read_until(workload, i));
     for (const ir::Operand& operand : workload.einsums[i].operands) {
       if (const auto* access = std::get_if<ir::Access>(&operand)) {
-        last_read_[static_cast<std::size_t>(access->tensor)] = static_cast<std::int64_t>(i);
+        last_read_[static_cast<std::size_t>(access->tensor)] = until;
       }
     }
     std::size_t& first = first_written_[static_cast<std::size_t>(workload.einsums[i].output.tensor)];
@@ -69,10 +79,17 @@ void Residency::enter(std::size_t index, int tensor) {
 
 void Residency::leave(std::size_t index) {
   for (std::size_t tensor = 0; tensor < resident_.size(); ++tensor) {
-    if (resident_[tensor] && last_read_[tensor] <= static_cast<std::int64_t>(index)) {
-      resident_[tensor] = false;
-      used_ -= bytes_of(tensor);
+    if (last_read_[tensor] <= static_cast<std::int64_t>(index)) {
+      release(static_cast<int>(tensor));
     }
+  }
+}
+
+void Residency::release(int tensor) {
+  const auto t = static_cast<std::size_t>(tensor);
+  if (resident_[t]) {
+    resident_[t] = false;
+    used_ -= bytes_of(t);
   }
 }
 

@@ -10,7 +10,7 @@
 namespace cosearch::asic {
 
 /// Which tensors stay in the buffer between einsums, and until when: outputs that somebody reads later and that fit,
-/// in execution order.
+/// in execution order. Tensors are held as a whole; what an iteration reads stays for all of its steps.
 class Residency {
  public:
   /// An element takes `element_bits` of the buffer.
@@ -18,6 +18,8 @@ class Residency {
 
   /// Before einsum `index` writes `tensor`: keeps it if it is new, read later, not an output of the workload, and fits.
   void enter(std::size_t index, int tensor);
+  /// Gives up a tensor that is held, if it is.
+  void release(int tensor);
   /// After einsum `index`: frees what nobody reads any more.
   void leave(std::size_t index);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hwmodels/asic/einsum_steps.hpp"
 #include "hwmodels/layers.hpp"
 
 namespace cosearch::asic {
@@ -26,13 +27,34 @@ double cycles_at(const MemoryLevel& level, double read, double written) {
   return level.ports == 1 ? reading + writing : std::max(reading, writing);
 }
 
+/// Everything that adds up, `times` over.
+void add(const LayerCost& once, double times, LayerCost& layer) {
+  layer.macs += once.macs * static_cast<std::int64_t>(times);
+  layer.cycles += once.cycles * times;
+  layer.traffic_bytes += once.traffic_bytes * times;
+  for (const auto& [name, value] : once.parts) {
+    layer.parts[name] += value * times;
+  }
+}
+
 }  // namespace
 
 Walk::Walk(const Chip& chip, const ir::Workload& workload)
     : chip_(chip),
       workload_(workload),
       fused_(chip.options.fusion ? fused_with_next(workload) : std::vector<bool>(workload.einsums.size(), false)),
-      residency_(workload, resident_capacity_bytes(chip), resident_bits(chip)) {}
+      residency_(workload, resident_capacity_bytes(chip), resident_bits(chip)) {
+  for (std::size_t i = 0; i < workload.einsums.size(); ++i) {
+    if (workload.einsums[i].iteration >= 0) {
+      steps_.emplace(i, one_step(workload, workload.einsums[i]));
+    }
+  }
+}
+
+const ir::Einsum& Walk::einsum(std::size_t index) const {
+  const auto step = steps_.find(index);
+  return step == steps_.end() ? workload_.einsums[index] : step->second;
+}
 
 void Walk::enter(std::size_t index) {
   if (chip_.resident_level >= 0 && chip_.options.residency) {
@@ -68,34 +90,60 @@ void Walk::add_cycles(double cycles, int bound_level, LayerCost& layer) const {
   }
 }
 
+template <class AddStep>
+void Walk::for_all_steps(std::size_t index, LayerCost& layer, const AddStep& add_step) const {
+  const std::int64_t steps = steps_of(workload_, workload_.einsums[index]);
+  if (steps == 1) {
+    add_step(layer);
+    return;
+  }
+  LayerCost once;
+  add_step(once);
+  add(once, static_cast<double>(steps), layer);
+}
+
 void Walk::add_product(std::size_t index, const ProductCost& cost, LayerCost& layer, MemoryStep& memory) {
+  for_all_steps(index, layer, [&](LayerCost& step) { add_product_step(index, cost, step, memory); });
+}
+
+void Walk::add_operation(std::size_t index, LayerCost& layer, MemoryStep& memory) {
+  for_all_steps(index, layer, [&](LayerCost& step) { add_operation_step(index, step, memory); });
+}
+
+void Walk::add_product_step(std::size_t index, const ProductCost& cost, LayerCost& layer, MemoryStep& memory) {
   const Arch& arch = chip_.arch;
   for (std::size_t level = 0; level < arch.levels.size(); ++level) {
     layer.parts[arch.levels[level].name + "_pj"] += cost.level_pj[level];
   }
   layer.parts["mac_pj"] += cost.mac_pj;
   layer.parts["reduction_pj"] += cost.reduction_pj;
+  layer.parts["network_pj"] += cost.network_pj;
   layer.parts["compute_cycles"] += cost.compute_cycles;
+  layer.parts["fill_cycles"] += static_cast<double>(arch.fill_cycles);
   layer.traffic_bytes += cost.outer_words * static_cast<double>(arch.levels.back().word_bits) / kBitsPerByte;
-  const ir::Einsum& einsum = workload_.einsums[index];
+  const ir::Einsum& einsum = this->einsum(index);
   layer.macs += ir::operation_counts(einsum).macs;
-  double cycles = cost.cycles;
+  busy_ = {cost.compute_cycles, 0.0, cost.level_cycles, cost.cycles + static_cast<double>(arch.fill_cycles)};
   if (einsum.accumulate) {  // a nest starts from nothing: what is added to comes first
     Streams before;
     before.read = static_cast<double>(touched_elements(workload_, einsum, einsum.output));
     before.outer_read = residency_.holds(einsum.output.tensor) ? 0.0 : before.read;
     layer.traffic_bytes += before.outer_read * static_cast<double>(arch.levels.back().word_bits) / kBitsPerByte;
+    Busy reading;
+    move(before, reading, layer);
     int ignored = -1;
-    cycles += move(before, 0.0, ignored, layer);
+    busy_.cycles += reading.slowest(ignored);
+    for (std::size_t level = 0; level < arch.levels.size(); ++level) {
+      busy_.levels[level] += reading.levels[level];
+    }
   }
-  add_cycles(cycles, cost.bound_level, layer);
-  spare_cycles_ = cycles;
-  spare_from_product_ = true;
+  add_cycles(busy_.cycles, cost.bound_level, layer);
+  from_product_ = true;
   note_memory(einsum, cost.resident_words, memory);
 }
 
 Walk::Streams Walk::streams(std::size_t index) const {
-  const ir::Einsum& einsum = workload_.einsums[index];
+  const ir::Einsum& einsum = this->einsum(index);
   Streams result;
   std::vector<int> seen;
   for (const ir::Operand& operand : einsum.operands) {
@@ -115,7 +163,7 @@ Walk::Streams Walk::streams(std::size_t index) const {
     result.outer_read += residency_.holds(einsum.output.tensor) ? 0.0 : elements;
   }
   // The result of a chain behind a product was counted as the product's output, that of others leaves at the end.
-  const bool counted = spare_from_product_ && takes_over(index);
+  const bool counted = from_product_ && takes_over(index);
   if (!fused_[index] && !counted) {
     result.written = elements;
     result.outer_written = residency_.holds(einsum.output.tensor) ? 0.0 : elements;
@@ -123,47 +171,53 @@ Walk::Streams Walk::streams(std::size_t index) const {
   return result;
 }
 
-double Walk::move(const Streams& streams, double computing, int& bound_level, LayerCost& layer) const {
+double Walk::Busy::slowest(int& level) const {
+  double most = std::max(computing, vector);
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    if (levels[i] > most) {
+      most = levels[i];
+      level = static_cast<int>(i);
+    }
+  }
+  return most;
+}
+
+void Walk::move(const Streams& streams, Busy& busy, LayerCost& layer) const {
   const Arch& arch = chip_.arch;
-  double cycles = computing;
   const auto charge = [&](int at, double read, double written) {
     const MemoryLevel& level = arch.levels[static_cast<std::size_t>(at)];
     const MemoryPrice& price = chip_.pricing.memory(at);
     layer.parts[level.name + "_pj"] +=
         (read * price.read_pj + written * price.write_pj) / static_cast<double>(level.block_words);
-    if (const double streaming = cycles_at(level, read, written); streaming > cycles) {
-      cycles = streaming;
-      bound_level = at;
-    }
+    busy.levels[static_cast<std::size_t>(at)] += cycles_at(level, read, written);
   };
   charge(static_cast<int>(arch.levels.size()) - 1, streams.outer_read, streams.outer_written);
   if (chip_.resident_level >= 0) {
     // What comes from outside is written first, what goes there read once more.
     charge(chip_.resident_level, streams.read + streams.outer_written, streams.written + streams.outer_read);
   }
-  return cycles;
 }
 
-void Walk::add_operation(std::size_t index, LayerCost& layer, MemoryStep& memory) {
-  const ir::Einsum& einsum = workload_.einsums[index];
+void Walk::add_operation_step(std::size_t index, LayerCost& layer, MemoryStep& memory) {
+  const ir::Einsum& einsum = this->einsum(index);
   const ir::OperationCounts counts = ir::operation_counts(einsum);
   const double operations = static_cast<double>(counts.macs) +
                             static_cast<double>(counts.elementwise) * chip_.vector.vector_operations.at(einsum.combine);
   const Streams moved = streams(index);
-  int bound_level = -1;
-  double cycles = move(moved, std::ceil(operations / static_cast<double>(chip_.arch.vector_lanes)), bound_level, layer);
+  if (!takes_over(index)) {
+    busy_ = {};
+    from_product_ = false;
+  }
+  busy_.vector += std::ceil(operations / static_cast<double>(chip_.arch.vector_lanes));
+  move(moved, busy_, layer);
   layer.macs += counts.macs;
   layer.parts["vector_pj"] += operations * chip_.vector.vector_lane.energy_pj;
   layer.traffic_bytes +=
       (moved.outer_read + moved.outer_written) * static_cast<double>(chip_.arch.levels.back().word_bits) / kBitsPerByte;
-  if (takes_over(index)) {  // beside what the array does for the einsum before
-    const double hidden = std::min(cycles, spare_cycles_);
-    spare_cycles_ -= hidden;
-    cycles -= hidden;
-  } else {
-    spare_cycles_ = 0.0;
-    spare_from_product_ = false;
-  }
+  // What is hidden behind what the lanes, the array and the memories have to do anyway takes no time.
+  int bound_level = -1;
+  const double cycles = std::max(0.0, busy_.slowest(bound_level) - busy_.cycles);
+  busy_.cycles += cycles;
   layer.parts["vector_cycles"] += cycles;
   add_cycles(cycles, bound_level, layer);
   note_memory(einsum, 0.0, memory);

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -37,14 +39,20 @@ struct Residents {
   bool halved = false;  ///< some tensor lies there, perhaps another einsum's
 };
 
-/// One pass over the einsums of a workload, in order: enter, cost, leave.
+/// One pass over the einsums of a workload, in order: enter, cost, leave. Einsums of an iteration are costed for one
+/// step, times their steps.
 class Walk {
  public:
   /// Both have to outlive the walk.
   Walk(const Chip& chip, const ir::Workload& workload);
 
+  /// What is costed: the einsum, or one step of it.
+  [[nodiscard]] const ir::Einsum& einsum(std::size_t index) const;
+
   /// Makes room for what the einsum and those fused with it leave behind.
   void enter(std::size_t index);
+  /// In place of a cost: the einsum does not run here, what it would leave behind comes from elsewhere.
+  void skip(std::size_t index) { residency_.release(final_tensor(index)); }
   void leave(std::size_t index) { residency_.leave(index); }
 
   /// Whether the einsum works on what the one before sends out.
@@ -56,6 +64,11 @@ class Walk {
   void add_operation(std::size_t index, LayerCost& layer, MemoryStep& memory);
 
  private:
+  /// `add_step` costs one step into the layer that it is given.
+  template <class AddStep>
+  void for_all_steps(std::size_t index, LayerCost& layer, const AddStep& add_step) const;
+  void add_product_step(std::size_t index, const ProductCost& cost, LayerCost& layer, MemoryStep& memory);
+  void add_operation_step(std::size_t index, LayerCost& layer, MemoryStep& memory);
   /// Elements that an operation reads and writes, and those of them that come from and go to the outermost level.
   struct Streams {
     double read = 0.0;
@@ -64,18 +77,29 @@ class Walk {
     double outer_written = 0.0;
   };
   [[nodiscard]] Streams streams(std::size_t index) const;
-  /// Energy of an operation's streams, and the cycles of the slowest one with its level.
-  double move(const Streams& streams, double computing, int& bound_level, LayerCost& layer) const;
+  /// What an einsum and those that take over from it keep busy, in cycles. All of it works at the same time.
+  struct Busy {
+    double computing = 0.0;  ///< of the array
+    double vector = 0.0;
+    std::array<double, kMaxLevels> levels{};
+    double cycles = 0.0;  ///< until the last of them is done
+
+    /// Of the slowest of them; `level`: which memory that is, if it is one.
+    [[nodiscard]] double slowest(int& level) const;
+  };
+  /// Energy of an operation's streams; their cycles go to `busy`.
+  void move(const Streams& streams, Busy& busy, LayerCost& layer) const;
   [[nodiscard]] int final_tensor(std::size_t index) const;
   void add_cycles(double cycles, int bound_level, LayerCost& layer) const;
   void note_memory(const ir::Einsum& einsum, double tile_words, MemoryStep& memory) const;
 
   const Chip& chip_;
   const ir::Workload& workload_;
+  std::map<std::size_t, ir::Einsum> steps_;  ///< of einsums in an iteration, by index
   std::vector<bool> fused_;
   Residency residency_;
-  double spare_cycles_ = 0.0;        ///< of the product that einsums are being fused with
-  bool spare_from_product_ = false;  ///< the last einsum that takes nothing over is a product
+  Busy busy_;                  ///< with the einsum that takes nothing over and those fused with it so far
+  bool from_product_ = false;  ///< the last einsum that takes nothing over is a product
 };
 
 }  // namespace cosearch::asic

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -56,12 +55,31 @@ class Maestro final : public EinsumModel {
       totals.chip.params += job.workload.params;
       for (EinsumRun& run : einsum_runs(job.workload)) {
         run.name.insert(0, job.prefix);
-        if (std::optional<Infeasible> refusal = add(job.workload.workload, run, totals)) {
-          return Unexpected{*std::move(refusal)};
+        Expected<LayerCost, Infeasible> layer = add(job.workload.workload, run, totals);
+        if (!layer) {
+          return Unexpected{std::move(layer).error()};
         }
+        totals.cost.layers.push_back(*std::move(layer));
       }
     }
     return finish(std::move(totals));
+  }
+
+  [[nodiscard]] Expected<LayerCosts, Infeasible> layer_costs(const LoweredJob& job) const override {
+    Totals totals;
+    LayerCosts costs;
+    for (EinsumRun& run : einsum_runs(job.workload)) {
+      run.name.insert(0, job.prefix);
+      const Totals before = totals;
+      costs.layers.push_back(add(job.workload.workload, run, totals));
+      if (!costs.layers.back()) {
+        totals = before;  // parts of the layer may have been added
+      }
+    }
+    size_chip(totals);
+    costs.area_mm2 = totals.chip.area_mm2;
+    costs.sram_bytes = totals.chip.sram_bytes;
+    return costs;
   }
 
  private:
@@ -79,7 +97,7 @@ class Maestro final : public EinsumModel {
     double offchip = 0.0;
   };
 
-  std::optional<Infeasible> add(const ir::Workload& workload, const EinsumRun& run, Totals& totals) const {
+  Expected<LayerCost, Infeasible> add(const ir::Workload& workload, const EinsumRun& run, Totals& totals) const {
     LayerCost layer;
     layer.name = run.name;
     layer.kind = run.kind;
@@ -90,7 +108,7 @@ class Maestro final : public EinsumModel {
       if (const auto lowered = maestro::lower_layer(workload, einsum)) {
         const auto analysis = analyse(lowered->layer, dataflow_.mapping(lowered->layer.kind), hardware_);
         if (!analysis) {
-          return Infeasible{analysis.error().violations, einsum.name + ": " + analysis.error().reason};
+          return Unexpected{Infeasible{analysis.error().violations, einsum.name + ": " + analysis.error().reason}};
         }
         add_product(einsum, *analysis, static_cast<double>(lowered->repeats), layer, waiting, totals);
       } else {
@@ -100,8 +118,7 @@ class Maestro final : public EinsumModel {
     finish_layer(waiting, layer);
     totals.chip.add(layer);
     totals.computing_cycles += layer.bound == "compute" ? layer.cycles : 0.0;
-    totals.cost.layers.push_back(std::move(layer));
-    return std::nullopt;
+    return layer;
   }
 
   /// MAESTRO's edges can lose multiply-accumulates: its figures are then those of the part that it sees.
@@ -153,14 +170,20 @@ class Maestro final : public EinsumModel {
                                                        : "compute";
   }
 
-  [[nodiscard]] Cost finish(Totals totals) const {
-    const maestro::Array array{hardware_.pes, hardware_.simd_lanes, hardware_.noc_bandwidth, totals.l1_bytes,
-                               totals.l2_bytes};
+  [[nodiscard]] maestro::Array array_of(const Totals& totals) const {
+    return {hardware_.pes, hardware_.simd_lanes, hardware_.noc_bandwidth, totals.l1_bytes, totals.l2_bytes};
+  }
+
+  void size_chip(Totals& totals) const {
     const auto pes = static_cast<double>(hardware_.pes);
     totals.chip.sram_bytes = static_cast<double>(totals.l2_bytes) + pes * static_cast<double>(totals.l1_bytes);
-    totals.chip.area_mm2 = area_um2(array, prices_.constants) * 1e-6;
+    totals.chip.area_mm2 = area_um2(array_of(totals), prices_.constants) * 1e-6;
     totals.chip.frequency_hz = prices_.frequency_hz;
     totals.chip.peak_macs_per_cycle = pes;
+  }
+
+  [[nodiscard]] Cost finish(Totals totals) const {
+    size_chip(totals);
     Cost cost = std::move(totals.cost);
     cost.metrics = asic::chip_metrics(totals.chip);
     const double computing = totals.chip.cycles > 0.0 ? 100.0 * totals.computing_cycles / totals.chip.cycles : 100.0;
@@ -173,7 +196,7 @@ class Maestro final : public EinsumModel {
         "assumed: operators other than products take one elementary operation per processing element and cycle",
         "traffic is the compulsory one; MAESTRO has no energy for the external memory, the NoC and leakage",
         fmt::format("MAESTRO's static power, which is not part of the energy: {:.6g} mW",
-                    maestro::power_mw(array, prices_.constants)),
+                    maestro::power_mw(array_of(totals), prices_.constants)),
         "batch norms are folded at inference",
     };
     if (totals.corrected > 0.0) {

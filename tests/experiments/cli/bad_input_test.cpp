@@ -250,13 +250,16 @@ TEST_F(BadInputTest, EinsumsArchitecturesAndMappingsAreRefusedWithTheirPlace) {
                   estimate(text("w1", "workload p\neinsum p m<4 : y[m] = copy(x[m])\n"), "simba"),
                   2,
                   {"w1: line 2", "\"y\""}});
-  expect_refused({"no product",
-                  estimate(text("w2",
-                                "workload p\ninput x activation int8 [4]\noutput y activation int8 [4]\n"
-                                "einsum p m<4 : y[m] = relu(x[m])\n"),
-                           "simba"),
+  std::vector<std::string> no_vectors = estimate(text("w2",
+                                                      "workload p\ninput x activation int8 [4]\n"
+                                                      "output y activation int8 [4]\n"
+                                                      "einsum p m<4 : y[m] = relu(x[m])\n"),
+                                                 "eyeriss_256");
+  no_vectors.insert(no_vectors.end(), {"--energy-table", "energy_pat"});
+  expect_refused({"no vector operations",
+                  no_vectors,
                   2,
-                  {"w2", "einsum p", "is not a multiply-accumulate"}});
+                  {"energy_pat.json: /vector_operations", "einsum p", "is not a multiply-accumulate"}});
   expect_refused({"absurd size",
                   estimate(text("w3",
                                 "workload p\ninput x activation int8 [4000000000,4000000000]\n"

@@ -281,7 +281,7 @@ TEST_F(CommandsTest, EstimateTakesEinsumsAndMappingsByHand) {
   const std::vector<std::string> arguments{"estimate", "--workload", einsums, "--arch", "ws_16x16", "--mapping", nests};
   const ProcessResult text = run_cosearch(arguments);
   EXPECT_EQ(text.exit_code, 0) << text.err;
-  EXPECT_NE(text.out.find("first: "), std::string::npos);
+  EXPECT_NE(text.out.find("first (product): "), std::string::npos);
   EXPECT_NE(text.out.find("mappings: "), std::string::npos) << "the second einsum is mapped";
   std::vector<std::string> as_json = arguments;
   as_json.insert(as_json.end(), {"--format", "json"});
@@ -308,6 +308,40 @@ TEST_F(CommandsTest, EstimateSetsTheSizesOfEinsums) {
       {"estimate", "--workload", file("sized.einsums"), "--arch", "ws_16x16", "--set", "M=16", "--format", "json"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(json::parse(result.out).at("einsums")[0].at("macs"), 16 * 32 * 6);
+}
+
+TEST_F(CommandsTest, EstimateCostsEveryEinsumOfACascadeWithATotal) {
+  std::ofstream(file("c.txt")) << "workload c\ninput q activation int8 [4,6]\ninput k activation int8 [9,6]\n"
+                                  "tensor s activation int8 [4,3]\noutput y activation int8 [4]\n"
+                                  "output z activation int8 [4]\niteration b<3\n"
+                                  "einsum start initial p<4 : y[p] = copy(0)\n"
+                                  "einsum scores over b b<3 p<4 j<3 e<6 : s[p,j] += mul(q[p,e], k[3*b+j,e])\n"
+                                  "einsum largest over b b<3 p<4 j<3 : y[p] max= copy(s[p,j]) accumulate\n"
+                                  "einsum last final p<4 j<3 : z[p] = opaque argmax(s[p,j]) operations 12 reads 12 "
+                                  "writes 4\n";
+  std::vector<std::string> arguments{"estimate", "--workload", file("c.txt"), "--arch", "simba"};
+  const ProcessResult text = run_cosearch(arguments);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  for (const char* part : {"start (vector): ", "scores, each of 3 steps", "on the vector lanes, each of 3 steps",
+                           "total: ", "216 multiply-accumulates"}) {
+    EXPECT_NE(text.out.find(part), std::string::npos) << part << "\n" << text.out;
+  }
+  arguments.insert(arguments.end(), {"--format", "json"});
+  const json shown = json::parse(run_cosearch(arguments).out);
+  ASSERT_EQ(shown.at("einsums").size(), 4U);
+  for (const char* figure : {"macs", "cycles", "energy_uj", "traffic_bytes"}) {
+    double sum = 0.0;
+    for (const json& einsum : shown.at("einsums")) {
+      sum += einsum.at(figure).get<double>();
+    }
+    EXPECT_NEAR(shown.at("total").at(figure).get<double>(), sum, 1e-12 * sum) << figure;
+  }
+  EXPECT_EQ(shown.at("einsums")[1].at("steps"), 3);
+  EXPECT_GT(shown.at("einsums")[3].at("energy_uj").get<double>(), 0.0);
+  arguments.back() = "csv";
+  const std::vector<std::string> rows = lines(run_cosearch(arguments).out);
+  ASSERT_EQ(rows.size(), 6U);
+  EXPECT_EQ(rows[5].substr(0, 12), "total,,,216,");
 }
 
 TEST_F(CommandsTest, EstimateOfWhatDoesNotFitSaysWhyAndEndsWithThree) {

@@ -84,6 +84,8 @@ TEST(Nasaic, WorkloadsAreThePapersThree) {
   for (const Workload& workload : workloads()) {
     names.push_back(workload.name);
     EXPECT_NE(workload.first.at("name"), workload.second.at("name"));
+    // The abstract's figures are those of the first workload.
+    EXPECT_EQ(workload.gains && workload.gains->source == "NASAIC, abstract", workload.name == "w1");
   }
   EXPECT_THAT(names, ::testing::ElementsAre("w1", "w2", "w3"));
 }

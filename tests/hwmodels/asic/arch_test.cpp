@@ -66,6 +66,8 @@ TEST(Arch, MistakesNameTheirPlace) {
   EXPECT_THAT(error_of("/levels/2/keeps", json{"input", "output"}), HasSubstr("weight is missing"));
   EXPECT_THAT(error_of("/levels/1/name", "DRAM"), HasSubstr("no other level"));
   EXPECT_THAT(error_of("/levels/1/keeps", json{"inputs"}), HasSubstr("did you mean \"input\""));
+  EXPECT_THAT(error_of("/levels/1/hop_pj", -1), HasSubstr("/levels/1/hop_pj: expected"));
+  EXPECT_THAT(error_of("/mac/fill_cycles", 0.5), HasSubstr("/mac/fill_cycles: expected"));
   EXPECT_THAT(error_of("/levels/1/banks", 3), HasSubstr("\"banks\" is not known"));
   EXPECT_THAT(error_of("/levels", json::array()), HasSubstr("1 to 8 levels"));
   EXPECT_THAT(error_of("/frequency_mhz", -1), HasSubstr("/frequency_mhz"));

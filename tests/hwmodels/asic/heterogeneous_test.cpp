@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <nlohmann/json.hpp>
 
 #include "hwmodels/asic/layer_tasks.hpp"
@@ -122,6 +124,75 @@ TEST(Heterogeneous, NestsAreACostModelToo) {
   EXPECT_THAT(texts.back(), HasSubstr("makespan"));
 }
 
+/// MAESTRO's Y-R template lays the rows of a filter over neighbouring elements, of which there have to be as many.
+TEST(Heterogeneous, ALayerThatFitsOneSubAcceleratorGoesThereAndOthersToBoth) {
+  graph::Builder builder("net", {48, 48, 4});
+  builder.then("left1", graph::Conv2d{4, 3, 3, 1, graph::symmetric_padding(3), 1, false});
+  builder.then("left2", graph::Conv2d{4, 3, 3, 1, graph::symmetric_padding(3), 1, false});
+  builder.then("tall", graph::Conv2d{4, 40, 1, 1, {}, 1, false});
+  const std::vector<Job> jobs{Job{std::move(builder).finish()}, Job{reference_network("resnet8")}};
+  const nlohmann::json genes{{"aic1.dataflow", "yrp_rs"}, {"aic1.pes", 32}, {"aic1.bandwidth", 32},
+                             {"aic2.dataflow", "yxp_os"}, {"aic2.pes", 64}, {"aic2.bandwidth", 32}};
+  const auto cost = evaluate(genes, jobs);
+  ASSERT_TRUE(cost.has_value()) << cost.error().reason;
+  std::set<std::string> places;
+  for (const LayerCost& layer : cost->layers) {
+    places.insert(layer.kind.substr(layer.kind.find(" on ")));
+    EXPECT_TRUE(layer.name != "net/tall" || layer.kind == "conv2d on aic2 yxp_os 64") << layer.kind;
+  }
+  EXPECT_THAT(places, ::testing::ElementsAre(" on aic1 yrp_rs 32", " on aic2 yxp_os 64"));
+
+  const auto alone = evaluate(
+      {{"aic1.dataflow", "yrp_rs"}, {"aic1.pes", 32}, {"aic1.bandwidth", 32}, {"aic2.dataflow", "none"}}, jobs);
+  ASSERT_FALSE(alone.has_value());
+  EXPECT_THAT(alone.error().reason, ::testing::AllOf(HasSubstr("tall"), HasSubstr("aic1 yrp_rs 32")));
+}
+
+const nlohmann::json kNests{{"aic1.dataflow", "weight_stationary"}, {"aic1.pes", 256}, {"aic1.bandwidth", 32},
+                            {"aic2.dataflow", "output_stationary"}, {"aic2.pes", 256}, {"aic2.bandwidth", 32}};
+
+TEST(Heterogeneous, NoScheduleMovesMoreThanTheDramDelivers) {
+  const std::vector<Job> jobs{Job{reference_network("resnet8")}, Job{reference_network("ds_cnn")}};
+  const double gigabytes = 0.25;
+  const nlohmann::json options{{"cost_model", "nest"}, {"mapper_evaluations", 200}, {"dram_gb_s", gigabytes}};
+  for (const auto& [first, second] : {std::pair{1, 1}, {7, 1}, {2, 5}}) {
+    nlohmann::json genes = kNests;
+    genes["aic1.dram_share"] = first;
+    genes["aic2.dram_share"] = second;
+    const auto cost = evaluate(genes, jobs, options);
+    ASSERT_TRUE(cost.has_value());
+    const double least_ms = cost->metrics.at("traffic_bytes") / (gigabytes * 1e9) * 1e3;
+    EXPECT_GE(cost->metrics.at("latency_ms"), least_ms * (1.0 - 1e-9)) << first << " : " << second;
+  }
+}
+
+TEST(Heterogeneous, SharesAreThoseOfWhatIsThere) {
+  const std::vector<Job> jobs{Job{reference_network("resnet8")}};
+  const nlohmann::json options{{"cost_model", "nest"}, {"mapper_evaluations", 200}, {"dram_gb_s", 0.25}};
+  nlohmann::json alone = kNests;
+  for (const char* name : {"dataflow", "pes", "bandwidth"}) {
+    alone.erase("aic2." + std::string(name));
+  }
+  alone["aic2.dataflow"] = "none";
+  nlohmann::json whole = alone;
+  whole["aic1.dram_share"] = 8;
+  whole["aic1.buffer_share"] = 8;
+  const auto one = evaluate(alone, jobs, options);
+  const auto eight = evaluate(whole, jobs, options);
+  ASSERT_TRUE(one && eight);
+  EXPECT_EQ(one->metrics, eight->metrics) << "one sub-accelerator has all, whatever its share";
+  // A layer that waits for its weights takes as long as its sub-accelerator's part of the bandwidth says.
+  graph::Builder builder("net", {1024});
+  builder.then("classifier", graph::Linear{{1024}, {}, false});
+  const std::vector<Job> memory_bound{Job{std::move(builder).finish()}};
+  nlohmann::json eight_of_nine = kNests;
+  eight_of_nine["aic1.dram_share"] = 8;
+  const auto all = evaluate(alone, memory_bound, options);
+  const auto most = evaluate(eight_of_nine, memory_bound, options);
+  ASSERT_TRUE(all && most);
+  EXPECT_NEAR(most->metrics.at("latency_ms") / all->metrics.at("latency_ms"), 9.0 / 8.0, 0.01);
+}
+
 TEST(Heterogeneous, BudgetsAndOptionsAreChecked) {
   const Job job{reference_network("ds_cnn")};
   nlohmann::json large = kTwo;
@@ -137,6 +208,7 @@ TEST(Heterogeneous, BudgetsAndOptionsAreChecked) {
   EXPECT_THAT(error_of({{"sub_accelerators", 5}}), HasSubstr("/target/sub_accelerators"));
   EXPECT_THAT(error_of({{"cost_model", "timeloop"}}), HasSubstr("/target/cost_model: \"timeloop\" is not known"));
   EXPECT_THAT(error_of({{"deadline_cycles", 0}}), HasSubstr("/target/deadline_cycles"));
+  EXPECT_THAT(error_of({{"cost_model", "nest"}, {"residency", true}}), HasSubstr("/target/residency: expected false"));
   EXPECT_THAT(error_of({{"buffer_kib", 64}}), HasSubstr("\"buffer_kib\" is not known"));  // MAESTRO's are as needed
 }
 

@@ -50,6 +50,39 @@ TEST(Price, TimeloopsMappingsHaveTimeloopsEnergies) {
   }
 }
 
+TEST(Price, WordsThatArriveAndLeavePayForTheirWay) {
+  const ir::Workload workload = ir::parse_workload(
+      "workload w\ninput x activation int16 [3,4]\ntensor w weight int16 [4,1]\noutput y activation int16 [3,1]\n"
+      "einsum e m<3 n<1 k<4 : y[m,n] += mul(x[m,k], w[k,n])\n");
+  Arch arch = load_arch("ws_16x16", "");
+  const ir::Einsum& einsum = workload.einsums[0];
+  const auto price = [&](const std::string& nest) {
+    const auto counts =
+        count(workload, einsum, arch, parse_nest(nest, workload, einsum, arch), ir::FootprintKind::exact);
+    EXPECT_TRUE(counts.has_value());
+    return Pricing(arch, load_price_table("energy_45nm", "")).price(*counts);
+  };
+  const std::string whole = "DRAM [ x w y ]\nBuffer [ x y ]\n  for m in [0:3)\nRegFile [ w ]\n  for k in [0:4)\n";
+  const std::string split =
+      "DRAM [ x w y ]\n  for k in [0:2)\nBuffer [ x y ]\n  for m in [0:3)\nRegFile [ w ]\n  for k in [0:2)\n";
+  const Price before = price(whole);
+  EXPECT_EQ(before.network_pj, 0.0);
+  arch.levels[0].hop_pj = 2.0;
+  arch.levels[1].hop_pj = 3.0;
+  // 4 weights reach a register; 12 inputs reach the buffer, which weights pass by, and 3 sums leave it.
+  EXPECT_EQ(price(whole).network_pj, 4 * 2.0 + (12 + 3) * 3.0);
+  EXPECT_NEAR(price(whole).total_pj, before.total_pj + 53.0, 1e-9);
+  // Sums are kept in between: the buffer holds all three.
+  EXPECT_EQ(price(split).network_pj, 4 * 2.0 + (12 + 3) * 3.0);
+  // Sums of each half leave, and come back for the second one.
+  arch.levels[1].hop_pj = 0.0;
+  arch.levels[0].keeps = {true, true, true};
+  EXPECT_EQ(price("DRAM [ x w y ]\n  for k in [0:2)\n    for m in [0:3)\nBuffer [ ]\nRegFile [ y ]\n  for k in "
+                  "[0:2)\n")
+                .network_pj,
+            (2 * 3 + 3) * 2.0);
+}
+
 TEST(Price, EveryPresetHasAreaAndStaticPower) {
   for (const char* name : {"eyeriss_168", "eyeriss_256", "ws_16x16"}) {
     const Arch arch = load_arch(name, "");

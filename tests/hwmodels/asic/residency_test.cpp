@@ -56,6 +56,16 @@ TEST(Residency, KeepsWhatIsReadLaterWhileItFits) {
   EXPECT_EQ(residency.used_bytes(), 0);
 }
 
+TEST(Residency, WhatIsReleasedMakesRoom) {
+  const ir::Workload workload = chain();
+  Residency residency(workload, 32, 8);
+  residency.enter(0, 5);
+  residency.release(5);
+  residency.release(5);
+  EXPECT_FALSE(residency.holds(5));
+  EXPECT_EQ(residency.used_bytes(), 0);
+}
+
 TEST(Residency, WideWordsTakeMoreRoom) {
   const ir::Workload workload = chain();
   Residency residency(workload, 32, 16);

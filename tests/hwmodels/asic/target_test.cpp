@@ -108,8 +108,7 @@ TEST(Asic, ProductsThatAccumulateReadWhatIsThere) {
     JobWorkload job;
     job.workload = ir::parse_workload(text);
     const auto run = chip.run(job);
-    EXPECT_TRUE(run.has_value());
-    return run->layers.at(0);
+    return run.layers.at(0).value();
   };
   const LayerCost fresh = layer(head + "\n");
   const LayerCost more = layer(head + " accumulate\n");
