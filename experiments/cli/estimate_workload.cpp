@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "experiments/cli/cost_report.hpp"
+#include "experiments/cli/pass_report.hpp"
 #include "experiments/cli/setting.hpp"
 #include "experiments/config/json_file.hpp"
 #include "hwmodels/asic/accelerator.hpp"
@@ -16,6 +17,8 @@
 #include "hwmodels/asic/mapper.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/json_reader.hpp"
+#include "spaces/cascade/library.hpp"
+#include "spaces/ir/passes.hpp"
 
 namespace cosearch::cli {
 namespace {
@@ -45,9 +48,14 @@ std::map<std::string, std::int64_t> read_sizes(const std::vector<std::string>& s
   return sizes;
 }
 
+/// A file, or `cascade:NAME` of the library.
 ir::Workload read_workload(const std::string& path, const std::vector<std::string>& settings) {
-  const std::string text = read_text(path);
+  constexpr std::string_view kLibrary = "cascade:";
   const std::map<std::string, std::int64_t> sizes = read_sizes(settings);
+  if (path.starts_with(kLibrary)) {
+    return cascade::cascade(path.substr(kLibrary.size()), sizes);
+  }
+  const std::string text = read_text(path);
   try {
     return ir::parse_workload(text, sizes);
   } catch (const ConfigError& error) {
@@ -206,6 +214,13 @@ void print_text(Output& out, const asic::MappedEinsum& mapped, const ir::Workloa
 
 int estimate_workload(CommandLine& line, const WorkloadOptions& options) {
   const ir::Workload workload = read_workload(options.workload, options.settings);
+  if (options.arch.empty()) {
+    print_workload(line, workload);
+    return 0;
+  }
+  if (options.explain && line.options.format == Format::table) {
+    line.out.write(ir::describe_passes(workload) + "\n");
+  }
   const asic::Arch arch = read_architecture(options.arch, line.options.data_directory);
   const asic::Pricing pricing(arch, asic::load_price_table(options.energy_table, line.options.data_directory));
   const std::optional<asic::Dataflow> dataflow = find_dataflow(options.dataflow, line.options.data_directory);
@@ -254,6 +269,9 @@ int estimate_workload(CommandLine& line, const WorkloadOptions& options) {
     shown["area_mm2"] = pricing.area_um2() * 1e-6;
     shown["feasible"] = true;
     shown["einsums"] = std::move(einsums);
+    if (options.explain) {
+      shown["dimensions"] = passes_json(workload);
+    }
     print(line.out, line.options.format, shown);
   }
   return 0;
