@@ -4,12 +4,14 @@
 #include <memory>
 
 #include "experiments/cli/command_line.hpp"
+#include "experiments/cli/pass_report.hpp"
 #include "experiments/cli/table.hpp"
 #include "hwmodels/model.hpp"
 #include "search/algorithm.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/metrics.hpp"
 #include "spaces/base/registry.hpp"
+#include "spaces/cascade/library.hpp"
 #include "spaces/catalog/networks.hpp"
 #include "spaces/catalog/registry.hpp"
 #include "spaces/space/domain.hpp"
@@ -133,6 +135,16 @@ void describe_network(CommandLine& line, const std::string& name) {
   }
 }
 
+/// The text and its passes; as JSON and CSV what print_workload shows.
+void describe_cascade(CommandLine& line, const std::string& name) {
+  const cascade::CascadeEntry& entry = entry_named(cascade::cascade_registry(), name, "cascades describe");
+  describe_head(line, entry.name, entry.summary);
+  if (line.options.format == Format::table) {
+    line.out.write(std::string(entry.text.substr(entry.text.find('\n') + 1)) + "\n");
+  }
+  print_workload(line, cascade::cascade(name));
+}
+
 void add_noun(CLI::App& app, CommandLine& line, const std::string& noun, const std::string& summary,
               const std::function<void(CommandLine&)>& list_all,
               const std::function<void(CommandLine&, const std::string&)>& describe) {
@@ -167,6 +179,9 @@ void add_catalogue_commands(CLI::App& app, CommandLine& line) {
   add_noun(
       app, line, "algorithms", "search algorithms",
       [](CommandLine& to) { list(to, "algorithms", algorithm_registry()); }, describe_algorithm);
+  add_noun(
+      app, line, "cascades", "cascades of einsums for estimate --workload",
+      [](CommandLine& to) { list(to, "cascades", cascade::cascade_registry()); }, describe_cascade);
   add_noun(
       app, line, "networks", "well-known networks for estimate",
       [](CommandLine& to) { list(to, "networks", network_registry()); }, describe_network);

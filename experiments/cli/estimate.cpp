@@ -209,10 +209,11 @@ int estimate(CommandLine& line, const EstimateOptions& options) {
   if (!options.by_hand.workload.empty()) {
     WorkloadOptions by_hand = options.by_hand;
     by_hand.settings = options.settings;
+    by_hand.explain = options.explain;
     return estimate_workload(line, by_hand);
   }
   if (options.network.empty()) {
-    throw ConfigError("--network", "is missing; expected a network, or einsums with --workload and --arch");
+    throw ConfigError("--network", "is missing; expected a network, or einsums with --workload");
   }
   DesignFile design = chosen_design(options);
   std::unique_ptr<Target> target;
@@ -259,27 +260,25 @@ int estimate(CommandLine& line, const EstimateOptions& options) {
 
 /// What a user wrote by hand, without a network.
 void add_workload_options(CLI::App& command, CLI::Option& network, WorkloadOptions& options) {
-  CLI::Option* workload =
-      command.add_option("--workload", options.workload, "instead of a network: a file of einsums in text form");
+  CLI::Option* workload = command.add_option("--workload", options.workload,
+                                             "instead of a network: a file of einsums in text form, or cascade:NAME of "
+                                             "the library; without --arch its passes are told");
   CLI::Option* arch =
       command.add_option("--arch", options.arch, "for --workload: a preset, e.g. eyeriss_168, or a .json file");
   workload->excludes(&network);
-  workload->needs(arch);
   arch->needs(workload);
   command.add_option("--mapping", options.mapping, "for --workload: a file of loop nests; the mapper finds the others")
-      ->needs(workload);
-  command.add_option("--dataflow", options.dataflow, "for --workload: a template that mappings keep to")
-      ->needs(workload);
+      ->needs(arch);
+  command.add_option("--dataflow", options.dataflow, "for --workload: a template that mappings keep to")->needs(arch);
   command.add_option("--objective", options.objective, "for --workload: what mappings are chosen for")
       ->check(CLI::IsMember({"edp", "energy", "latency"}))
-      ->needs(workload);
-  command.add_option("--energy-table", options.energy_table, "for --workload: a table of hwmodels/data")
-      ->needs(workload);
+      ->needs(arch);
+  command.add_option("--energy-table", options.energy_table, "for --workload: a table of hwmodels/data")->needs(arch);
   command.add_option("--evaluations", options.evaluations, "for --workload: nests counted for an einsum, at most")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}))
-      ->needs(workload);
+      ->needs(arch);
   command.add_flag("--hull", options.hull, "for --workload: bounding boxes as footprints, as Timeloop does")
-      ->needs(workload);
+      ->needs(arch);
 }
 
 }  // namespace
@@ -297,7 +296,8 @@ void add_estimate_command(CLI::App& app, CommandLine& line) {
       ->take_all();
   command->add_option("--batch", options->batch, "samples of one evaluation")->check(CLI::Range(1, 65536));
   command->add_option("--types", options->types, "number format")->check(CLI::IsMember(data_type_names()));
-  command->add_flag("--explain", options->explain, "how each layer runs: mappings, accesses, energy by component");
+  command->add_flag("--explain", options->explain,
+                    "how each layer runs: mappings, accesses, energy by component; of a workload also its passes");
   command->add_option("--picture", options->picture,
                       "an SVG file to write: each layer's energy by component, or a schedule");
   add_workload_options(*command, *network, options->by_hand);

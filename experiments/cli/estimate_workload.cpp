@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "experiments/cli/cost_report.hpp"
+#include "experiments/cli/pass_report.hpp"
 #include "experiments/cli/setting.hpp"
 #include "experiments/config/json_file.hpp"
 #include "hwmodels/asic/accelerator.hpp"
@@ -17,6 +18,8 @@
 #include "hwmodels/asic/einsum_steps.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/json_reader.hpp"
+#include "spaces/cascade/library.hpp"
+#include "spaces/ir/passes.hpp"
 
 namespace cosearch::cli {
 namespace {
@@ -46,9 +49,14 @@ std::map<std::string, std::int64_t> read_sizes(const std::vector<std::string>& s
   return sizes;
 }
 
+/// A file, or `cascade:NAME` of the library.
 ir::Workload read_workload(const std::string& path, const std::vector<std::string>& settings) {
-  const std::string text = read_text(path);
+  constexpr std::string_view kLibrary = "cascade:";
   const std::map<std::string, std::int64_t> sizes = read_sizes(settings);
+  if (path.starts_with(kLibrary)) {
+    return cascade::cascade(path.substr(kLibrary.size()), sizes);
+  }
+  const std::string text = read_text(path);
   try {
     return ir::parse_workload(text, sizes);
   } catch (const ConfigError& error) {
@@ -289,6 +297,13 @@ int print_obstacle(CommandLine& line, const Infeasible& obstacle) {
 int estimate_workload(CommandLine& line, const WorkloadOptions& options) {
   const std::string& data = line.options.data_directory;
   const ir::Workload workload = read_workload(options.workload, options.settings);
+  if (options.arch.empty()) {
+    print_workload(line, workload);
+    return 0;
+  }
+  if (options.explain && line.options.format == Format::table) {
+    line.out.write(ir::describe_passes(workload) + "\n");
+  }
   const asic::Arch arch = read_architecture(options.arch, data);
   const asic::PriceTable table = asic::load_price_table(options.energy_table, data);
   const std::map<std::string, asic::LoopNest> nests = read_nests(options.mapping, workload, arch);
@@ -307,9 +322,14 @@ int estimate_workload(CommandLine& line, const WorkloadOptions& options) {
       print_csv(line.out, *costs);
       break;
     case Format::json:
-    case Format::jsonl:
-      print(line.out, line.options.format, document(chip, workload, *costs));
+    case Format::jsonl: {
+      ordered_json shown = document(chip, workload, *costs);
+      if (options.explain) {
+        shown["dimensions"] = passes_json(workload);
+      }
+      print(line.out, line.options.format, shown);
       break;
+    }
   }
   return 0;
 }

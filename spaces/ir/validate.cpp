@@ -68,12 +68,6 @@ bool is_written(const Workload& workload, int tensor) {
                      [&](const Einsum& einsum) { return einsum.output.tensor == tensor; });
 }
 
-bool is_given(const Workload& workload, int tensor) {
-  const TensorKind kind = workload.tensors[static_cast<std::size_t>(tensor)].kind;
-  return kind == TensorKind::weight || kind == TensorKind::state ||
-         std::find(workload.inputs.begin(), workload.inputs.end(), tensor) != workload.inputs.end();
-}
-
 /// Smallest and largest index of an axis over the whole nest fit in 64 bits.
 bool index_fits(const AxisIndex& axis, const std::vector<std::int64_t>& extents) {
   std::optional<std::int64_t> lowest = axis.offset;
@@ -361,6 +355,12 @@ void check_outputs(const Workload& workload, std::vector<Problem>& problems) {
 
 }  // namespace
 
+bool is_given(const Workload& workload, int tensor) {
+  const TensorKind kind = workload.tensors[static_cast<std::size_t>(tensor)].kind;
+  return kind == TensorKind::weight || kind == TensorKind::state ||
+         std::find(workload.inputs.begin(), workload.inputs.end(), tensor) != workload.inputs.end();
+}
+
 bool names_loop(const Access& access, int loop) noexcept {
   return std::any_of(access.axes.begin(), access.axes.end(), [&](const AxisIndex& axis) {
     return std::any_of(axis.terms.begin(), axis.terms.end(),
@@ -385,6 +385,9 @@ std::vector<Problem> find_problems(const Workload& workload) {
     EinsumChecker{workload, i, problems}.check();
   }
   check_outputs(workload, problems);
+  if (problems.empty()) {
+    check_order(workload, problems);
+  }
   return problems;
 }
 

@@ -162,7 +162,8 @@ struct Workload {
 };
 
 /// What is wrong with a workload (dangling indices, unknown loops, operand counts, output axes that make a
-/// non-reducing einsum write twice...), one line each; empty when it is well formed.
+/// non-reducing einsum write twice, elements read before they are written...), one line each; empty when it is well
+/// formed.
 [[nodiscard]] std::vector<std::string> validate(const Workload& workload);
 
 /// Iterations of the nest: the product of all extents. Checked: aborts on 64-bit overflow.

@@ -244,7 +244,36 @@ TEST_F(BadInputTest, EinsumsArchitecturesAndMappingsAreRefusedWithTheirPlace) {
   expect_refused({"neither", {"estimate"}, 2, {"--network: is missing", "--workload"}});
   expect_refused(
       {"both", {"estimate", "--workload", einsums, "--arch", "simba", "--network", "resnet8"}, 2, {"--network"}});
-  expect_refused({"no arch", {"estimate", "--workload", einsums}, 2, {"--workload requires --arch"}});
+  expect_refused({"no arch", {"estimate", "--workload", einsums, "--mapping", "m"}, 2, {"--mapping requires --arch"}});
+  expect_refused(
+      {"unknown cascade", {"estimate", "--workload", "cascade:attention"}, 2, {"\"attention\" is not known"}});
+  expect_refused({"wrong block",
+                  {"estimate", "--workload", "cascade:attention_one_pass", "--set", "M=1000"},
+                  2,
+                  {"cascade:attention_one_pass: line 5", "1000 / 256"}});
+  expect_refused({"undefined tensor",
+                  {"estimate", "--workload",
+                   text("c1",
+                        "workload p\noutput y activation fp16 [4]\n"
+                        "einsum p m<4 : y[m] = exp_sub(y[m], z[m])\n")},
+                  2,
+                  {"c1: line 3", "\"z\" is not known"}});
+  expect_refused({"rank mismatch",
+                  {"estimate", "--workload",
+                   text("c2",
+                        "workload p\ninput x activation fp16 [4,2]\n"
+                        "output y activation fp16 [4]\n"
+                        "einsum p m<4 : y[m] = copy(x[m])\n")},
+                  2,
+                  {"c2: line 4", "read 1 indices of tensor \"x\", allowed: 2"}});
+  expect_refused({"cyclic iteration",
+                  {"estimate", "--workload",
+                   text("c3",
+                        "workload p\ninput x activation fp16 [4]\n"
+                        "output s activation fp16 [5]\niteration m<4\n"
+                        "einsum p over m m<4 : s[m+1] = add(s[m], x[m])\n")},
+                  2,
+                  {"c3: line 5", "no initial element"}});
   expect_refused({"missing file", estimate(file("none.txt"), "simba"), 2, {"none.txt", "cannot be read"}});
   expect_refused({"bad einsum",
                   estimate(text("w1", "workload p\neinsum p m<4 : y[m] = copy(x[m])\n"), "simba"),

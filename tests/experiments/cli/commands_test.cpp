@@ -344,6 +344,42 @@ TEST_F(CommandsTest, EstimateCostsEveryEinsumOfACascadeWithATotal) {
   EXPECT_EQ(rows[5].substr(0, 12), "total,,,216,");
 }
 
+TEST_F(CommandsTest, EstimateTellsThePassesOfACascade) {
+  std::vector<std::string> arguments{"estimate", "--workload", "cascade:attention_three_pass", "--set", "M=4096"};
+  const ProcessResult text = run_cosearch(arguments);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_NE(text.out.find("m (m<4096): 3 passes over each fiber of 4096 elements"), std::string::npos) << text.out;
+  EXPECT_NE(text.out.find("sn must wait for all of gm"), std::string::npos) << text.out;
+  arguments.insert(arguments.end(), {"--format", "json"});
+  const json shown = json::parse(run_cosearch(arguments).out);
+  EXPECT_EQ(shown.at("einsums")[0].at("macs"), 4096 * 1024 * 64);
+  const json& streamed = shown.at("dimensions")[0];
+  EXPECT_EQ(streamed.at("dimension"), "m");
+  EXPECT_EQ(streamed.at("passes"), 3);
+  EXPECT_EQ(streamed.at("live")[0].at("tensor"), "qk");
+  EXPECT_EQ(streamed.at("buffer_bytes"), 2 * 4096);
+}
+
+TEST_F(CommandsTest, EstimateExplainsPassesBesideCosts) {
+  std::ofstream(file("two.einsums")) << "workload p\ninput x activation int8 [16,8]\ntensor w weight int8 [8,16]\n"
+                                        "output y activation int8 [16,16]\n"
+                                        "einsum p m<16 n<16 k<8 : y[m,n] += mul(x[m,k], w[k,n])\n";
+  const ProcessResult result =
+      run_cosearch({"estimate", "--workload", file("two.einsums"), "--arch", "ws_16x16", "--explain"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out.find("1 pass, no whole fiber live: m, n, k"), 0U) << result.out;
+  EXPECT_NE(result.out.find("multiply-accumulates a cycle"), std::string::npos);
+}
+
+TEST_F(CommandsTest, CascadesAreListedAndDescribed) {
+  const json listed = json::parse(run_cosearch({"cascades", "list", "--format", "json"}).out);
+  EXPECT_EQ(listed.at("cascades").size(), 14U);
+  const ProcessResult described = run_cosearch({"cascades", "describe", "attention_one_pass"});
+  EXPECT_EQ(described.exit_code, 0) << described.err;
+  EXPECT_NE(described.out.find("einsum rm over m1"), std::string::npos) << "the text";
+  EXPECT_NE(described.out.find("m (m1<4, m0<256): 1 pass"), std::string::npos) << "the passes";
+}
+
 TEST_F(CommandsTest, EstimateOfWhatDoesNotFitSaysWhyAndEndsWithThree) {
   const std::vector<std::string> arguments{"estimate", "--network", "mobilenet_v2_035_144", "--target", "cortex_m",
                                            "--set",    "board=f411"};

@@ -449,8 +449,10 @@ TEST(Interpreter, RefusesToReadWhatWasNotWritten) {
 }
 
 TEST(Interpreter, RefusesToAccumulateOntoNothing) {
-  EXPECT_EQ(error_of("workload w\noutput y activation fp32 [1]\neinsum e : y[0] += copy(1) accumulate\n", {}),
-            "einsum \"e\" reads y[0] before it is written");
+  EXPECT_EQ(error_of("workload w\noutput y activation fp32 [2]\neinsum s : y[0] = copy(1)\n"
+                     "einsum e i<2 : y[i] += copy(1) accumulate\n",
+                     {}),
+            "einsum \"e\" reads y[1] before it is written");
 }
 
 TEST(Interpreter, RefusesTensorsThatDoNotFit) {
