@@ -229,9 +229,13 @@ std::optional<Infeasible> AttentionModel::add(const LoweredJob& job, const Einsu
   return std::nullopt;
 }
 
-Expected<Cost, Infeasible> AttentionModel::evaluate_lowered(std::span<const LoweredJob> jobs) const {
+Expected<Cost, Infeasible> AttentionModel::evaluate(std::span<const Job> jobs) const {
+  const Expected<std::vector<LoweredJob>, Infeasible> lowered = lower_jobs(jobs);
+  if (!lowered) {
+    return Unexpected{lowered.error()};
+  }
   Totals totals;
-  for (const LoweredJob& job : jobs) {
+  for (const LoweredJob& job : *lowered) {
     if (ir::size_bytes(job.job->types.activation) > shared_->data.word_bytes) {
       return Unexpected{Infeasible{{}, "the arrays compute with words of 16 bits; the job's activations are wider"}};
     }

@@ -30,13 +30,13 @@ struct Shared {
 };
 
 /// Networks on the two arrays: attention by its cascade, other products on the 2-D array, all else on the lanes.
-class AttentionModel final : public EinsumModel {
+class AttentionModel final : public Model {
  public:
   AttentionModel(DesignGenes genes, std::shared_ptr<const Shared> shared)
       : genes_(std::move(genes)), shared_(std::move(shared)) {}
 
   /// Infeasible: operands wider than a word, what Design::make and Design::evaluate refuse.
-  [[nodiscard]] Expected<Cost, Infeasible> evaluate_lowered(std::span<const LoweredJob> jobs) const override;
+  [[nodiscard]] Expected<Cost, Infeasible> evaluate(std::span<const Job> jobs) const override;
   [[nodiscard]] std::vector<std::string> explain(std::span<const Job> jobs) const override;
 
  private:
