@@ -39,7 +39,7 @@ FlatNest::FlatNest(const LoopNest& nest, int levels, int dim_count) : dims(dim_c
       const bool even = count * step == loop.extent;
       steps[static_cast<std::size_t>(size)] = {loop.dim, level, is_spatial, step, loop.extent, count, even};
       divides = divides && even;
-      chain[dim][static_cast<std::size_t>(chain_size[dim]++)] = static_cast<std::int8_t>(size);
+      chain[dim][static_cast<std::size_t>(chain_size[dim]++)] = static_cast<std::uint8_t>(size);
       ++size;
     }
     tile[l] = whole;

@@ -30,7 +30,7 @@ struct FlatNest {
   std::array<int, kMaxLevels + 1> outside{};  ///< [level + 1]: first step of the levels beyond; [0]: all steps
   std::array<std::array<std::int64_t, kMaxDims>, kMaxLevels> tile{};  ///< extents of what one instance works on
   std::array<std::int64_t, kMaxDims> whole{};                         ///< extents of the einsum
-  std::array<std::array<std::int8_t, kMaxSteps>, kMaxDims> chain{};   ///< steps over one dim, innermost first
+  std::array<std::array<std::uint8_t, kMaxSteps>, kMaxDims> chain{};  ///< steps over one dim, innermost first
   std::array<int, kMaxDims> chain_size{};
   std::array<std::uint32_t, kMaxDims> spatial_levels{};  ///< bit by level: has spatial steps over the dim
   std::array<Grid, kMaxLevels> spatial{};                ///< instances used of what lies inside of the level

@@ -21,7 +21,7 @@ struct Blocks {
 /// prefix of what larger ones visit, so among steps that do not count the first one stands for all.
 Blocks blocks(const FlatNest& nest, const TileSum& sum, int dim, bool relevant, int position, std::int64_t block) {
   const auto& chain = nest.chain[static_cast<std::size_t>(dim)];
-  const int stop = nest.outside[static_cast<std::size_t>(sum.inner + 1)];
+  const int stop = nest.outside[static_cast<std::size_t>(sum.inner) + 1];
   Blocks result;
   std::int64_t times = 1;
   for (; position >= 0 && chain[static_cast<std::size_t>(position)] >= stop; --position) {

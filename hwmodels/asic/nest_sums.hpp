@@ -70,6 +70,7 @@ struct TileSum {
 class MovedElements {
  public:
   /// All have to outlive it. `access` has no constant axes.
+  // NOLINTNEXTLINE(*-member-init): the first sum sets the factors
   MovedElements(const FlatNest& nest, const TileAccess& access, CheckedArithmetic& arithmetic)
       : nest_(nest), access_(access), arithmetic_(arithmetic) {}
 
@@ -81,11 +82,11 @@ class MovedElements {
   const FlatNest& nest_;
   const TileAccess& access_;
   CheckedArithmetic& arithmetic_;
-  bool known_ = false;                         ///< the factors are those of a sum with the next two
-  std::uint32_t first_ = 0;                    ///< levels of whose spatial loops only the first step counts
-  std::uint32_t merged_ = 0;                   ///< levels whose networks merge
-  std::array<std::int64_t, kMaxDims> axes_;    // NOLINT(*-member-init): set by the first sum, like the next
-  std::array<std::int64_t, kMaxDims> others_;  // NOLINT(*-member-init): by loop that does not move the tile
+  bool known_ = false;        ///< the factors are those of a sum with the next two
+  std::uint32_t first_ = 0;   ///< levels of whose spatial loops only the first step counts
+  std::uint32_t merged_ = 0;  ///< levels whose networks merge
+  std::array<std::int64_t, kMaxDims> axes_;
+  std::array<std::int64_t, kMaxDims> others_;  ///< by loop that does not move the tile
 };
 
 /// Steps of time in which something runs.

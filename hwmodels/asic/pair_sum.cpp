@@ -72,7 +72,7 @@ class PairSum {
     }
     chain_[0] = static_cast<std::size_t>(axis_.loop_a);
     chain_[1] = static_cast<std::size_t>(axis_.loop_b);
-    stop_ = nest.outside[static_cast<std::size_t>(sum.inner + 1)];
+    stop_ = nest.outside[static_cast<std::size_t>(sum.inner) + 1];
   }
 
   [[nodiscard]] std::int64_t total() {
