@@ -147,7 +147,7 @@ LayerCost attention_layer(const Design& design, const AttentionCost& cost) {
   return layer;
 }
 
-/// Elements that an einsum other than a product exchanges with DRAM: a layer's einsums hand their results on.
+/// Elements that an einsum of a layer without products exchanges with DRAM: its einsums hand their results on.
 double outer_elements(const ir::Workload& workload, const EinsumRun& run, std::size_t index) {
   const ir::Einsum& einsum = workload.einsums[index];
   double elements = 0.0;
@@ -161,34 +161,41 @@ double outer_elements(const ir::Workload& workload, const EinsumRun& run, std::s
          (index + 1 == run.end ? static_cast<double>(touched_elements(workload, einsum, einsum.output)) : 0.0);
 }
 
+/// Time of a layer by what its einsums wait for.
+struct Waits {
+  double dram = 0.0, array = 0.0, lanes = 0.0;
+
+  [[nodiscard]] const char* bound() const {
+    return dram >= std::max(array, lanes) ? "dram_bandwidth" : (array >= lanes ? "array" : "lanes");
+  }
+};
+
 LayerCost other_layer(const Design& design, const ir::Workload& workload, const EinsumRun& run) {
   const Arch& arch = design.arch();
+  const auto begin = workload.einsums.begin();
+  const bool has_product = std::any_of(begin + static_cast<std::ptrdiff_t>(run.first),
+                                       begin + static_cast<std::ptrdiff_t>(run.end), is_product);
   LayerCost layer;
-  double seconds = 0.0;
-  double moving = 0.0;
-  double array_cycles = 0.0;
+  Waits waits;
   for (std::size_t i = run.first; i < run.end; ++i) {
     const ir::Einsum& einsum = workload.einsums[i];
     // What is opaque states its operations; a product with one tensor is none for the array.
     const ir::OperationCounts counts = ir::operation_counts(einsum);
-    const std::int64_t points = counts.macs + counts.elementwise;
+    // Biases are added to what leaves the array.
+    const double outer = has_product ? 0.0 : outer_elements(workload, run, i);
     const ProductCost cost = is_product(einsum)
                                  ? product_cost(design, matrix_product(einsum))
-                                 : lanes_cost(design, static_cast<double>(points), operations_of(einsum),
-                                              outer_elements(workload, run, i) * static_cast<double>(arch.word_bytes));
-    seconds += cost.seconds;
-    moving += cost.traffic_bytes / arch.dram_bytes_per_second;
-    array_cycles += cost.array_cycles;
+                                 : lanes_cost(design, static_cast<double>(counts.macs + counts.elementwise),
+                                              operations_of(einsum), outer * static_cast<double>(arch.word_bytes));
+    const bool waiting = cost.traffic_bytes / arch.dram_bytes_per_second >= cost.seconds;
+    (waiting ? waits.dram : (cost.array_cycles > 0.0 ? waits.array : waits.lanes)) += cost.seconds;
+    layer.parts["array_busy_cycles"] += cost.array_cycles;
     layer.traffic_bytes += cost.traffic_bytes;
     layer.macs += counts.macs;
     add_energy(cost.energy, layer);
   }
-  constexpr double kHalf = 0.5;
-  layer.parts["array_busy_cycles"] = array_cycles;
-  layer.bound = moving >= kHalf * seconds                             ? "dram_bandwidth"
-                : array_cycles >= kHalf * seconds * arch.frequency_hz ? "array"
-                                                                      : "lanes";
-  set_times(seconds, arch, layer);
+  layer.bound = waits.bound();
+  set_times(waits.dram + waits.array + waits.lanes, arch, layer);
   return layer;
 }
 

@@ -196,39 +196,65 @@ NetworkGraph make_vit_b16() {
   return build("vit_b16", net);
 }
 
+/// Layers of a transformer's encoder, norms behind the sums.
+struct EncoderLayers {
+  std::int64_t width = 0;
+  std::int64_t heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t mlp_width = 0;
+  graph::Activation activation;
+  graph::LayerNorm norm;
+};
+
+void add_layer(graph::Builder& builder, const std::string& name, const EncoderLayers& net) {
+  const int input = builder.last();
+  builder.then(name + ".attention.qkv", graph::Linear{{3, net.heads, net.head_dim}, {}, true});
+  builder.then(name + ".attention", graph::MultiHeadAttention{net.heads});
+  const int attention =
+      builder.then(name + ".attention.proj", graph::Linear{{net.width}, {net.heads, net.head_dim}, true});
+  builder.add(name + ".attention.add", graph::Add{}, {input, attention});
+  const int middle = builder.then(name + ".attention.norm", net.norm);
+  builder.then(name + ".mlp.fc1", graph::Linear{{net.mlp_width}, {}, true});
+  builder.then(name + ".mlp.act", net.activation);
+  const int mlp = builder.then(name + ".mlp.fc2", graph::Linear{{net.width}, {}, true});
+  builder.add(name + ".mlp.add", graph::Add{}, {middle, mlp});
+  builder.then(name + ".mlp.norm", net.norm);
+}
+
 /// The encoder of BERT base (Devlin et al., NAACL 2019, section 3) with the vocabulary of its uncased release, on 128
 /// tokens; norms behind the sums. Gives the last layer's states: no pooler and no head. The table of positions has the
 /// sequence's 128 rows of the release's 512, and at inference on one segment the row of its token type is part of them.
 NetworkGraph make_bert_base() {
   constexpr std::int64_t kTokens = 128;
-  constexpr std::int64_t kWidth = 768;
-  constexpr std::int64_t kHeads = 12;
   constexpr std::int64_t kLayers = 12;
-  constexpr graph::LayerNorm kNorm{1e-12};
+  const EncoderLayers net{768, 12, 64, 4 * 768, {graph::ActivationKind::gelu}, graph::LayerNorm{1e-12}};
   graph::Builder builder("bert_base", {kTokens, 1});
-  builder.then("embeddings.word", graph::TokenEmbed{.vocabulary = 30522, .width = kWidth});
+  builder.then("embeddings.word", graph::TokenEmbed{.vocabulary = 30522, .width = net.width});
   builder.then("embeddings.position", graph::PositionEmbed{kTokens, 1});
-  builder.then("embeddings.norm", kNorm);
+  builder.then("embeddings.norm", net.norm);
   for (std::int64_t layer = 0; layer < kLayers; ++layer) {
-    const std::string name = "layers." + std::to_string(layer);
-    const int input = builder.last();
-    builder.then(name + ".attention.qkv", graph::Linear{{3, kHeads, kWidth / kHeads}, {}, true});
-    builder.then(name + ".attention", graph::MultiHeadAttention{kHeads});
-    const int attention =
-        builder.then(name + ".attention.proj", graph::Linear{{kWidth}, {kHeads, kWidth / kHeads}, true});
-    builder.add(name + ".attention.add", graph::Add{}, {input, attention});
-    const int middle = builder.then(name + ".attention.norm", kNorm);
-    builder.then(name + ".mlp.fc1", graph::Linear{{4 * kWidth}, {}, true});
-    builder.then(name + ".mlp.act", graph::Activation{graph::ActivationKind::gelu});
-    const int mlp = builder.then(name + ".mlp.fc2", graph::Linear{{kWidth}, {}, true});
-    builder.add(name + ".mlp.add", graph::Add{}, {middle, mlp});
-    builder.then(name + ".mlp.norm", kNorm);
+    add_layer(builder, "layers." + std::to_string(layer), net);
   }
   return std::move(builder).finish();
 }
 
+/// One layer of a model that attention accelerators are compared on, 1,024 tokens: shapes of FuseMax's artifact (MICRO
+/// 2024), which has no more layers and no word of norms and activations.
+NetworkGraph one_layer(const std::string& name, std::int64_t width, std::int64_t heads, std::int64_t head_dim,
+                       std::int64_t mlp_width) {
+  constexpr std::int64_t kTokens = 1024;
+  graph::Builder builder(name, {kTokens, width});
+  add_layer(builder, "layer", {width, heads, head_dim, mlp_width, {graph::ActivationKind::relu}, {}});
+  return std::move(builder).finish();
+}
+NetworkGraph make_bert_layer() { return one_layer("bert_layer", 768, 12, 64, 3072); }
+NetworkGraph make_t5_layer() { return one_layer("t5_layer", 512, 8, 64, 2048); }
+NetworkGraph make_trxl_layer() { return one_layer("trxl_layer", 1024, 16, 64, 4096); }
+NetworkGraph make_xlm_layer() { return one_layer("xlm_layer", 2048, 16, 128, 8192); }
+
 constexpr std::array kNetworks{
     NetworkEntry{"bert_base", "BERT base encoder, 128 tokens, vocabulary 30522, width 768, 12 layers", &make_bert_base},
+    NetworkEntry{"bert_layer", "one layer of BERT base's shape, 1,024 tokens", &make_bert_layer},
     NetworkEntry{"deep_autoencoder", "MLPerf Tiny anomaly detection, 640 features", &make_deep_autoencoder},
     NetworkEntry{"ds_cnn", "MLPerf Tiny keyword spotting, 49x10x1", &make_ds_cnn},
     NetworkEntry{"mobilenet_v1_025", "MLPerf Tiny visual wake words, 96x96x3", &make_mobilenet_v1_025},
@@ -236,9 +262,12 @@ constexpr std::array kNetworks{
     NetworkEntry{"mobilenet_v2_035_144", "MobileNetV2 x 0.35, 144x144x3, 1000 classes", &make_mobilenet_v2_035_144},
     NetworkEntry{"resnet50", "ResNet-50 (v1.5), 224x224x3, 1000 classes", &make_resnet50},
     NetworkEntry{"resnet8", "MLPerf Tiny image classification, 32x32x3", &make_resnet8},
+    NetworkEntry{"t5_layer", "one encoder layer of T5 small's shape, 1,024 tokens", &make_t5_layer},
+    NetworkEntry{"trxl_layer", "one layer of Transformer-XL's shape for WikiText-103, 1,024 tokens", &make_trxl_layer},
     NetworkEntry{"vgg16", "VGG-16, 224x224x3, 1000 classes", &make_vgg16},
     NetworkEntry{"vit_b16", "ViT-B/16 with mean pooling, 224x224x3, 1000 classes", &make_vit_b16},
     NetworkEntry{"vit_tiny_28", "vision transformer, 28x28x1: patch 4, width 64, depth 4, 4 heads", &make_vit_tiny_28},
+    NetworkEntry{"xlm_layer", "one layer of XLM's shape, 1,024 tokens", &make_xlm_layer},
 };
 
 }  // namespace
