@@ -205,6 +205,19 @@ void Design::set_cycles() {
   }
 }
 
+double Design::reads_of_last_step(const TensorUse& tensor) const {
+  return static_cast<double>(
+      std::count_if(profile_.dependences.begin(), profile_.dependences.end(),
+                    [&](const Dependence& edge) { return edge.before == tensor.producer && edge.distance > 0; }));
+}
+
+/// As the artifact's energies imply: single values that leave the array's columns wait for the lanes in the buffer,
+/// rows of values flow into the lanes' registers.
+bool Design::hands_scalar_to_lanes(const TensorUse& tensor) const {
+  return tensor.inner_words == 1 && tensor.producer >= 0 && on_array(tensor.producer) &&
+         std::any_of(tensor.consumers.begin(), tensor.consumers.end(), [&](int work) { return !on_array(work); });
+}
+
 void Design::set_words() {
   const auto rows = static_cast<double>(arch_.rows);
   const auto columns = static_cast<double>(arch_.columns);
@@ -227,9 +240,15 @@ void Design::set_words() {
         break;
       case Extent::step:
         words_.per_row += tensor.carried ? inner : 0.0;
-        words_.read_step += tensor.carried ? inner : 0.0;
-        words_.write_step += tensor.carried ? inner : 0.0;
         words_.read_row += tensor.carried && once_a_row ? inner : 0.0;
+        words_.write_step += tensor.carried ? inner : 0.0;
+        words_.read_step += inner * reads_of_last_step(tensor);
+        if (tensor.carried) {
+          words_.step_outputs.push_back(inner);
+        } else if (hands_scalar_to_lanes(tensor)) {
+          words_.write_step += inner;
+          words_.read_step += inner;
+        }
         break;
       case Extent::tile: {
         if (tensor.input || tensor.output) {
@@ -246,6 +265,9 @@ void Design::set_words() {
         }
         words_.per_row += crosses ? inner * rows : 0.0;
         words_.write_tile += crosses ? inner : 0.0;
+        if (crosses) {
+          words_.tile_outputs.push_back(inner);
+        }
         words_.read_tile += reads;
         break;
       }

@@ -57,7 +57,15 @@ struct Choices {
   /// Counts registers of all elements, and what lanes read back of a tile in the buffer. Without it, as the artifact:
   /// registers of one element, reads by lanes as the tile passes.
   bool complete_energy = false;
+  /// Adds reads of the buffer that Timeloop counts where a product of 64 bits wraps, see wrapped_reads. For comparisons
+  /// with the artifact's energies of long sequences; no hardware does them.
+  bool timeloop_overflow = false;
 };
+
+/// Timeloop subtracts from the updates of an output in a buffer those that need no read first: its elements, for which
+/// the artifact's results imply the product elements x tile in 64 bits, divided by the tile again. Where the product
+/// wraps, so many reads too many are left. Both in words.
+[[nodiscard]] double wrapped_reads(double elements, double tile) noexcept;
 
 /// One layer of attention, or of another cascade.
 struct Shape {
@@ -144,6 +152,8 @@ class Design {
     double read_row = 0.0;                     ///< of each row once
     double read_key_tile = 0.0;                ///< of each streamed element once a tile of rows
     double read_tile = 0.0, write_tile = 0.0;  ///< of each pair
+    std::vector<double> tile_outputs;          ///< tensors of tiles written to the buffer: words of a pair
+    std::vector<double> step_outputs;          ///< states: words of a row
   };
 
   Design(Profile profile, const Arch& arch, const Choices& choices, const Prices& prices)
@@ -156,6 +166,9 @@ class Design {
   void set_energies();
   [[nodiscard]] std::optional<Infeasible> check_registers() const;
 
+  /// Works that read what the step before wrote.
+  [[nodiscard]] double reads_of_last_step(const TensorUse& tensor) const;
+  [[nodiscard]] bool hands_scalar_to_lanes(const TensorUse& tensor) const;
   [[nodiscard]] double array_cycles(const Work& work) const;
   [[nodiscard]] double lane_cycles(const Work& work) const;
   /// Times that works of each extent run: as tiles on the arrays, and as points.
@@ -164,6 +177,7 @@ class Design {
   [[nodiscard]] double useful_array_cycles(const PerExtent& points) const;
 
   [[nodiscard]] Expected<AttentionCost, Infeasible> fused_tiles(const Shape& shape) const;
+  [[nodiscard]] double overflow_reads(const PerExtent& points, std::int64_t chunk_rows) const;
   [[nodiscard]] AttentionCost unfused(const Shape& shape) const;
   void finish(const PerExtent& points, AttentionCost& cost) const;
 

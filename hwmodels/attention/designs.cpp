@@ -213,6 +213,7 @@ Expected<Design, Infeasible> build_design(const DesignGenes& genes, Profile prof
   choices.softmax_on_array = genes.softmax_on_array;
   choices.even_chunks = options.even_chunks;
   choices.complete_energy = options.complete_energy;
+  choices.timeloop_overflow = options.timeloop_overflow;
   choices.binding = genes.binding;
   if (const auto slots = published.bindings.find(genes.binding); slots != published.bindings.end()) {
     choices.binding = slots->second;

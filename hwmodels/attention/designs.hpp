@@ -57,6 +57,7 @@ struct DesignOptions {
   std::string dram = "hbm2";
   bool even_chunks = true;
   bool complete_energy = false;
+  bool timeloop_overflow = false;
 };
 
 /// Published designs and what they were compared on, from hwmodels/data/attention_designs.json.

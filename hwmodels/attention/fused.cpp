@@ -44,6 +44,28 @@ double dot(const std::array<double, kExtents>& a, const std::array<double, kExte
 
 }  // namespace
 
+double wrapped_reads(double elements, double tile) noexcept {
+  constexpr double kLargest = 9007199254740992.0;  // 2^53: beyond it doubles are no exact integers
+  if (!(elements > 0.0) || !(tile >= 1.0) || elements > kLargest || tile > kLargest) {
+    return 0.0;
+  }
+  const auto size = static_cast<std::uint64_t>(tile);
+  const std::uint64_t product = static_cast<std::uint64_t>(elements) * size;  // wraps as it does there
+  return elements - static_cast<double>(product / size);
+}
+
+double Design::overflow_reads(const PerExtent& points, std::int64_t chunk_rows) const {
+  const auto rows = static_cast<double>(chunk_rows);
+  double reads = 0.0;
+  for (const double inner : words_.tile_outputs) {
+    reads += wrapped_reads(inner * points[at(Extent::tile)], inner * rows * static_cast<double>(arch_.rows));
+  }
+  for (const double inner : words_.step_outputs) {
+    reads += wrapped_reads(inner * points[at(Extent::step)], inner * rows);
+  }
+  return reads;
+}
+
 Design::PerExtent Design::repetitions(const Shape& shape) const {
   const std::int64_t row_tiles = ceil_div(shape.rows, arch_.columns);
   const std::int64_t key_tiles = ceil_div(shape.keys, arch_.rows);
@@ -163,7 +185,8 @@ Expected<AttentionCost, Infeasible> Design::fused_tiles(const Shape& shape) cons
   cost.array_utilization = useful_array_cycles(all) / (cost.seconds * arch_.frequency_hz);
   const double key_tiles = all[at(Extent::tile)] / static_cast<double>(arch_.columns);
   const double reads = words_.read_step * all[at(Extent::step)] + words_.read_row * all[at(Extent::row)] +
-                       words_.read_key_tile * key_tiles + words_.read_tile * all[at(Extent::tile)];
+                       words_.read_key_tile * key_tiles + words_.read_tile * all[at(Extent::tile)] +
+                       (choices_.timeloop_overflow ? overflow_reads(all, chunk * arch_.columns) : 0.0);
   const double writes = words_.fill_rows * all[at(Extent::row)] + words_.dram_keys_chunk * instances * chunk_keys +
                         words_.dram_keys * all[at(Extent::key)] + words_.write_step * all[at(Extent::step)] +
                         words_.write_tile * all[at(Extent::tile)];

@@ -169,6 +169,9 @@ class RowsEvaluation {
     const double once = nest.elements(ranks_of(tensor(work.writes))) * chunks_;
     if (is_fiber(tensor(work.writes))) {
       add_fiber(updates, false);
+      if (mapping_.fibers_in_buffer) {
+        add_overflow(once, static_cast<double>(shape_.keys) * static_cast<double>(chunk_));
+      }
     } else if (resident(work.writes)) {
       array_.kept += tensor(work.writes).output ? once : 0.0;
       array_.spillable += updates;
@@ -260,8 +263,9 @@ class RowsEvaluation {
       const Work& producer = profile_.works[static_cast<std::size_t>(use.producer)];
       const bool from_array = design_.on_array(use.producer);
       const bool first = use.consumers.front() == static_cast<int>(index);
-      lanes_.spillable += from_array || producer.pass != work.pass ? words : 0.0;
-      lanes_.reads += words;
+      const double read_back = from_array || producer.pass != work.pass ? words : 0.0;
+      lanes_.spillable += read_back;
+      lanes_.reads += read_back;
       if (from_array && !mapping_.fibers_in_buffer && first) {
         lanes_.dram += words;
         lanes_.writes += words;
@@ -279,6 +283,15 @@ class RowsEvaluation {
     } else {
       lanes_.spillable += words;
       lanes_.writes += words;
+      add_overflow(words, static_cast<double>(shape_.keys));
+    }
+  }
+
+  /// See wrapped_reads; words of one instance.
+  void add_overflow(double words, double tile) {
+    if (design_.choices_.timeloop_overflow) {
+      const auto instances = static_cast<double>(shape_.instances);
+      lanes_.reads += wrapped_reads(words * instances, tile) / instances;
     }
   }
 
