@@ -1,7 +1,6 @@
 #include "experiments/evaluate/batch_evaluation.hpp"
 
 #include <fmt/format.h>
-#include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <chrono>
@@ -13,6 +12,7 @@
 #include "experiments/evaluate/objectives.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
+#include "trainer/net/parallel.hpp"
 
 namespace cosearch {
 namespace {
@@ -102,7 +102,7 @@ bool BatchEvaluation::run() {
 // --- cost ------------------------------------------------------------------------------------------------------
 
 void BatchEvaluation::cost_candidates() {
-  tbb::parallel_for(std::size_t{0}, batch_.size(), [&](std::size_t row) { describe(row); });
+  for_each_parallel(std::ssize(batch_), [&](std::int64_t row) { describe(static_cast<std::size_t>(row)); });
   std::vector<std::optional<Store::CachedCost>> costs;
   std::vector<std::size_t> missing;
   for (std::size_t row = 0; row < batch_.size(); ++row) {
@@ -113,10 +113,11 @@ void BatchEvaluation::cost_candidates() {
   }
   evaluator_.cache_use_.lookups += static_cast<std::int64_t>(batch_.size());
   evaluator_.cache_use_.hits += static_cast<std::int64_t>(batch_.size() - missing.size());
-  tbb::parallel_for(std::size_t{0}, missing.size(), [&](std::size_t i) {
+  for_each_parallel(std::ssize(missing), [&](std::int64_t i) {
     const Clock::time_point start = Clock::now();
-    costs[missing[i]] = priced(missing[i]);
-    candidates_[missing[i]].seconds += seconds_since(start);
+    const std::size_t row = missing[static_cast<std::size_t>(i)];
+    costs[row] = priced(row);
+    candidates_[row].seconds += seconds_since(start);
   });
   std::vector<std::pair<std::string, Store::CachedCost>> fresh;
   fresh.reserve(missing.size());

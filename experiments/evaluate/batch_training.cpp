@@ -1,6 +1,4 @@
 // The part of BatchEvaluation that finds accuracies.
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <chrono>
@@ -9,6 +7,7 @@
 #include <utility>
 
 #include "experiments/evaluate/batch_evaluation.hpp"
+#include "trainer/net/parallel.hpp"
 
 namespace cosearch {
 
@@ -20,13 +19,8 @@ bool BatchEvaluation::train_all(const std::vector<Group*>& groups) {
                    return !training->outcome && std::find(missing.begin(), missing.end(), training) == missing.end();
                  });
   }
-  tbb::parallel_for(
-      std::size_t{0}, missing.size(),
-      [&](std::size_t i) {
-        // Isolated: a thread that waits inside one training must not begin another one on top of it.
-        tbb::this_task_arena::isolate([&] { train_one(*missing[i], groups); });
-      },
-      tbb::simple_partitioner());
+  for_each_training(std::ssize(missing),
+                    [&](std::int64_t i) { train_one(*missing[static_cast<std::size_t>(i)], groups); });
   return std::all_of(groups.begin(), groups.end(), [](const Group* group) { return group->measured(); });
 }
 

@@ -1,8 +1,6 @@
 #include "experiments/run/final_stage.hpp"
 
 #include <fmt/format.h>
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <deque>
@@ -19,6 +17,7 @@
 #include "experiments/evaluate/training_outcome.hpp"
 #include "search/pareto.hpp"
 #include "spaces/base/hash.hpp"
+#include "trainer/net/parallel.hpp"
 
 namespace cosearch {
 namespace {
@@ -85,13 +84,8 @@ bool FinalStage::run(const std::vector<TrialRow>& rows) {
     throw StoreError(5, fmt::format("{}: cannot be created: {}", folder_.string(), error.message()));
   }
   progress_.note(fmt::format("final training of {} networks of the front", trainings_.size()));
-  tbb::parallel_for(
-      std::size_t{0}, trainings_.size(),
-      [&](std::size_t i) {
-        // Isolated: a thread that waits inside one training must not begin another one on top of it.
-        tbb::this_task_arena::isolate([&] { train_one(trainings_[i]); });
-      },
-      tbb::simple_partitioner());
+  for_each_training(std::ssize(trainings_),
+                    [&](std::int64_t i) { train_one(trainings_[static_cast<std::size_t>(i)]); });
   return std::all_of(candidates_.begin(), candidates_.end(), [](const Candidate& item) { return item.ended; });
 }
 

@@ -1,7 +1,6 @@
 #include "trainer/data/splits.hpp"
 
 #include <fmt/format.h>
-#include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <numeric>
@@ -9,6 +8,7 @@
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/rng.hpp"
+#include "trainer/net/parallel.hpp"
 
 namespace cosearch {
 namespace {
@@ -129,7 +129,7 @@ TaskData assemble(std::string name, const std::string& source, Dataset train, Da
 
 void for_each_sample(std::int64_t count, const std::function<void(std::int64_t)>& read) {
   std::vector<std::optional<ConfigError>> errors(static_cast<std::size_t>(count));
-  tbb::parallel_for(std::int64_t{0}, count, [&](std::int64_t i) {
+  for_each_parallel(count, [&](std::int64_t i) {
     try {
       read(i);
     } catch (const ConfigError& error) {

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <tbb/global_control.h>
-#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include "spaces/base/config_error.hpp"
 #include "tests/trainer/temporary_directory.hpp"
 #include "tests/trainer/train/networks.hpp"
+#include "trainer/net/parallel.hpp"
 
 namespace cosearch {
 namespace {
@@ -90,7 +90,7 @@ TEST(Train, ManyTrainingsAtOnceGiveTheirOwnBits) {
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, 4);  // also where there are fewer cores
   tbb::task_arena arena(4);
   arena.execute(
-      [&] { tbb::parallel_for(0, 4, [&](int i) { runs[static_cast<std::size_t>(i)] = run(cnn(), recipe()); }); });
+      [&] { for_each_training(4, [&](std::int64_t i) { runs[static_cast<std::size_t>(i)] = run(cnn(), recipe()); }); });
   for (const Trained& other : runs) {
     expect_same_bits(alone, other);
   }
