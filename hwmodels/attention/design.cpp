@@ -115,11 +115,8 @@ std::optional<Infeasible> Design::bind() {
     binding_ = sequential_binding(profile_, on_array_);
     return std::nullopt;
   }
-  if (choices_.binding == "pipelined") {
-    binding_ = pipelined_binding(profile_, on_array_);
-    return std::nullopt;
-  }
-  Expected<Binding, std::string> binding = choices_.binding == "interleaved"
+  Expected<Binding, std::string> binding = choices_.binding == "pipelined" ? pipelined_binding(profile_, on_array_)
+                                           : choices_.binding == "interleaved"
                                                ? interleaved_binding(profile_, on_array_)
                                                : parse_binding(choices_.binding, profile_, on_array_);
   if (!binding) {
