@@ -211,11 +211,22 @@ void Design::set_words() {
       return std::any_of(tensor.consumers.begin(), tensor.consumers.end(),
                          [&](int work) { return condition(profile_.works[static_cast<std::size_t>(work)].extent); });
     };
+    const auto accumulates = [this](const TensorUse& use) {  // a sum over the steps: state from the first to the last
+      return use.producer >= 0 && (profile_.works[static_cast<std::size_t>(use.producer)].extent == Extent::tile ||
+                                   profile_.works[static_cast<std::size_t>(use.producer)].extent == Extent::step);
+    };
     const bool every_step = read_by([](Extent extent) { return extent == Extent::tile || extent == Extent::step; });
     const bool once_a_row = read_by([](Extent extent) { return extent == Extent::row; });
     switch (tensor.extent) {
       case Extent::row:
         words_.dram_rows += tensor.input || tensor.output ? inner : 0.0;
+        if (accumulates(tensor)) {
+          words_.per_row += inner;
+          words_.read_step += inner;
+          words_.write_step += inner;
+          words_.read_row += inner;
+          break;
+        }
         words_.fill_rows += tensor.input ? inner : 0.0;
         words_.per_row += tensor.input && every_step ? inner : 0.0;
         words_.fixed += tensor.output || (tensor.input && every_step) ? 0.0 : inner * columns;
@@ -241,7 +252,11 @@ void Design::set_words() {
           crosses = crosses || on_array(consumer) != from;
           reads += on_array(consumer) != from && (on_array(consumer) || choices_.complete_energy) ? inner : 0.0;
         }
-        words_.per_row += crosses ? inner * rows : 0.0;
+        words_.tile_per_row += crosses ? inner * rows : 0.0;
+        if (crosses && choices_.fusion == Fusion::tiles) {
+          words_.tiles_in_flight =
+              std::max<double>(words_.tiles_in_flight, tiles_in_flight(binding_, profile_, tensor.producer));
+        }
         words_.write_tile += crosses ? inner : 0.0;
         words_.read_tile += reads;
         break;
