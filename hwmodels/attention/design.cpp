@@ -16,7 +16,10 @@ namespace {
 
 std::size_t at(Extent extent) { return static_cast<std::size_t>(extent); }
 
-double ceil_div(std::int64_t a, std::int64_t b) { return static_cast<double>((a + b - 1) / b); }
+double ceil_div(std::int64_t a, std::int64_t b) {
+  const std::int64_t quotient = (a + b - 1) / b;
+  return static_cast<double>(quotient);
+}
 
 /// Cycles of a nest on `rows` x `columns` elements, two of its ranks spread over them, the others walked.
 double best_spread(const std::vector<std::int64_t>& extents, std::int64_t rows, std::int64_t columns) {
