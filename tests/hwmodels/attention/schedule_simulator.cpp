@@ -23,6 +23,7 @@ constexpr std::int64_t kAny = -1;
 std::size_t index(std::int64_t number) { return static_cast<std::size_t>(number); }
 
 struct Tile {
+  std::int64_t round = 0;  ///< in which works without a lag are at it
   std::int64_t instance = 0;
   std::int64_t chunk = 0;
   std::int64_t keys = 0;  ///< number of the tile of streamed elements
@@ -55,7 +56,7 @@ class Execution {
 
   ScheduleCounts run() {
     const auto most_lag = *std::max_element(program_.binding.lag.begin(), program_.binding.lag.end());
-    for (std::int64_t round = 0; round < std::ssize(tiles_) + most_lag; ++round) {
+    for (std::int64_t round = 0; round <= tiles_.back().round + most_lag; ++round) {
       const std::int64_t start = counts_.cycles;
       for (std::size_t slot = 0; slot < waiting_.size(); ++slot) {
         run_slot(slot, round);
@@ -77,8 +78,9 @@ class Execution {
 
   void list_tiles() {
     const auto& [profile, binding, on_array, arch, shape, chunk_rows] = program_;
-    if (std::none_of(profile.works.begin(), profile.works.end(),
-                     [](const Work& work) { return of_both(work.extent); })) {
+    pairs_ =
+        std::any_of(profile.works.begin(), profile.works.end(), [](const Work& work) { return of_both(work.extent); });
+    if (!pairs_) {
       list_keys_and_rows();
       return;
     }
@@ -92,8 +94,8 @@ class Execution {
             if (!needs(last, key)) {
               continue;
             }
-            tiles_.push_back({instance, chunk, key / arch.rows, row / arch.columns, seen.insert(key).second,
-                              !needs(last, key + arch.rows), false});
+            tiles_.push_back({std::ssize(tiles_), instance, chunk, key / arch.rows, row / arch.columns,
+                              seen.insert(key).second, !needs(last, key + arch.rows), false});
           }
         }
       }
@@ -101,16 +103,16 @@ class Execution {
     }
   }
 
-  /// Without works of pairs: all streamed elements, then all rows.
+  /// Without works of pairs: a round for each head, of all streamed elements and all rows.
   void list_keys_and_rows() {
     const auto& [profile, binding, on_array, arch, shape, chunk_rows] = program_;
     const std::int64_t last_keys = (shape.keys - 1) / arch.rows;
     for (std::int64_t instance = 0; instance < shape.instances; ++instance) {
       for (std::int64_t keys = 0; keys <= last_keys; ++keys) {
-        tiles_.push_back({instance, 0, keys, 0, true, false, false});
+        tiles_.push_back({instance, instance, 0, keys, 0, true, false, false});
       }
       for (std::int64_t row = 0; row < shape.rows; row += arch.columns) {
-        tiles_.push_back({instance, row / chunk_rows, last_keys, row / arch.columns, false, true, false});
+        tiles_.push_back({instance, instance, row / chunk_rows, last_keys, row / arch.columns, false, true, false});
       }
       tiles_.back().last_of_instance = true;
     }
@@ -128,19 +130,20 @@ class Execution {
 
   // Time.
 
-  /// The tile that the work is at in this round, if it has something to do there.
-  [[nodiscard]] const Tile* due(std::size_t work, std::int64_t round) const {
-    const std::int64_t number = round - program_.binding.lag[work];
-    if (number < 0 || number >= std::ssize(tiles_)) {
-      return nullptr;
-    }
-    const Tile& tile = tiles_[index(number)];
+  /// The tiles that the work is at in this round and has something to do for.
+  [[nodiscard]] std::vector<Tile> due(std::size_t work, std::int64_t round) const {
     const Extent extent = profile_.works[work].extent;
-    const bool is_due = of_both(extent)   ? true
-                        : of_keys(extent) ? tile.first_of_keys
-                        : of_rows(extent) ? tile.last_of_rows
-                                          : tile.last_of_instance;
-    return is_due ? &tile : nullptr;
+    std::vector<Tile> result;
+    for (const Tile& tile : tiles_) {
+      const bool is_due = of_both(extent)   ? true
+                          : of_keys(extent) ? tile.first_of_keys
+                          : of_rows(extent) ? tile.last_of_rows
+                                            : tile.last_of_instance;
+      if (is_due && tile.round == round - program_.binding.lag[work]) {
+        result.push_back(tile);
+      }
+    }
+    return result;
   }
 
   /// All that the work's operands are made from is complete.
@@ -224,19 +227,19 @@ class Execution {
     std::array<std::deque<Task>, 2> own;
     for (const std::size_t array : {0U, 1U}) {
       for (const int work : array == 0 ? works.array : works.lanes) {
-        if (const Tile* tile = due(index(work), round)) {
-          const bool in_gaps = !of_keys(profile_.works[index(work)].extent);
-          (in_gaps ? waiting_[slot] : own)[array].push_back(task(index(work), *tile));
+        for (const Tile& tile : due(index(work), round)) {
+          const bool in_gaps = pairs_ && !of_keys(profile_.works[index(work)].extent);
+          (in_gaps ? waiting_[slot] : own)[array].push_back(task(index(work), tile));
         }
       }
     }
     (void)run_queues(own, waiting_[slot], false);
     for (const int work : works.drains) {
-      if (const Tile* tile = due(index(work), round)) {
-        const auto cycles = std::ssize(task(index(work), *tile).useful) * program_.arch.rows;
+      for (const Tile& tile : due(index(work), round)) {
+        const auto cycles = std::ssize(task(index(work), tile).useful) * program_.arch.rows;
         counts_.drain_cycles += cycles;
         counts_.cycles += cycles;
-        complete_[{index(work), place_in(profile_.works[index(work)].extent, *tile)}] = counts_.cycles;
+        complete_[{index(work), place_in(profile_.works[index(work)].extent, tile)}] = counts_.cycles;
       }
     }
   }
@@ -361,6 +364,7 @@ class Execution {
   const ScheduleProgram& program_;
   const attention::Profile& profile_;
   std::vector<Tile> tiles_;
+  bool pairs_ = true;                                     ///< some works are of pairs of rows and streamed elements
   std::vector<std::array<std::deque<Task>, 2>> waiting_;  ///< works of rows, by slot and array
   std::vector<Task> finished_;                            ///< in this cycle
   std::map<std::pair<std::size_t, Place>, std::int64_t> complete_;

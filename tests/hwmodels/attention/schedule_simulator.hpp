@@ -33,13 +33,13 @@ struct ScheduleCounts {
 };
 
 /// Executes cascades of one pass tile by tile and cycle by cycle. Rules:
-///   order     heads; in them chunks of rows; in them tiles of streamed elements; in them tiles of rows; a
-///             cascade without works of pairs has all streamed elements first, then all rows
+///   order     heads; in them chunks of rows; in them tiles of streamed elements; in them tiles of rows
 ///   arrays    each cycle of the 2-D array is of one operation of at most rows x columns elements, a cycle of the lanes
 ///             of at most `lanes`; both walk whole tiles, also where the shape ends within one
 ///   slots     repeat for each tile; both arrays have finished their works when a slot ends, then what drains drains
 ///   rows      works of whole rows wait until the row's last tile; they fill cycles of their slot in which their array
 ///             would idle, and those that are left run after the last tile, slot by slot
+///   no pairs  a cascade without works of pairs repeats its slots, and counts its lags, by heads
 ///   operands  of a work are complete when it starts, tile by tile; an earlier step's of the same rows
 ///   state     words of a row live from the first to the last work of its tiles, fetched when first used; a tile that
 ///             goes from one array to the other lives until its last reader is done; a tile of streamed elements until

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/hwmodels/attention/designs_of_tests.hpp"
@@ -132,6 +133,22 @@ TEST(Schedule, BusyCyclesTrafficAndTimeAreThoseOfTheExecutedSchedule) {
         SCOPED_TRACE(name_of(each, arch, shape));
         compare(design, shape);
       }
+    }
+  }
+}
+
+TEST(Schedule, EveryFurtherHeadTakesTheTimeOfTheSteadyState) {
+  for (const Case& each : cases()) {
+    for (const Arch& arch : arches()) {
+      const Design design = design_of(each, arch);
+      const auto both = [&](std::int64_t heads) {
+        const Shape shape{heads, 16, 12, false};
+        const AttentionCost cost = design.evaluate(shape).value();
+        return std::pair{cost.compute_seconds, execute(design, shape, cost.chunk_rows).cycles};
+      };
+      const auto [few, few_executed] = both(4);
+      const auto [many, many_executed] = both(9);
+      EXPECT_EQ(many - few, many_executed - few_executed) << name_of(each, arch, {9, 16, 12, false});
     }
   }
 }
