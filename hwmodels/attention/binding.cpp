@@ -29,7 +29,8 @@ Places places_of(const Binding& binding, std::size_t works) {
   return places;
 }
 
-/// The smallest lags with which every operand is there in time; nothing where a recurrence takes longer than a tile.
+/// The smallest lags with which every operand is there in time; nothing where a recurrence takes longer than a tile. A
+/// slot takes as long as its busier array only if neither waits for the other within it, so values cross between slots.
 std::optional<std::vector<int>> find_lags(const Binding& binding, const Profile& profile,
                                           const std::vector<bool>& on_array) {
   const Places places = places_of(binding, profile.works.size());
@@ -41,9 +42,8 @@ std::optional<std::vector<int>> find_lags(const Binding& binding, const Profile&
     for (const Dependence& edge : profile.dependences) {
       const auto before = static_cast<std::size_t>(edge.before);
       const auto after = static_cast<std::size_t>(edge.after);
-      const bool same_array = on_array[before] == on_array[after];
-      // In the same slot: an array's own results in order, or what flows from the array to the lanes.
-      const bool chained = same_array ? places.order[before] < places.order[after] : bool(on_array[before]);
+      // In the same slot: an array's own results in order.
+      const bool chained = on_array[before] == on_array[after] && places.order[before] < places.order[after];
       const int earliest = lag[before] * slots + places.slot[before] - edge.distance * slots + (chained ? 0 : 1);
       const int needed = (earliest - places.slot[after] + slots - 1 + slots * 1024) / slots - 1024;
       if (needed > lag[after]) {
@@ -61,6 +61,17 @@ std::optional<std::vector<int>> find_lags(const Binding& binding, const Profile&
 std::vector<int>& list_of(Slot& slot, bool array) { return array ? slot.array : slot.lanes; }
 
 bool drains(const Work& work, bool on_array) { return on_array && work.reduces_tile && !work.product; }
+
+Expected<Binding, std::string> with_lags(Binding binding, const Profile& profile, const std::vector<bool>& on_array) {
+  std::optional<std::vector<int>> lags = find_lags(binding, profile, on_array);
+  if (!lags) {
+    return Unexpected{
+        fmt::format("no lags satisfy the dependences under this binding: a recurrence of {} takes longer than a tile",
+                    profile.name)};
+  }
+  binding.lag = *std::move(lags);
+  return binding;
+}
 
 }  // namespace
 
@@ -82,16 +93,10 @@ Expected<Binding, std::string> interleaved_binding(const Profile& profile, const
   for (std::size_t work = 0; work < profile.works.size(); ++work) {
     list_of(binding.slots[0], on_array[work]).push_back(static_cast<int>(work));
   }
-  std::optional<std::vector<int>> lags = find_lags(binding, profile, on_array);
-  if (!lags) {
-    return Unexpected{
-        std::string("a recurrence of the cascade goes from one array to the other and back within a tile")};
-  }
-  binding.lag = *std::move(lags);
-  return binding;
+  return with_lags(std::move(binding), profile, on_array);
 }
 
-Binding pipelined_binding(const Profile& profile, const std::vector<bool>& on_array) {
+Expected<Binding, std::string> pipelined_binding(const Profile& profile, const std::vector<bool>& on_array) {
   std::vector<int> slot(profile.works.size(), 0);
   int last = 0;
   for (std::size_t work = 0; work < profile.works.size(); ++work) {  // in the cascade's order: operands come first
@@ -106,8 +111,7 @@ Binding pipelined_binding(const Profile& profile, const std::vector<bool>& on_ar
     }
     last = std::max(last, slot[work]);
   }
-  Binding binding{"pipelined", std::vector<Slot>(static_cast<std::size_t>(last) + 1),
-                  std::vector<int>(profile.works.size(), 0)};
+  Binding binding{"pipelined", std::vector<Slot>(static_cast<std::size_t>(last) + 1), {}};
   for (std::size_t work = 0; work < profile.works.size(); ++work) {
     Slot& there = binding.slots[static_cast<std::size_t>(slot[work])];
     list_of(there, on_array[work]).push_back(static_cast<int>(work));
@@ -120,7 +124,7 @@ Binding pipelined_binding(const Profile& profile, const std::vector<bool>& on_ar
       there.drains.push_back(static_cast<int>(work));
     }
   }
-  return binding;
+  return with_lags(std::move(binding), profile, on_array);
 }
 
 Expected<Binding, std::string> parse_binding(std::string_view text, const Profile& profile,
@@ -163,12 +167,7 @@ Expected<Binding, std::string> parse_binding(std::string_view text, const Profil
           fmt::format("the binding has {} {} times, allowed: once", profile.works[work].name, uses[work])};
     }
   }
-  std::optional<std::vector<int>> lags = find_lags(binding, profile, on_array);
-  if (!lags) {
-    return Unexpected{std::string("no lags satisfy the dependences under this binding")};
-  }
-  binding.lag = *std::move(lags);
-  return binding;
+  return with_lags(std::move(binding), profile, on_array);
 }
 
 std::string to_text(const Binding& binding, const Profile& profile) {

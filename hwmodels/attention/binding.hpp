@@ -29,18 +29,19 @@ struct Binding {
 [[nodiscard]] Binding sequential_binding(const Profile& profile, const std::vector<bool>& on_array);
 
 /// All works in one slot, each as many tiles behind as its operands need: the arrays are bound by their work alone. The
-/// reason where a recurrence between the arrays forbids it.
+/// reason where a recurrence between the arrays forbids it, here and below.
 [[nodiscard]] Expected<Binding, std::string> interleaved_binding(const Profile& profile,
                                                                  const std::vector<bool>& on_array);
 
-/// One tile at a time: slots by dependences, a new one where values go from the lanes to the array and where a sum down
-/// the columns has to drain.
-[[nodiscard]] Binding pipelined_binding(const Profile& profile, const std::vector<bool>& on_array);
+/// Slots by dependences, a new one where values go from the lanes to the array and where a sum down the columns has to
+/// drain; lanes that take what the array gives in their slot are a tile behind.
+[[nodiscard]] Expected<Binding, std::string> pipelined_binding(const Profile& profile,
+                                                               const std::vector<bool>& on_array);
 
 /// Slots as text: `qk lm drain lm | rd av ; | rm ; ...`: works of the array, after `drain` those whose sums drain from
 /// it, bar, works of the lanes. The reason where a name is none of the profile's, a work is missing, doubled or on an
 /// array that does not compute it, or no lags satisfy the dependences: within a slot an array runs its works in order,
-/// lanes may take what the array gives while it gives it, the array takes what lanes gave in an earlier slot.
+/// and either takes what the other gave in an earlier slot.
 [[nodiscard]] Expected<Binding, std::string> parse_binding(std::string_view text, const Profile& profile,
                                                            const std::vector<bool>& on_array);
 

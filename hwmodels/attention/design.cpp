@@ -16,7 +16,10 @@ namespace {
 
 std::size_t at(Extent extent) { return static_cast<std::size_t>(extent); }
 
-double ceil_div(std::int64_t a, std::int64_t b) { return static_cast<double>((a + b - 1) / b); }
+double ceil_div(std::int64_t a, std::int64_t b) {
+  const std::int64_t quotient = (a + b - 1) / b;
+  return static_cast<double>(quotient);
+}
 
 /// Cycles of a nest on `rows` x `columns` elements, two of its ranks spread over them, the others walked.
 double best_spread(const std::vector<std::int64_t>& extents, std::int64_t rows, std::int64_t columns) {
@@ -115,11 +118,8 @@ std::optional<Infeasible> Design::bind() {
     binding_ = sequential_binding(profile_, on_array_);
     return std::nullopt;
   }
-  if (choices_.binding == "pipelined") {
-    binding_ = pipelined_binding(profile_, on_array_);
-    return std::nullopt;
-  }
-  Expected<Binding, std::string> binding = choices_.binding == "interleaved"
+  Expected<Binding, std::string> binding = choices_.binding == "pipelined" ? pipelined_binding(profile_, on_array_)
+                                           : choices_.binding == "interleaved"
                                                ? interleaved_binding(profile_, on_array_)
                                                : parse_binding(choices_.binding, profile_, on_array_);
   if (!binding) {
@@ -227,11 +227,22 @@ void Design::set_words() {
       return std::any_of(tensor.consumers.begin(), tensor.consumers.end(),
                          [&](int work) { return condition(profile_.works[static_cast<std::size_t>(work)].extent); });
     };
+    const auto accumulates = [this](const TensorUse& use) {  // a sum over the steps: state from the first to the last
+      return use.producer >= 0 && (profile_.works[static_cast<std::size_t>(use.producer)].extent == Extent::tile ||
+                                   profile_.works[static_cast<std::size_t>(use.producer)].extent == Extent::step);
+    };
     const bool every_step = read_by([](Extent extent) { return extent == Extent::tile || extent == Extent::step; });
     const bool once_a_row = read_by([](Extent extent) { return extent == Extent::row; });
     switch (tensor.extent) {
       case Extent::row:
         words_.dram_rows += tensor.input || tensor.output ? inner : 0.0;
+        if (accumulates(tensor)) {
+          words_.per_row += inner;
+          words_.read_step += inner;
+          words_.write_step += inner;
+          words_.read_row += inner;
+          break;
+        }
         words_.fill_rows += tensor.input ? inner : 0.0;
         words_.per_row += tensor.input && every_step ? inner : 0.0;
         words_.fixed += tensor.output || (tensor.input && every_step) ? 0.0 : inner * columns;
@@ -263,7 +274,11 @@ void Design::set_words() {
           crosses = crosses || on_array(consumer) != from;
           reads += on_array(consumer) != from && (on_array(consumer) || choices_.complete_energy) ? inner : 0.0;
         }
-        words_.per_row += crosses ? inner * rows : 0.0;
+        words_.tile_per_row += crosses ? inner * rows : 0.0;
+        if (crosses && choices_.fusion == Fusion::tiles) {
+          words_.tiles_in_flight =
+              std::max<double>(words_.tiles_in_flight, tiles_in_flight(binding_, profile_, tensor.producer));
+        }
         words_.write_tile += crosses ? inner : 0.0;
         if (crosses) {
           words_.tile_outputs.push_back(inner);

@@ -142,6 +142,8 @@ class Design {
   /// Words of the buffer and of DRAM, by what they repeat with.
   struct Words {
     double per_row = 0.0;                      ///< state of one row
+    double tile_per_row = 0.0;                 ///< of a tile, for one row: what goes from one array to the other
+    double tiles_in_flight = 1.0;              ///< of those, at least
     double fixed = 0.0;                        ///< tiles of streamed tensors, whatever the rows
     double dram_rows = 0.0;                    ///< of each row once
     double dram_tiles = 0.0;                   ///< of each pair of row and streamed element once
@@ -176,6 +178,10 @@ class Design {
   [[nodiscard]] PerExtent points(const Shape& shape) const;
   [[nodiscard]] double useful_array_cycles(const PerExtent& points) const;
 
+  /// Bytes of the buffer while so many tiles of rows share the streamed ones.
+  [[nodiscard]] double buffer_needed(std::int64_t row_tiles) const;
+  /// The most of `row_tiles` that the buffer has room for, which has room for one.
+  [[nodiscard]] std::int64_t row_tiles_that_fit(std::int64_t row_tiles) const;
   [[nodiscard]] Expected<AttentionCost, Infeasible> fused_tiles(const Shape& shape) const;
   [[nodiscard]] double overflow_reads(const PerExtent& points, std::int64_t chunk_rows) const;
   [[nodiscard]] AttentionCost unfused(const Shape& shape) const;

@@ -20,13 +20,18 @@ std::int64_t largest_divisor(std::int64_t n, std::int64_t limit) {
   if (limit >= n) {
     return n;
   }
-  std::int64_t best = 1;
-  for (std::int64_t d = 1; d * d <= n; ++d) {
-    if (n % d == 0) {
-      best = std::max({best, d <= limit ? d : 1, n / d <= limit ? n / d : 1});
+  // From both ends: the smallest cofactors first, then what is left of the divisors below the root.
+  std::int64_t cofactor = ceil_div(n, limit);
+  for (; cofactor * cofactor <= n; ++cofactor) {
+    if (n % cofactor == 0) {
+      return n / cofactor;
     }
   }
-  return best;
+  std::int64_t divisor = std::min(limit, n / cofactor);
+  while (n % divisor != 0) {
+    --divisor;
+  }
+  return divisor;
 }
 
 /// Streamed elements that the first `rows` rows need.
@@ -136,26 +141,44 @@ Expected<AttentionCost, Infeasible> Design::evaluate(const Shape& shape) const {
   return fused_tiles(shape);
 }
 
+double Design::buffer_needed(std::int64_t row_tiles) const {
+  const auto together = static_cast<double>(row_tiles);
+  const double tiles = std::max(together, words_.tiles_in_flight);
+  const double row_words = together * words_.per_row + tiles * words_.tile_per_row;
+  return (row_words * static_cast<double>(arch_.columns) + words_.fixed) * static_cast<double>(arch_.word_bytes);
+}
+
+std::int64_t Design::row_tiles_that_fit(std::int64_t row_tiles) const {
+  const auto buffer = static_cast<double>(arch_.buffer_bytes);
+  if (buffer_needed(row_tiles) <= buffer) {
+    return row_tiles;
+  }
+  const double state = (words_.per_row + words_.tile_per_row) * static_cast<double>(arch_.columns);
+  const double left = buffer / static_cast<double>(arch_.word_bytes) - words_.fixed;
+  auto fit = std::max<std::int64_t>(static_cast<std::int64_t>(std::floor(left / state)), 1);
+  // Fewer than there are tiles in flight: room for these is taken in any case.
+  while (static_cast<double>(fit) < words_.tiles_in_flight && buffer_needed(fit + 1) <= buffer) {
+    ++fit;
+  }
+  return fit;
+}
+
 Expected<AttentionCost, Infeasible> Design::fused_tiles(const Shape& shape) const {
   const std::int64_t row_tiles = ceil_div(shape.rows, arch_.columns);
-  const auto word = static_cast<double>(arch_.word_bytes);
-  const double state = words_.per_row * static_cast<double>(arch_.columns) * word;
-  const double left = static_cast<double>(arch_.buffer_bytes) - words_.fixed * word;
-  if (left < state) {
-    const double needed = state + words_.fixed * word;
+  const auto buffer = static_cast<double>(arch_.buffer_bytes);
+  if (const double needed = buffer_needed(1); needed > buffer) {
     return Unexpected{
-        Infeasible{{{"buffer_bytes", needed, static_cast<double>(arch_.buffer_bytes)}},
+        Infeasible{{{"buffer_bytes", needed, buffer}},
                    fmt::format("the state of one tile of rows needs {:.0f} bytes of the buffer, there are {}", needed,
                                arch_.buffer_bytes)}};
   }
-  const std::int64_t fit =
-      state > 0.0 ? std::min(row_tiles, static_cast<std::int64_t>(std::floor(left / state))) : row_tiles;
+  const std::int64_t fit = row_tiles_that_fit(row_tiles);
   const std::int64_t chunk = choices_.even_chunks ? largest_divisor(row_tiles, fit) : fit;
   const std::int64_t chunks = ceil_div(row_tiles, chunk);
 
   AttentionCost cost;
   cost.chunk_rows = std::min(chunk * arch_.columns, shape.rows);
-  cost.buffer_bytes = static_cast<std::int64_t>(static_cast<double>(chunk) * state + words_.fixed * word);
+  cost.buffer_bytes = static_cast<std::int64_t>(buffer_needed(chunk));
   const PerExtent runs = repetitions(shape);
   const PerExtent all = points(shape);
   double cycles = 0.0;
@@ -178,7 +201,7 @@ Expected<AttentionCost, Infeasible> Design::fused_tiles(const Shape& shape) cons
   const auto instances = static_cast<double>(shape.instances);
   const double dram_words = words_.dram_rows * all[at(Extent::row)] + words_.dram_tiles * all[at(Extent::tile)] +
                             words_.dram_keys_chunk * instances * chunk_keys + words_.dram_keys * all[at(Extent::key)];
-  cost.traffic_bytes = word * dram_words;
+  cost.traffic_bytes = static_cast<double>(arch_.word_bytes) * dram_words;
   cost.compute_seconds = cycles / arch_.frequency_hz;
   cost.memory_seconds = cost.traffic_bytes / arch_.dram_bytes_per_second;
   finish(all, cost);

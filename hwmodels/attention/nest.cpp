@@ -45,7 +45,6 @@ ProductNest::ProductNest(const Arch& arch, std::array<std::int64_t, kRanks> exte
     const std::int64_t extent = extents[at(rank)];
     const std::int64_t turns = (extent + size - 1) / size;
     loops_[next++] = {rank, turns};
-    utilization_ *= static_cast<double>(extent) / (static_cast<double>(turns) * static_cast<double>(size));
   }
 }
 
@@ -56,8 +55,6 @@ double ProductNest::cycles() const noexcept {
   }
   return cycles;
 }
-
-double ProductNest::utilization() const noexcept { return utilization_; }
 
 double ProductNest::elements(const RankSet& ranks) const noexcept {
   double elements = 1.0;

@@ -26,8 +26,6 @@ class ProductNest {
   ProductNest(const Arch& arch, std::array<std::int64_t, kRanks> extents, Rank innermost);
 
   [[nodiscard]] double cycles() const noexcept;
-  /// Share of the elements that work, on average over the cycles.
-  [[nodiscard]] double utilization() const noexcept;
   /// Words that the array takes of a tensor with these ranks, or gives: its elements, again for each turn of a loop
   /// that it does not have around one that it has.
   [[nodiscard]] double words(const RankSet& ranks) const noexcept;
@@ -41,7 +39,6 @@ class ProductNest {
   };
   std::array<std::int64_t, kRanks> extents_;
   std::array<Loop, kRanks> loops_;  ///< innermost first
-  double utilization_ = 1.0;
 };
 
 /// The rank that runs innermost while `stationary` of a product stays.

@@ -36,7 +36,7 @@ ProductCost product_cost(const Design& design, const ProductShape& shape) {
   const RankSet y{{false, true, true}};
   ProductCost cost;
   cost.array_cycles = instances * nest.cycles();
-  const double half = static_cast<double>(arch.buffer_bytes / arch.word_bytes) / 2.0;
+  const double half = static_cast<double>(arch.buffer_bytes) / 2.0 / static_cast<double>(arch.word_bytes);
   const double a = nest.elements(x);
   const double b = nest.elements(w);
   const double operands = std::min(a + b * std::ceil(a / half), b + a * std::ceil(b / half));

@@ -199,20 +199,33 @@ class ProfileMaker {
     for (std::size_t after = 0; after < profile_.works.size(); ++after) {
       const ir::Einsum& reader = cascade_.einsums[einsum_of_[after]];
       for (const ir::Operand& operand : reader.operands) {
-        const auto* access = std::get_if<ir::Access>(&operand);
-        const int producer =
-            access != nullptr ? profile_.tensors[static_cast<std::size_t>(access->tensor)].producer : -1;
-        if (producer < 0) {
-          continue;
+        if (const auto* access = std::get_if<ir::Access>(&operand)) {
+          add_dependences(after, *access);
         }
-        const ir::Einsum& writer = cascade_.einsums[einsum_of_[static_cast<std::size_t>(producer)]];
-        std::int64_t distance = 0;
-        if (reader.iteration >= 0 && reader.iteration == writer.iteration) {
-          const std::string& rank = cascade_.iterations[static_cast<std::size_t>(reader.iteration)].rank;
-          distance = iteration_offset(writer, writer.output, rank) - iteration_offset(reader, *access, rank);
-        }
-        profile_.dependences.push_back({producer, static_cast<int>(after), static_cast<int>(distance)});
       }
+      if (reader.accumulate) {
+        add_dependences(after, reader.output);
+      }
+    }
+  }
+
+  /// Of a work on all that write the tensor before it, or in the iteration's step before.
+  void add_dependences(std::size_t after, const ir::Access& access) {
+    const ir::Einsum& reader = cascade_.einsums[einsum_of_[after]];
+    for (std::size_t before = 0; before < profile_.works.size(); ++before) {
+      const ir::Einsum& writer = cascade_.einsums[einsum_of_[before]];
+      const bool iterates = reader.iteration >= 0 && reader.iteration == writer.iteration;
+      if (writer.output.tensor != access.tensor || (before >= after && !iterates)) {
+        continue;
+      }
+      std::int64_t distance = 0;
+      if (iterates) {
+        const std::string& rank = cascade_.iterations[static_cast<std::size_t>(reader.iteration)].rank;
+        distance = iteration_offset(writer, writer.output, rank) - iteration_offset(reader, access, rank);
+        // A state without the iteration's rank is overwritten: before its writer one reads the step before.
+        distance = before >= after ? std::max<std::int64_t>(distance, 1) : distance;
+      }
+      profile_.dependences.push_back({static_cast<int>(before), static_cast<int>(after), static_cast<int>(distance)});
     }
   }
 

@@ -34,7 +34,7 @@ class RowsEvaluation {
       : design_(design),
         profile_(design.profile_),
         arch_(design.arch_),
-        shape_(shape),
+        shape_{shape.instances, shape.rows, shape.keys, false},  // no tile is left out
         mapping_(std::move(mapping)),
         chunk_(mapping_.chunk_rows > 0 ? std::min(mapping_.chunk_rows, shape.rows) : shape.rows),
         chunks_(static_cast<double>(ceil_div(shape.rows, chunk_))) {}
@@ -150,7 +150,6 @@ class RowsEvaluation {
     const double runs = static_cast<double>(shape_.instances) * chunks_;
     const double cycles = static_cast<double>(design_.cycles_[index]) * nest.cycles() * runs;
     cost_.array_cycles += cycles;
-    useful_cycles_ += cycles * nest.utilization();
     for (const int read : work.reads) {
       const double words = nest.words(ranks_of(tensor(read))) * chunks_;
       if (is_fiber(tensor(read))) {
@@ -206,7 +205,6 @@ class RowsEvaluation {
                                : 1.0;
       const double key_tiles = work.extent == Extent::row || work.extent == Extent::head ? 1.0 : steps;
       cycles = design_.array_cycles(work) * tiles * key_tiles;
-      useful_cycles_ += cycles * instances;
       cost_.array_cycles += static_cast<double>(design_.cycles_[index]) * cycles * instances;
       add_small_tensors(work);
       return;
@@ -351,19 +349,18 @@ class RowsEvaluation {
   void set_seconds(double seconds) {
     cost_.seconds = seconds;
     const double cycles = seconds * arch_.frequency_hz;
-    cost_.array_utilization = useful_cycles_ / cycles;
+    cost_.array_utilization = design_.useful_array_cycles(design_.points(shape_)) / cycles;
     cost_.lane_utilization = cost_.lane_cycles / cycles;
   }
 
   const Design& design_;
   const Profile& profile_;
   const Arch& arch_;
-  const Shape& shape_;
+  Shape shape_;
   RowsMapping mapping_;
   std::int64_t chunk_;
   double chunks_;
   AttentionCost cost_;
-  double useful_cycles_ = 0.0;
   Moved array_;
   Moved lanes_;
   std::vector<Phase> phases_;
