@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "experiments/cli/table.hpp"
 #include "experiments/config/json_file.hpp"
 #include "experiments/reproduce/fusemax.hpp"
+#include "spaces/base/config_error.hpp"
 
 namespace cosearch::cli {
 namespace {
@@ -214,7 +216,18 @@ ordered_json to_json(const std::vector<Result>& results, const std::vector<Resul
   return rows;
 }
 
+void check_energy_table(const std::string& name, const std::string& data_directory) {
+  std::vector<std::string> known;
+  for (const auto& entry : attention::load_attention_data(data_directory).energy_tables) {
+    known.push_back(entry.first);
+  }
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    throw ConfigError("--energy-table", unknown_name(name, known));
+  }
+}
+
 int reproduce(CommandLine& line, const FuseMaxArguments& arguments) {
+  check_energy_table(arguments.options.energy_table, line.options.data_directory);
   const Experiment experiment(arguments.options, line.options.data_directory);
   const std::vector<Result> results = experiment.results();
   attention::DesignOptions with_overflow = arguments.options;

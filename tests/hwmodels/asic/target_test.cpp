@@ -99,8 +99,8 @@ TEST(Asic, ResidencyAndFusionSaveTraffic) {
 
 TEST(Asic, ProductsThatAccumulateReadWhatIsThere) {
   const std::string head =
-      "workload w\ninput x activation int8 [8,16]\ntensor w weight int8 [16,4]\noutput y activation int8 [8,4]\n"
-      "einsum e m<8 n<4 k<16 : y[m,n] += mul(x[m,k], w[k,n])";
+      "workload w\ntensor x activation int8 [8,16]\ntensor w weight int8 [16,4]\ntensor y activation int8 [8,4]\n"
+      "inputs x y\noutputs y\neinsum e m<8 n<4 k<16 : y[m,n] += mul(x[m,k], w[k,n])";
   const asic::PriceTable table = asic::load_price_table("energy_45nm", "");
   const asic::Accelerator chip(asic::load_arch("simba", ""), table, std::nullopt, {{.evaluations = 500}},
                                std::make_shared<asic::MapMemo>());

@@ -1,0 +1,50 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/experiments/cli/process.hpp"
+#include "tests/experiments/tiny_campaign.hpp"
+
+namespace cosearch::testing_support {
+namespace {
+
+using nlohmann::json;
+
+TEST(ReproduceCommand, FuseMaxPrintsItsTablesAndDrawsItsPictures) {
+  const TemporaryFolder folder;
+  const ProcessResult text =
+      run_cosearch({"reproduce", "fusemax", "--no-search", "--pictures", folder.file("pictures")});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  for (const char* part : {"binding        7.41x", "6.72", "10.05", "5.30", "horowitz_45nm", "512 x 512"}) {
+    EXPECT_NE(text.out.find(part), std::string::npos) << part;
+  }
+  EXPECT_TRUE(std::filesystem::exists(folder.file("pictures/contribution.svg")));
+  EXPECT_TRUE(std::filesystem::exists(folder.file("pictures/sizes.svg")));
+}
+
+TEST(ReproduceCommand, FuseMaxAsJson) {
+  const TemporaryFolder folder;
+  const ProcessResult result =
+      run_cosearch({"reproduce", "fusemax", "--format", "json", "--pictures", folder.file("pictures")});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const json document = json::parse(result.out);
+  EXPECT_EQ(document.at("results").size(), 5U * 4U * 6U);
+  EXPECT_EQ(document.at("better_designs").size(), 2U);
+  for (const json& better : document.at("better_designs")) {
+    EXPECT_LT(better.at("latency_s").get<double>(), better.at("published_latency_s").get<double>());
+  }
+}
+
+TEST(ReproduceCommand, UnknownEnergyTablesEndWithTwo) {
+  const ProcessResult result = run_cosearch({"reproduce", "fusemax", "--energy-table", "aladin_45nm"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(
+      result.err,
+      "cosearch: error: --energy-table: \"aladin_45nm\" is not known; known: aladdin_45nm, horowitz_45nm; did you "
+      "mean \"aladdin_45nm\"?\n");
+}
+
+}  // namespace
+}  // namespace cosearch::testing_support
