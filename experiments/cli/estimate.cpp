@@ -28,6 +28,7 @@ struct EstimateOptions {
   std::string network;
   std::string target;
   std::vector<std::string> settings;
+  std::vector<std::string> target_options;
   std::optional<std::int64_t> batch;
   std::string types;
   bool explain = false;
@@ -140,6 +141,10 @@ DesignFile chosen_design(const EstimateOptions& options) {
   }
   if (!design.hardware) {
     throw ConfigError("--target", "is missing; expected a target's name, see cosearch targets list");
+  }
+  for (const std::string& text : options.target_options) {
+    Setting option = parse_target_option(text);
+    design.hardware->options[option.name] = std::move(option.value);
   }
   if (!design.job) {
     design.job = JobSettings{};
@@ -294,6 +299,11 @@ void add_estimate_command(CLI::App& app, CommandLine& line) {
       ->add_option("--set", options->settings,
                    "a knob of the target, e.g. board=l4r5, or a size of the workload, e.g. M=65536; several times")
       ->take_all();
+  command
+      ->add_option(
+          "--option", options->target_options,
+          "option of the target, NAME=VALUE; true and false, numbers, texts, @FILE for a file's text; several times")
+      ->needs(network);
   command->add_option("--batch", options->batch, "samples of one evaluation")->check(CLI::Range(1, 65536));
   command->add_option("--types", options->types, "number format")->check(CLI::IsMember(data_type_names()));
   command->add_flag("--explain", options->explain,

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,16 +26,6 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-std::string read_text(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  if (!file || !file.good()) {
-    throw ConfigError("", "cannot be read", path);
-  }
-  return text.str();
-}
-
 std::map<std::string, std::int64_t> read_sizes(const std::vector<std::string>& settings) {
   std::map<std::string, std::int64_t> sizes;
   for (const std::string& text : settings) {
@@ -56,7 +45,7 @@ ir::Workload read_workload(const std::string& path, const std::vector<std::strin
   if (path.starts_with(kLibrary)) {
     return cascade::cascade(path.substr(kLibrary.size()), sizes);
   }
-  const std::string text = read_text(path);
+  const std::string text = read_text_file(path);
   try {
     return ir::parse_workload(text, sizes);
   } catch (const ConfigError& error) {
@@ -116,7 +105,7 @@ std::map<std::string, asic::LoopNest> read_nests(const std::string& path, const 
   if (path.empty()) {
     return nests;
   }
-  for (const auto& [name, text] : split_mappings(read_text(path), workload, path)) {
+  for (const auto& [name, text] : split_mappings(read_text_file(path), workload, path)) {
     const auto einsum = std::find_if(workload.einsums.begin(), workload.einsums.end(),
                                      [&, &wanted = name](const ir::Einsum& other) { return other.name == wanted; });
     try {

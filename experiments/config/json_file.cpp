@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <vector>
 
@@ -116,6 +118,16 @@ json read_json_file(const std::string& path) {
     throw ConfigError("", fmt::format("cannot be read: {}; expected a JSON file", std::strerror(errno)), path);
   }
   return parse_json(text, path);
+}
+
+std::string read_text_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file || !file.good()) {
+    throw ConfigError("", "cannot be read", path);
+  }
+  return text.str();
 }
 
 void write_file_atomically(const std::string& path, std::string_view text) {

@@ -185,6 +185,9 @@ class Design {
   [[nodiscard]] Expected<AttentionCost, Infeasible> fused_tiles(const Shape& shape) const;
   [[nodiscard]] double overflow_reads(const PerExtent& points, std::int64_t chunk_rows) const;
   [[nodiscard]] AttentionCost unfused(const Shape& shape) const;
+  [[nodiscard]] RowsMapping unfused_mapping(const Shape& shape) const;
+  /// Works of tiles on the array: what RowsMapping::products lists.
+  [[nodiscard]] std::size_t tile_products() const;
   void finish(const PerExtent& points, AttentionCost& cost) const;
 
   friend class RowsEvaluation;

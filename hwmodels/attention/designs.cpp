@@ -161,22 +161,13 @@ DesignGenes with_array_size(DesignGenes genes, std::int64_t size, std::int64_t h
 ProductCost linear_layers(const Design& design, const TransformerModel& model, std::int64_t tokens) {
   const std::int64_t heads_width = model.heads * model.head_dim;
   ProductCost sum;
-  const auto add = [&](std::int64_t times, std::int64_t inputs, std::int64_t outputs) {
-    const ProductCost each = product_cost(design, {1, tokens, inputs, outputs});
-    const auto factor = static_cast<double>(times);
-    sum.seconds += factor * each.seconds;
-    sum.array_cycles += factor * each.array_cycles;
-    sum.traffic_bytes += factor * each.traffic_bytes;
-    sum.macs += factor * each.macs;
-    sum.energy.array_units += factor * each.energy.array_units;
-    sum.energy.registers += factor * each.energy.registers;
-    sum.energy.buffer += factor * each.energy.buffer;
-    sum.energy.dram += factor * each.energy.dram;
+  const auto add = [&](double times, std::int64_t inputs, std::int64_t outputs) {
+    sum.add(product_cost(design, {1, tokens, inputs, outputs}), times);
   };
-  add(3, model.width, heads_width);
-  add(1, heads_width, model.width);
-  add(1, model.width, model.mlp_width);
-  add(1, model.mlp_width, model.width);
+  add(3.0, model.width, heads_width);
+  add(1.0, heads_width, model.width);
+  add(1.0, model.width, model.mlp_width);
+  add(1.0, model.mlp_width, model.width);
   return sum;
 }
 

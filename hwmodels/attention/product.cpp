@@ -25,6 +25,18 @@ double register_energy(const Design& design, double operations) {
 
 }  // namespace
 
+void ProductCost::add(const ProductCost& other, double times) {
+  seconds += times * other.seconds;
+  array_cycles += times * other.array_cycles;
+  traffic_bytes += times * other.traffic_bytes;
+  macs += times * other.macs;
+  energy.array_units += times * other.energy.array_units;
+  energy.lane_units += times * other.energy.lane_units;
+  energy.registers += times * other.energy.registers;
+  energy.buffer += times * other.energy.buffer;
+  energy.dram += times * other.energy.dram;
+}
+
 ProductCost product_cost(const Design& design, const ProductShape& shape) {
   const Arch& arch = design.arch();
   const Prices& prices = design.prices();

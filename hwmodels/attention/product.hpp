@@ -18,6 +18,9 @@ struct ProductCost {
   double traffic_bytes = 0.0;  ///< operands once, or the smaller again for each part of the larger that fits
   double macs = 0.0;
   EnergyPj energy;
+
+  /// `times` runs of another one after this.
+  void add(const ProductCost& other, double times);
 };
 /// Bound by computing or by traffic, whichever takes longer; as the linear layers of FuseMax's artifact.
 [[nodiscard]] ProductCost product_cost(const Design& design, const ProductShape& shape);

@@ -366,91 +366,15 @@ class RowsEvaluation {
   std::vector<Phase> phases_;
 };
 
-namespace {
-
-std::size_t count_products(const Design& design) {
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < design.profile().works.size(); ++i) {
-    count += design.on_array(static_cast<int>(i)) && design.profile().works[i].extent == Extent::tile ? 1 : 0;
-  }
-  return count;
-}
-
-constexpr std::array<Stationary, 3> kStationary{Stationary::output, Stationary::input, Stationary::weight};
-
-}  // namespace
-
 Expected<AttentionCost, Infeasible> Design::evaluate(const Shape& shape, const RowsMapping& mapping) const {
   COSEARCH_CHECK(choices_.fusion == Fusion::rows, "a mapping of rows");
-  COSEARCH_CHECK(mapping.products.size() == count_products(*this) && mapping.resident.size() == profile_.tensors.size(),
+  COSEARCH_CHECK(mapping.products.size() == tile_products() && mapping.resident.size() == profile_.tensors.size(),
                  "a mapping of this cascade");
   return RowsEvaluation(*this, shape, mapping).run();
 }
 
 AttentionCost Design::unfused(const Shape& shape) const {
-  RowsMapping mapping{0, false, {}, std::vector<bool>(profile_.tensors.size(), true)};
-  for (std::size_t i = 0; i < profile_.works.size(); ++i) {
-    const Work& work = profile_.works[i];
-    if (!on_array_[i] || work.extent != Extent::tile) {
-      continue;
-    }
-    double best = std::numeric_limits<double>::infinity();
-    Stationary choice = Stationary::output;
-    for (const Stationary stationary : kStationary) {
-      const ProductNest nest(arch_, {work.inner_points(), shape.keys, shape.rows},
-                             innermost_rank(profile_, work, stationary));
-      if (nest.cycles() < best) {
-        best = nest.cycles();
-        choice = stationary;
-      }
-    }
-    mapping.products.push_back(choice);
-  }
-  return RowsEvaluation(*this, shape, mapping).run_unfused();
-}
-
-RowsMapping Design::best_mapping(const Shape& shape) const {
-  const std::size_t products = count_products(*this);
-  std::vector<std::size_t> choosable;  // tensors that may stay
-  for (std::size_t i = 0; i < profile_.tensors.size(); ++i) {
-    const TensorUse& use = profile_.tensors[i];
-    if ((use.input || use.output) && (use.extent == Extent::row || use.extent == Extent::key)) {
-      choosable.push_back(i);
-    }
-  }
-  std::size_t orders = 1;
-  for (std::size_t i = 0; i < products; ++i) {
-    orders *= kStationary.size();
-  }
-  RowsMapping best{arch_.columns, true, std::vector<Stationary>(products, Stationary::output),
-                   std::vector<bool>(profile_.tensors.size(), false)};
-  double best_seconds = std::numeric_limits<double>::infinity();
-  double best_traffic = best_seconds;
-  for (std::int64_t chunk = arch_.columns;; chunk *= 2) {
-    const bool whole = chunk >= shape.rows;
-    for (std::size_t order = 0; order < orders; ++order) {
-      for (std::size_t stay = 0; stay < (std::size_t{1} << choosable.size()) * 2; ++stay) {
-        RowsMapping mapping{whole ? 0 : chunk, stay % 2 == 0, {}, std::vector<bool>(profile_.tensors.size(), false)};
-        std::size_t rest = order;
-        for (std::size_t i = 0; i < products; ++i, rest /= kStationary.size()) {
-          mapping.products.push_back(kStationary[rest % kStationary.size()]);
-        }
-        for (std::size_t i = 0; i < choosable.size(); ++i) {
-          mapping.resident[choosable[i]] = ((stay / 2) >> i) % 2 == 1;
-        }
-        const Expected<AttentionCost, Infeasible> cost = RowsEvaluation(*this, shape, mapping).run();
-        if (cost &&
-            (cost->seconds < best_seconds || (cost->seconds <= best_seconds && cost->traffic_bytes < best_traffic))) {
-          best = mapping;
-          best_seconds = cost->seconds;
-          best_traffic = cost->traffic_bytes;
-        }
-      }
-    }
-    if (whole) {
-      return best;
-    }
-  }
+  return RowsEvaluation(*this, shape, unfused_mapping(shape)).run_unfused();
 }
 
 }  // namespace cosearch::attention

@@ -1,5 +1,6 @@
 #include "hwmodels/attention/target.hpp"
 
+#include <map>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -79,6 +80,7 @@ class AttentionTarget final : public Target {
       hasher.add(std::string(entry.text));
     }
     fingerprint_ = name + "/1/" + hex(hasher.value());
+    set_profiles(shared->options);
     shared_ = std::move(shared);
   }
 
@@ -101,10 +103,27 @@ class AttentionTarget final : public Target {
     genes.buffer_bytes = kKib * params_.integer(genome, "buffer_kib");
     genes.dram_bytes_per_second = kGib * params_.real(genome, "dram_gib_s");
     genes.frequency_hz = 1e6 * params_.real(genome, "frequency_mhz");
+    // What no network can change is refused before one is lowered: passes, units, registers, bindings.
+    const auto design = attention::build_design(genes, profiles_.at(genes.cascade), shared_->options.design,
+                                                shared_->data, shared_->published);
+    if (!design) {
+      return Unexpected{design.error()};
+    }
     return std::unique_ptr<const Model>(std::make_unique<attention::AttentionModel>(std::move(genes), shared_));
   }
 
  private:
+  /// Of every cascade that the gene may name, with heads of any size.
+  void set_profiles(const attention::JobOptions& options) {
+    if (options.cascade) {
+      profiles_.emplace(kOwnCascade, attention::make_profile(*options.cascade).value());
+      return;
+    }
+    for (const std::string& name : attention_cascades()) {
+      profiles_.emplace(name, attention::make_profile(cascade::cascade(name)).value());
+    }
+  }
+
   void read_options(const JsonReader& reader, bool point, attention::JobOptions& options) {
     reader.only(
         {"energy_table", "dram", "complete_energy", "even_chunks", "causal", "decode_keys", "cascade_text", "slots"});
@@ -178,6 +197,7 @@ class AttentionTarget final : public Target {
   }
 
   ParamSet params_;
+  std::map<std::string, attention::Profile> profiles_;  ///< by cascade
   std::string slots_;
   std::string fingerprint_;
   std::shared_ptr<const attention::Shared> shared_;

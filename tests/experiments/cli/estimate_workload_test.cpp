@@ -136,5 +136,45 @@ TEST_F(EstimateWorkloadTest, CascadesAreListedAndDescribed) {
   EXPECT_NE(described.out.find("m (m1<4, m0<256): 1 pass"), std::string::npos) << "the passes";
 }
 
+TEST_F(EstimateWorkloadTest, TargetsTakeOptionsAndCascadesOfTheUser) {
+  // A softmax without its maximum, by blocks: not in the library.
+  std::ofstream(file("own.einsums")) << R"(workload own
+size M 64
+size M0 16
+size M1 M/M0
+size P 64
+input q activation fp16 [P,64]
+input k activation fp16 [M,64]
+input v activation fp16 [M,64]
+tensor qk activation fp16 [M1,M0,P]
+tensor sn activation fp16 [M1,M0,P]
+tensor sd activation fp16 [P]
+tensor snv activation fp16 [P,64]
+output av activation fp16 [P,64]
+einsum qk m1<M1 m0<M0 p<P e<64 : qk[m1,m0,p] += mul(q[p,e], k[M0*m1+m0,e])
+einsum sn m1<M1 m0<M0 p<P : sn[m1,m0,p] = exp(qk[m1,m0,p])
+einsum sd m1<M1 m0<M0 p<P : sd[p] += copy(sn[m1,m0,p])
+einsum snv m1<M1 p<P f<64 m0<M0 : snv[p,f] += mul(sn[m1,m0,p], v[M0*m1+m0,f])
+einsum av p<P f<64 : av[p,f] = div(snv[p,f], sd[p])
+)";
+  const std::vector<std::string> arguments{"estimate",  "--network", "bert_layer",  "--target", "fusemax",
+                                           "--explain", "--option",  "causal=true", "--option"};
+  const auto with = [&](const std::string& option, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> all = arguments;
+    all.push_back(option);
+    all.insert(all.end(), more.begin(), more.end());
+    return run_cosearch(all);
+  };
+  const ProcessResult own = with("cascade_text=@" + file("own.einsums"), {"--option", "slots=qk | av ; sn sd snv"});
+  EXPECT_EQ(own.exit_code, 0) << own.err;
+  EXPECT_NE(own.out.find("own in 1 passes"), std::string::npos) << own.out;
+  const ProcessResult missing = with("cascade_text=@" + file("none.einsums"));
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_NE(missing.err.find("none.einsums: cannot be read"), std::string::npos) << missing.err;
+  const ProcessResult unknown = with("causl=true");
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_NE(unknown.err.find("did you mean \"causal\""), std::string::npos) << unknown.err;
+}
+
 }  // namespace
 }  // namespace cosearch::testing_support
