@@ -7,8 +7,8 @@
 namespace cosearch::svg {
 namespace {
 
-constexpr std::array<std::string_view, 9> kColours{"#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442",
-                                                   "#0072b2", "#d55e00", "#999999", "#000000"};
+constexpr std::array<std::string_view, 10> kColours{"#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442",
+                                                    "#0072b2", "#d55e00", "#999999", "#000000", "#882255"};
 constexpr std::array<std::string_view, 3> kAnchors{"start", "middle", "end"};
 
 }  // namespace

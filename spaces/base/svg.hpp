@@ -10,7 +10,8 @@ namespace cosearch::svg {
 /// Characters that XML keeps for itself, escaped.
 [[nodiscard]] std::string escaped(std::string_view text);
 
-/// Told apart also by the colour-blind (Okabe and Ito, "Color universal design", 2008); indices beyond take turns.
+/// Ten, told apart also by the colour-blind (Okabe and Ito, "Color universal design", 2008, with grey and P. Tol's
+/// wine); indices beyond take turns.
 [[nodiscard]] std::string_view colour(std::size_t index);
 
 enum class Anchor { start, middle, end };
