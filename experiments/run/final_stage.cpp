@@ -9,7 +9,6 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <ranges>
 #include <set>
 #include <tuple>
 
@@ -234,7 +233,8 @@ void FinalStage::keep(const Candidate& candidate) {
   for (const Training* training : candidate.trainings) {
     metrics.push_back(training->metrics);
     networks.push_back(graph::to_json(training->network));
-    for (StoredWeight weight : training->weights.weights() | std::views::values) {
+    for (const auto& [key, stored] : training->weights.weights()) {
+      StoredWeight weight = stored;
       const std::string& name = campaign_.networks[training->index].name;
       weight.spec.name.insert(0, name.empty() ? "" : name + ".");
       weights.insert(std::move(weight));
