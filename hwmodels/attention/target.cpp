@@ -161,20 +161,42 @@ class AttentionTarget final : public Target {
     const std::vector<std::string> cascades =
         shared.options.cascade ? std::vector<std::string>{kOwnCascade} : attention_cascades();
     constexpr std::int64_t kTiles = 2;  // of `fusion`
-    params_ =
-        ParamSet({{"elements", texts(elements), {}},
-                  {"cascade", texts(cascades), {}},
-                  {"fusion", texts({"none", "rows", "tiles"}), {}},
-                  {"softmax_on", texts({"array", "lanes"}), {"fusion", {kTiles}}},
-                  {"binding", texts(bindings), {"fusion", {kTiles}}},
-                  {"rows", array_sizes(), {}},
-                  {"columns", array_sizes(), {}},
-                  {"lanes", array_sizes(), {}},
-                  {"buffer_kib",
-                   numbers<std::int64_t>({16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536}),
-                   {}},
-                  {"dram_gib_s", numbers<std::int64_t>({10, 25, 50, 100, 200, 400, 800, 1600}), {}},
-                  {"frequency_mhz", numbers<std::int64_t>({200, 400, 800, 940, 1200}), {}}});
+    const Preference size = preferred(std::int64_t{256}, std::int64_t{256}, std::int64_t{256});
+    std::vector<Param> params{
+        {"elements", texts(elements), {}},
+        {"cascade", texts(cascades), {}, preferred("attention_three_pass", "attention_one_pass", "attention_one_pass")},
+        {"fusion", texts({"none", "rows", "tiles"}), {}, preferred("rows", "tiles", "tiles")},
+        {"softmax_on", texts({"array", "lanes"}), {"fusion", {kTiles}}, preferred("lanes", "lanes", "array")},
+        {"binding", texts(bindings), {"fusion", {kTiles}}},
+        {"rows", array_sizes(), {}, size},
+        {"columns", array_sizes(), {}, size},
+        {"lanes", array_sizes(), {}, size},
+        {"buffer_kib",
+         numbers<std::int64_t>({16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536}),
+         {},
+         preferred(std::int64_t{32768}, std::int64_t{16384}, std::int64_t{16384})},
+        {"dram_gib_s",
+         numbers<std::int64_t>({10, 25, 50, 100, 200, 400, 800, 1600}),
+         {},
+         preferred(std::int64_t{400}, std::int64_t{400}, std::int64_t{400})},
+        {"frequency_mhz",
+         numbers<std::int64_t>({200, 400, 800, 940, 1200}),
+         {},
+         preferred(std::int64_t{940}, std::int64_t{940}, std::int64_t{940})}};
+    if (shared.options.cascade) {
+      params[1].preferred = {};
+    }
+    params_ = ParamSet(std::move(params));
+  }
+
+  /// What the published designs have, by their elements.
+  template <class Value>
+  static Preference preferred(Value flat, Value flat_cascade, Value fusemax) {
+    using Text = std::string;
+    return {"elements",
+            {{Text("flat"), GeneValue(flat)},
+             {Text("flat_cascade"), GeneValue(flat_cascade)},
+             {Text("fusemax"), GeneValue(fusemax)}}};
   }
 
   void restrict_to(const DesignGenes& point, const attention::JobOptions& options) {
