@@ -12,6 +12,7 @@
 #include "hwmodels/layers.hpp"
 #include "hwmodels/mcu/boards.hpp"
 #include "hwmodels/mcu/coefficients.hpp"
+#include "hwmodels/mcu/mcuformer_memory.hpp"
 #include "hwmodels/text.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
@@ -29,15 +30,28 @@ using mcu::Engine;
 using program::KernelCall;
 using program::Program;
 
+/// What counts as SRAM.
+enum class Accounting { ours, mcuformer };
+
+/// So that nobody takes the figure for all that a board needs.
+constexpr const char* kMcuformerNote =
+    "sram_bytes is MCUFormer's accounting in place of the static plan: output, rank intermediate and largest factor of "
+    "qkv or of the MLP's first layer, with a class token; left out: image, tokens read, attention scores, int32 sums, "
+    "all other layers, stack";
+
 struct Options {
+  Accounting accounting = Accounting::ours;
   std::int64_t reserved_sram_bytes = 0;
   std::int64_t reserved_flash_bytes = 0;
 };
 
 Options read_options(const nlohmann::json& json) {
   const JsonReader reader = JsonReader::of_options(json, "/target");
-  reader.only({"reserved_flash_bytes", "reserved_sram_bytes"});
+  reader.only({"accounting", "reserved_flash_bytes", "reserved_sram_bytes"});
   Options options;
+  if (reader.name_of("accounting", "ours", {"mcuformer", "ours"}) == "mcuformer") {
+    options.accounting = Accounting::mcuformer;
+  }
   options.reserved_sram_bytes = reader.integer("reserved_sram_bytes", 0, 0);
   options.reserved_flash_bytes = reader.integer("reserved_flash_bytes", 0, 0);
   return options;
@@ -76,7 +90,15 @@ class CortexM final : public Model {
         return Unexpected{Infeasible{{}, "the network is malformed: " + lowered.error()}};
       }
       totals.params += static_cast<double>(graph::total_counts(network).parameters);
-      add(*lowered, layer_prefix(jobs, job), totals);
+      const std::string prefix = layer_prefix(jobs, job);
+      add_layers(*lowered, prefix, totals);
+      if (options_.accounting == Accounting::ours) {
+        plan_memory(*lowered, prefix, totals);
+      } else if (!count_mcuformer_memory(network, prefix, totals)) {
+        return Unexpected{Infeasible{{},
+                                     "accounting \"mcuformer\" counts the layers of transformers only; " +
+                                         (network.name.empty() ? "the network" : network.name) + " has none"}};
+      }
     }
     if (std::optional<Infeasible> overflow = check_capacity(totals)) {
       return Unexpected{*std::move(overflow)};
@@ -111,21 +133,39 @@ class CortexM final : public Model {
     return std::nullopt;
   }
 
-  void add(const Program& lowered, const std::string& prefix, Totals& totals) const {
+  void add_layers(const Program& lowered, const std::string& prefix, Totals& totals) const {
+    totals.flash_bytes += lowered.constant_bytes();
+    for (const KernelCall& call : lowered.calls) {
+      totals.cost.layers.push_back(layer(lowered, call, prefix, totals));
+    }
+  }
+
+  void plan_memory(const Program& lowered, const std::string& prefix, Totals& totals) const {
     const program::ArenaPlan plan = program::plan_arena(lowered);
     const std::vector<program::LiveStep> steps = program::live_steps(lowered);
     totals.sram_bytes = std::max(totals.sram_bytes, plan.bytes + options_.reserved_sram_bytes);
-    totals.flash_bytes += lowered.constant_bytes();
     for (std::size_t i = 0; i < lowered.calls.size(); ++i) {
-      const KernelCall& call = lowered.calls[i];
-      totals.cost.layers.push_back(layer(lowered, call, prefix, totals));
-      MemoryStep step{prefix + call.name, steps[i].bytes, {}};
+      MemoryStep step{prefix + lowered.calls[i].name, steps[i].bytes, {}};
       for (const int buffer : steps[i].buffers) {
         const program::Buffer& live = lowered.buffers[static_cast<std::size_t>(buffer)];
         step.buffers.emplace_back(live.name, live.bytes);
       }
       totals.cost.memory.push_back(std::move(step));
     }
+  }
+
+  /// False for a network that has none of the layers.
+  bool count_mcuformer_memory(const graph::NetworkGraph& network, const std::string& prefix, Totals& totals) const {
+    const std::vector<mcu::McuformerLayer> layers = mcu::mcuformer_layers(network);
+    for (const mcu::McuformerLayer& layer : layers) {
+      totals.sram_bytes = std::max(totals.sram_bytes, layer.bytes() + options_.reserved_sram_bytes);
+      totals.cost.memory.push_back({prefix + layer.name,
+                                    layer.bytes(),
+                                    {{layer.name + ".act", layer.output_bytes},
+                                     {layer.name + ".rank", layer.intermediate_bytes},
+                                     {layer.name + ".weight", layer.weight_bytes}}});
+    }
+    return !layers.empty();
   }
 
   LayerCost layer(const Program& lowered, const KernelCall& call, const std::string& prefix, Totals& totals) const {
@@ -241,6 +281,9 @@ class CortexM final : public Model {
                                 board_.energy_calibrated ? "calibrated" : "uncalibrated", board_.nanojoules_per_cycle,
                                 board_.energy_source));
     notes.push_back(engine_.note);
+    if (options_.accounting == Accounting::mcuformer) {
+      notes.emplace_back(kMcuformerNote);
+    }
     return notes;
   }
 
@@ -265,6 +308,9 @@ class CortexMTarget final : public Target {
     hasher.add(load_data("boards", data_directory).dump());
     hasher.add(load_data("mcu_coefficients", data_directory).dump());
     hasher.add(options_.reserved_sram_bytes).add(options_.reserved_flash_bytes);
+    if (options_.accounting == Accounting::mcuformer) {
+      hasher.add("mcuformer");
+    }
     fingerprint_ = "cortex_m/1/" + hex(hasher.value());
   }
 

@@ -31,6 +31,19 @@ struct MobileNetV2 {
 /// `classifier`.
 [[nodiscard]] graph::NetworkGraph build(const std::string& name, const MobileNetV2& net);
 
+/// A linear layer as a product of factors with no bias and nothing else between them: nodes `<layer>.a` (in x rank) and
+/// `<layer>.b` (rank x out), or of three `<layer>.in`, `<layer>.core` (rank x rank) and `<layer>.out`.
+struct LowRank {
+  int factors = 1;         ///< 1 (one dense layer `<layer>`), 2 or 3
+  double ratio = 1.0;      ///< rank = max(1, int(ratio * width))
+  std::int64_t width = 0;  ///< 0: the smaller of the layer's inputs and outputs
+};
+
+struct TransformerBlock {
+  std::int64_t heads = 4;
+  double mlp_ratio = 2.0;  ///< hidden width of the MLP over embed_dim
+};
+
 /// A vision transformer with pre-norm blocks and the mean over tokens before the head (Dosovitskiy et al., "An image is
 /// worth 16x16 words", ICLR 2021; no class token). The head dimension is fixed, as in AutoFormer, so that heads and
 /// embedding vary independently in shared weights.
@@ -40,14 +53,13 @@ struct VisionTransformer {
   std::int64_t patch = 4;
   std::int64_t padding = 0;  ///< zeros on all sides, so that the patches fit
   std::int64_t embed_dim = 64;
-  std::int64_t depth = 4;
-  std::int64_t heads = 4;
   std::int64_t head_dim = 16;
-  double mlp_ratio = 2.0;   ///< the hidden width is rounded to a multiple of 8
-  double rank_ratio = 1.0;  ///< below 1, the layers of the blocks are two of rank max(1, int(ratio * min(in, out)))
+  std::vector<TransformerBlock> blocks = std::vector<TransformerBlock>(4);
+  std::int64_t hidden_multiple = 8;  ///< hidden widths are rounded to a multiple of it
+  LowRank qkv, proj, mlp;            ///< `attn.qkv`, `attn.proj`, both layers of the MLP
 };
 /// Weighted nodes: `patch_embed`, `position_embed`, `blocks.N.{norm1,attn.qkv,attn.proj,norm2,mlp.fc1,mlp.fc2}`,
-/// `norm`, `head`; low-rank layers are `<layer>.a` and `<layer>.b`.
+/// `norm`, `head`; see LowRank for layers of several factors.
 [[nodiscard]] graph::NetworkGraph build(const std::string& name, const VisionTransformer& net);
 
 /// DS-CNN (Zhang et al., "Hello Edge: keyword spotting on microcontrollers", 2017): a convolution and `depth`

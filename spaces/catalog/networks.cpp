@@ -189,10 +189,8 @@ NetworkGraph make_vit_b16() {
   net.classes = 1000;
   net.patch = 16;
   net.embed_dim = 768;
-  net.depth = 12;
-  net.heads = 12;
   net.head_dim = 64;
-  net.mlp_ratio = 4.0;
+  net.blocks.assign(12, {12, 4.0});
   return build("vit_b16", net);
 }
 

@@ -14,8 +14,23 @@ namespace cosearch::catalog {
 [[nodiscard]] std::unique_ptr<SearchSpace> make_mobile_cnn(const nlohmann::json& options, const TaskShape& task);
 /// Vision transformers; genes `patch`, `embed_dim`, `depth`, `heads`, `mlp_ratio`, `low_rank` (1: dense layers).
 [[nodiscard]] std::unique_ptr<SearchSpace> make_vit(const nlohmann::json& options, const TaskShape& task);
-/// Either of the two: gene `family` in {cnn, vit}, and their genes as `cnn.*` and `vit.*`. Networks and their weights'
-/// names are those of the two spaces, so a network found here is the same network there.
+/// MCUFormer's transformers (Liang et al., "MCUFormer: deploying vision transformers on microcontrollers with limited
+/// memory", NeurIPS 2023), whose layers are products of low rank; genes `patch`, `embed_dim`, `depth`,
+/// `blocks.N.{heads,mlp_ratio}` (of the blocks that `depth` has), `rank_attn`, `rank_mlp`, `factors`.
+///
+/// Layers have `factors` factors: 2 as in the authors' later code (qkv and MLP; the projection behind the heads is
+/// dense), 3 as in their first (qkv, projection and MLP). The MLP's rank is int(embed_dim * rank_mlp), the attention's
+/// int(width * rank_attn) with the width by the option `rank_of`: "own" (default, the later code) is embed_dim,
+/// "largest" the largest embed_dim that the space has (the first code: that of the supernet). Heads have `head_dim`
+/// features (option) whatever embed_dim; hidden widths are embed_dim * mlp_ratio. Images that a patch does not
+/// divide get the least padding by zeros that makes it do so, see PatchTiling. Unlike the original there is no class
+/// token (the head takes the mean over the tokens there too), and positions are absolute, not relative.
+///
+/// Images of 160 x 160 pixels or more have the published sets of values (of MCUFormer-T; patches 16 to 32, head_dim
+/// 64), smaller ones sets scaled down: patches as in `vit`, 32 to 80 features, 2 to 5 blocks, head_dim 16.
+[[nodiscard]] std::unique_ptr<SearchSpace> make_mcu_vit(const nlohmann::json& options, const TaskShape& task);
+/// Either of mobile_cnn and vit: gene `family` in {cnn, vit}, and their genes as `cnn.*` and `vit.*`. Networks and
+/// their weights' names are those of the two spaces, so a network found here is the same network there.
 [[nodiscard]] std::unique_ptr<SearchSpace> make_hybrid(const nlohmann::json& options, const TaskShape& task);
 /// Depthwise-separable CNNs; genes `stem.kernel_h`, `stem.kernel_w`, `width`, `depth`.
 [[nodiscard]] std::unique_ptr<SearchSpace> make_ds_cnn(const nlohmann::json& options, const TaskShape& task);

@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/catalog/blocks.hpp"
 #include "spaces/catalog/families.hpp"
+#include "spaces/catalog/patch_tiling.hpp"
 #include "spaces/catalog/spaces.hpp"
 
 namespace cosearch::catalog {
@@ -23,111 +23,67 @@ std::int64_t product(const std::vector<std::int64_t>& factors) {
   return result;
 }
 
-/// One linear layer, or two of a lower rank, after the node added last.
-void add_linear(Builder& builder, const std::string& name, const Linear& dense, double rank_ratio) {
-  if (rank_ratio >= 1.0) {
+/// One linear layer, or its factors, after the node added last.
+void add_linear(Builder& builder, const std::string& name, const Linear& dense, const LowRank& low_rank) {
+  COSEARCH_CHECK(low_rank.factors >= 1 && low_rank.factors <= 3, "a linear layer is one, two or three factors");
+  if (low_rank.factors == 1) {
     builder.then(name, dense);
     return;
   }
-  const std::int64_t narrow = std::min(builder.shape(builder.last()).back(), product(dense.out_factors));
+  const std::int64_t width =
+      low_rank.width > 0 ? low_rank.width : std::min(builder.shape(builder.last()).back(), product(dense.out_factors));
   const std::int64_t rank =
-      std::max<std::int64_t>(1, static_cast<std::int64_t>(rank_ratio * static_cast<double>(narrow)));
-  // No bias between the factors: it would only add to the second one's.
-  builder.then(name + ".a", Linear{{rank}, dense.in_factors, false});
-  builder.then(name + ".b", Linear{dense.out_factors, {}, dense.bias});
+      std::max<std::int64_t>(1, static_cast<std::int64_t>(low_rank.ratio * static_cast<double>(width)));
+  // No bias between the factors: it would only add to the last one's.
+  const Linear in{{rank}, dense.in_factors, false};
+  const Linear out{dense.out_factors, {}, dense.bias};
+  if (low_rank.factors == 2) {
+    builder.then(name + ".a", in);
+    builder.then(name + ".b", out);
+    return;
+  }
+  builder.then(name + ".in", in);
+  builder.then(name + ".core", Linear{{rank}, {}, false});
+  builder.then(name + ".out", out);
 }
 
-void add_block(Builder& builder, const std::string& name, const VisionTransformer& net) {
+void add_block(Builder& builder, const std::string& name, const VisionTransformer& net, const TransformerBlock& block) {
   const int input = builder.last();
   builder.then(name + ".norm1", graph::LayerNorm{});
-  add_linear(builder, name + ".attn.qkv", Linear{{3, net.heads, net.head_dim}, {}, true}, net.rank_ratio);
-  builder.then(name + ".attn.heads", graph::MultiHeadAttention{net.heads});
-  add_linear(builder, name + ".attn.proj", Linear{{net.embed_dim}, {net.heads, net.head_dim}, true}, net.rank_ratio);
+  add_linear(builder, name + ".attn.qkv", Linear{{3, block.heads, net.head_dim}, {}, true}, net.qkv);
+  builder.then(name + ".attn.heads", graph::MultiHeadAttention{block.heads});
+  add_linear(builder, name + ".attn.proj", Linear{{net.embed_dim}, {block.heads, net.head_dim}, true}, net.proj);
   const int attended = builder.add(name + ".add1", graph::Add{}, {builder.last(), input});
   builder.then(name + ".norm2", graph::LayerNorm{});
-  const auto hidden =
-      std::max<std::int64_t>(8, 8 * std::llround(net.mlp_ratio * static_cast<double>(net.embed_dim) / 8.0));
-  add_linear(builder, name + ".mlp.fc1", Linear{{hidden}, {}, true}, net.rank_ratio);
+  const auto multiple = static_cast<double>(net.hidden_multiple);
+  const std::int64_t hidden =
+      net.hidden_multiple *
+      std::max<std::int64_t>(1, std::llround(block.mlp_ratio * static_cast<double>(net.embed_dim) / multiple));
+  add_linear(builder, name + ".mlp.fc1", Linear{{hidden}, {}, true}, net.mlp);
   builder.then(name + ".mlp.act", graph::Activation{graph::ActivationKind::gelu});
-  add_linear(builder, name + ".mlp.fc2", Linear{{net.embed_dim}, {}, true}, net.rank_ratio);
+  add_linear(builder, name + ".mlp.fc2", Linear{{net.embed_dim}, {}, true}, net.mlp);
   builder.add(name + ".add2", graph::Add{}, {builder.last(), attended});
-}
-
-/// How an image is cut into patches.
-struct Tiling {
-  std::int64_t patch = 1;
-  std::int64_t padding = 0;
-  std::int64_t height = 1, width = 1;  ///< of the input, which the trainer resizes to
-};
-
-/// Padding by less than a patch in all that makes both sides whole numbers of patches.
-std::optional<std::int64_t> exact_padding(std::int64_t height, std::int64_t width, std::int64_t patch) {
-  for (std::int64_t padding = 0; 2 * padding < patch; ++padding) {
-    if ((height + 2 * padding) % patch == 0 && (width + 2 * padding) % patch == 0) {
-      return padding;
-    }
-  }
-  return std::nullopt;
-}
-
-Tiling tiling(const graph::Shape& sample, std::int64_t patch) {
-  if (const std::optional<std::int64_t> padding = exact_padding(sample[0], sample[1], patch)) {
-    return {patch, *padding, sample[0], sample[1]};
-  }
-  const auto nearest = [patch](std::int64_t side) { return std::max(patch, (2 * side + patch) / (2 * patch) * patch); };
-  return {patch, 0, nearest(sample[0]), nearest(sample[1])};
-}
-
-/// One tiling for each grid of 9 to 64 tokens that some patch size gives: one that needs no resizing if there is any,
-/// then the one with the least padding, then the smallest patch. Sorted by patch: many tokens come first.
-std::vector<Tiling> tilings(const graph::Shape& sample) {
-  constexpr std::int64_t kFewestTokens = 9;
-  constexpr std::int64_t kMostTokens = 64;
-  const auto grid = [](const Tiling& t) {
-    return std::pair((t.height + 2 * t.padding) / t.patch, (t.width + 2 * t.padding) / t.patch);
-  };
-  const auto waste = [&](const Tiling& t) {
-    return std::pair(t.height != sample[0] || t.width != sample[1], t.padding);
-  };
-  std::vector<Tiling> found;
-  for (std::int64_t patch = 2; patch <= std::max(sample[0], sample[1]); ++patch) {
-    const Tiling next = tiling(sample, patch);
-    const std::int64_t tokens = grid(next).first * grid(next).second;
-    if (tokens < kFewestTokens || tokens > kMostTokens) {
-      continue;
-    }
-    const auto twin = std::find_if(found.begin(), found.end(), [&](const Tiling& t) { return grid(t) == grid(next); });
-    if (twin == found.end()) {
-      found.push_back(next);
-    } else if (waste(next) < waste(*twin)) {
-      *twin = next;
-    }
-  }
-  std::sort(found.begin(), found.end(), [](const Tiling& a, const Tiling& b) { return a.patch < b.patch; });
-  return found;
 }
 
 class VitSpace final : public SearchSpace {
  public:
   explicit VitSpace(TaskShape task)
-      : task_(std::move(task)), tilings_(tilings(task_.sample)), params_(declare(tilings_)) {}
+      : task_(std::move(task)), tilings_(patch_tilings(task_.sample)), params_(declare(tilings_)) {}
 
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }
 
   [[nodiscard]] TaskModel decode(const Genome& genome) const override {
-    const std::int64_t patch = params_.integer(genome, "patch");
-    const auto cut = std::find_if(tilings_.begin(), tilings_.end(), [&](const Tiling& t) { return t.patch == patch; });
-    COSEARCH_CHECK(cut != tilings_.end(), "unknown patch size");
+    const PatchTiling& cut = tiling_of(tilings_, params_.integer(genome, "patch"));
     VisionTransformer net;
-    net.input = {cut->height, cut->width, task_.sample[2]};
+    net.input = {cut.height, cut.width, task_.sample[2]};
     net.classes = task_.classes;
-    net.patch = patch;
-    net.padding = cut->padding;
+    net.patch = cut.patch;
+    net.padding = cut.padding;
     net.embed_dim = params_.integer(genome, "embed_dim");
-    net.depth = params_.integer(genome, "depth");
-    net.heads = params_.integer(genome, "heads");
-    net.mlp_ratio = params_.real(genome, "mlp_ratio");
-    net.rank_ratio = params_.real(genome, "low_rank");
+    net.blocks.assign(static_cast<std::size_t>(params_.integer(genome, "depth")),
+                      {params_.integer(genome, "heads"), params_.real(genome, "mlp_ratio")});
+    const double ratio = params_.real(genome, "low_rank");
+    net.qkv = net.proj = net.mlp = LowRank{ratio < 1.0 ? 2 : 1, ratio};
     return build("vit", net);
   }
 
@@ -149,12 +105,8 @@ class VitSpace final : public SearchSpace {
   }
 
  private:
-  static ParamSet declare(const std::vector<Tiling>& tilings) {
-    Choices patches;
-    for (const Tiling& t : tilings) {
-      patches.values.emplace_back(t.patch);
-    }
-    return ParamSet({{"patch", patches, {}},
+  static ParamSet declare(const std::vector<PatchTiling>& tilings) {
+    return ParamSet({{"patch", patch_choices(tilings), {}},
                      {"embed_dim", choices({16, 32, 48, 64, 80}), {}},
                      {"depth", IntegerRange{1, 5, 1}, {}},
                      {"heads", IntegerRange{1, 4, 1}, {}},
@@ -163,7 +115,7 @@ class VitSpace final : public SearchSpace {
   }
 
   TaskShape task_;
-  std::vector<Tiling> tilings_;
+  std::vector<PatchTiling> tilings_;
   ParamSet params_;
 };
 
@@ -174,8 +126,8 @@ graph::NetworkGraph build(const std::string& name, const VisionTransformer& net)
   builder.then("patch_embed", graph::PatchEmbed{net.patch, net.embed_dim, net.padding});
   builder.then("position_embed", graph::PositionEmbed{(net.input[0] + 2 * net.padding) / net.patch,
                                                       (net.input[1] + 2 * net.padding) / net.patch});
-  for (std::int64_t i = 0; i < net.depth; ++i) {
-    add_block(builder, "blocks." + std::to_string(i), net);
+  for (std::size_t i = 0; i < net.blocks.size(); ++i) {
+    add_block(builder, "blocks." + std::to_string(i), net, net.blocks[i]);
   }
   builder.then("norm", graph::LayerNorm{});
   pooled_classifier(builder, "head", net.classes);
@@ -185,7 +137,7 @@ graph::NetworkGraph build(const std::string& name, const VisionTransformer& net)
 std::unique_ptr<SearchSpace> make_vit(const nlohmann::json& options, const TaskShape& task) {
   require_no_options(options);
   require_images(task);
-  if (tilings(task.sample).empty()) {
+  if (patch_tilings(task.sample).empty()) {
     throw ConfigError("/name", "no patch size cuts the task's images into 9 to 64 patches");
   }
   return std::make_unique<VitSpace>(task);

@@ -20,12 +20,12 @@ TEST(Svg, TextIsEscapedAndShapesStandInsideOfThePicture) {
 }
 
 TEST(Svg, ColoursDifferAndTakeTurns) {
-  for (std::size_t i = 0; i < 9; ++i) {
+  for (std::size_t i = 0; i < 10; ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       EXPECT_NE(colour(i), colour(j));
     }
   }
-  EXPECT_EQ(colour(9), colour(0));
+  EXPECT_EQ(colour(10), colour(0));
 }
 
 }  // namespace

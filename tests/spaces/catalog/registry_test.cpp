@@ -66,8 +66,8 @@ TEST(SpaceRegistry, IsSortedAndComplete) {
     names.emplace_back(entry.name);
     EXPECT_FALSE(entry.summary.empty());
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"custom", "ds_cnn", "hybrid", "mobile_cnn", "resnet8", "resnet9", "unet",
-                                             "vit"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"custom", "ds_cnn", "hybrid", "mcu_vit", "mobile_cnn", "resnet8",
+                                             "resnet9", "unet", "vit"}));
 }
 
 TEST(SpaceRegistry, EveryGenomeDecodesForEveryShapeOfImage) {
@@ -242,6 +242,9 @@ TEST(SpaceRegistry, RefusesUnknownNamesAndOptionsAndUnsuitableTasks) {
       {"ds_cnn", "{}", {{4, 4, 1}, 10}, "/space/name", "at least 8 x 8"},
       {"vit", "{}", {{28, 28, 1}, 1}, "/space/name", "two or more classes"},
       {"custom", "{}", fashion, "/space", "\"params\" is missing"},
+      {"mcu_vit", R"({"rank_of": "super"})", fashion, "/space/rank_of", "largest, own"},
+      {"mcu_vit", R"({"head_dim": 0})", fashion, "/space/head_dim", "from 1 to 256"},
+      {"mcu_vit", R"({"heads": 3})", fashion, "/space/heads", "is not known"},
   };
   for (const BadSpace& bad : cases) {
     try {

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "spaces/base/config_error.hpp"
 #include "spaces/catalog/families.hpp"
 #include "spaces/catalog/networks.hpp"
 
@@ -129,6 +131,94 @@ TEST(Vit, PatchesCoverTheWholeImage) {
     EXPECT_EQ(shape_of(net, "input"), (graph::Shape{28, 28, 1})) << "no resizing where padding will do";
   }
   EXPECT_EQ(patches, (std::vector<std::int64_t>{4, 5, 6, 7, 10}));
+}
+
+TaskShape imagenet(std::int64_t side) { return {{side, side, 3}, 1000}; }
+
+TEST(McuVit, GenesMeanWhatTheirNamesSay) {
+  const auto space = catalog::make_mcu_vit(json::object(), imagenet(240));
+  const json genes{{"patch", 20},         {"embed_dim", 168},    {"depth", 13},
+                   {"blocks.0.heads", 4}, {"blocks.1.heads", 3}, {"blocks.0.mlp_ratio", 4.0},
+                   {"rank_attn", 0.7},    {"rank_mlp", 0.45},    {"blocks.1.mlp_ratio", 3.5}};
+  const NetworkGraph net = decode(*space, genes);
+  EXPECT_EQ(shape_of(net, "patch_embed"), (graph::Shape{144, 168}));
+  EXPECT_EQ(shape_of(net, "blocks.0.attn.qkv.a"), (graph::Shape{144, 117})) << "int(168 * 0.7)";
+  EXPECT_EQ(shape_of(net, "blocks.0.attn.qkv.b"), (graph::Shape{144, 3 * 4 * 64}));
+  EXPECT_EQ(shape_of(net, "blocks.1.attn.qkv.b"), (graph::Shape{144, 3 * 3 * 64}));
+  EXPECT_EQ(shape_of(net, "blocks.0.attn.proj"), (graph::Shape{144, 168})) << "dense with two factors";
+  EXPECT_EQ(shape_of(net, "blocks.0.mlp.fc1.a"), (graph::Shape{144, 75})) << "int(168 * 0.45)";
+  EXPECT_EQ(shape_of(net, "blocks.0.mlp.fc1.b"), (graph::Shape{144, 672}));
+  EXPECT_EQ(shape_of(net, "blocks.1.mlp.fc1.b"), (graph::Shape{144, 588})) << "not rounded to a multiple of 8";
+  EXPECT_EQ(shape_of(net, "blocks.1.mlp.fc2.a"), (graph::Shape{144, 75}));
+  EXPECT_TRUE(has(net, "blocks.12.norm1"));
+  EXPECT_FALSE(has(net, "blocks.13.norm1"));
+  json too_deep = genes;
+  too_deep["blocks.13.heads"] = 3;
+  EXPECT_THROW((void)space->params().from_json(too_deep), ConfigError) << "the network has 13 blocks";
+}
+
+TEST(McuVit, ThreeFactorsHaveASquareOneBetweenAndSplitTheProjectionToo) {
+  const auto space = catalog::make_mcu_vit(json::object(), fashion());
+  const NetworkGraph net = decode(*space, {{"embed_dim", 48}, {"rank_attn", 0.5}, {"rank_mlp", 0.7}, {"factors", 3}});
+  const auto ranks = [&](const std::string& layer) {
+    return std::pair(shape_of(net, layer + ".in").back(), shape_of(net, layer + ".core").back());
+  };
+  EXPECT_EQ(ranks("blocks.0.attn.qkv"), std::pair(std::int64_t{24}, std::int64_t{24}));
+  EXPECT_EQ(ranks("blocks.0.attn.proj"), std::pair(std::int64_t{24}, std::int64_t{24}));
+  EXPECT_EQ(ranks("blocks.1.mlp.fc1"), std::pair(std::int64_t{33}, std::int64_t{33}));
+  EXPECT_EQ(ranks("blocks.1.mlp.fc2"), std::pair(std::int64_t{33}, std::int64_t{33}));
+  EXPECT_EQ(shape_of(net, "blocks.0.attn.qkv.out").back(), 3 * 16);
+  for (const char* factor : {"in", "core", "out"}) {
+    const auto& linear = std::get<graph::Linear>(node(net, std::string("blocks.0.mlp.fc1.") + factor).op);
+    EXPECT_EQ(linear.bias, std::string(factor) == "out") << factor;
+  }
+}
+
+TEST(McuVit, OptionsSayWhatTheAttentionsRankIsOfAndHowWideHeadsAre) {
+  const json genes{{"embed_dim", 168}, {"rank_attn", 0.5}, {"rank_mlp", 0.5}};
+  const NetworkGraph own = decode(*catalog::make_mcu_vit(json::object(), imagenet(240)), genes);
+  const NetworkGraph largest =
+      decode(*catalog::make_mcu_vit({{"rank_of", "largest"}, {"head_dim", 32}}, imagenet(240)), genes);
+  EXPECT_EQ(shape_of(own, "blocks.0.attn.qkv.a").back(), 84);
+  EXPECT_EQ(shape_of(largest, "blocks.0.attn.qkv.a").back(), 120) << "half of 240";
+  EXPECT_EQ(shape_of(largest, "blocks.0.mlp.fc1.a").back(), 84) << "the MLP's is always of its own width";
+  EXPECT_EQ(shape_of(own, "blocks.0.attn.heads").back(), 3 * 64);
+  EXPECT_EQ(shape_of(largest, "blocks.0.attn.heads").back(), 3 * 32);
+}
+
+// published: paddings of MCUFormer's code, at 240 pixels of the first, at 224 of the later one.
+TEST(McuVit, ImagesArePaddedAsPublished) {
+  for (const auto& [side, paddings] : std::vector<std::pair<std::int64_t, std::map<std::int64_t, std::int64_t>>>{
+           {240, {{16, 0}, {20, 0}, {24, 0}, {28, 6}, {32, 8}}},
+           {224, {{16, 0}, {18, 5}, {20, 8}, {22, 9}, {24, 8}, {26, 5}}}}) {
+    const auto space = catalog::make_mcu_vit(json::object(), imagenet(side));
+    for (const auto& [patch, padding] : paddings) {
+      const NetworkGraph net = decode(*space, {{"patch", patch}});
+      EXPECT_EQ(std::get<graph::PatchEmbed>(node(net, "patch_embed").op).padding, padding) << side << " " << patch;
+      EXPECT_EQ(shape_of(net, "input"), (graph::Shape{side, side, 3}));
+    }
+  }
+}
+
+/// The conformance suite sees small images; the published sets have corners and genes of their own.
+TEST(McuVit, PublishedValuesHaveGenesThatMatterAndCornersAtTheEnds) {
+  for (const char* rank_of : {"own", "largest"}) {
+    const auto space = catalog::make_mcu_vit({{"rank_of", rank_of}}, imagenet(240));
+    std::vector<std::int64_t> ends;
+    for (const Genome& corner : space->corners()) {
+      ends.push_back(graph::total_counts(std::get<NetworkGraph>(space->decode(corner))).macs);
+    }
+    std::sort(ends.begin(), ends.end());
+    for (std::uint64_t i = 0; i < 40; ++i) {
+      RngStream rng(1, Purpose::test, i);
+      const Genome genome = space->params().sample(rng);
+      const NetworkGraph net = std::get<NetworkGraph>(space->decode(genome));
+      EXPECT_GE(graph::total_counts(net).macs, ends.front());
+      EXPECT_LE(graph::total_counts(net).macs, ends.back());
+      const NetworkGraph other = std::get<NetworkGraph>(space->decode(space->params().mutate(genome, 0.0, rng)));
+      EXPECT_NE(graph::hash(other), graph::hash(net)) << space->params().to_json(genome).dump();
+    }
+  }
 }
 
 TEST(Hybrid, ItsNetworksAreThoseOfTheTwoSpaces) {

@@ -11,14 +11,13 @@
 namespace cosearch {
 namespace {
 
-graph::NetworkGraph vit(double rank_ratio, std::int64_t embed_dim = 16, std::int64_t depth = 1) {
+graph::NetworkGraph vit(double rank_ratio, std::int64_t embed_dim = 16, std::size_t depth = 1) {
   catalog::VisionTransformer net;
   net.input = {8, 8, 1};
   net.classes = 3;
   net.embed_dim = embed_dim;
-  net.depth = depth;
-  net.heads = 1;
-  net.rank_ratio = rank_ratio;
+  net.blocks.assign(depth, {1, 2.0});
+  net.qkv = net.proj = net.mlp = catalog::LowRank{rank_ratio < 1.0 ? 2 : 1, rank_ratio};
   return catalog::build("vit", net);
 }
 
