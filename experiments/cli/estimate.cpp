@@ -16,6 +16,7 @@
 #include "experiments/config/section.hpp"
 #include "experiments/export/design.hpp"
 #include "spaces/base/config_error.hpp"
+#include "spaces/catalog/mcunet_import.hpp"
 #include "spaces/catalog/networks.hpp"
 
 namespace cosearch::cli {
@@ -30,23 +31,30 @@ struct EstimateOptions {
   std::vector<std::string> settings;
   std::vector<std::string> target_options;
   std::optional<std::int64_t> batch;
+  std::optional<std::int64_t> resolution;
   std::string types;
   bool explain = false;
   std::string picture;
   WorkloadOptions by_hand;
 };
 
-/// A name of the catalogue, or a file: whatever exists or looks like a path.
-DesignFile load_design(const std::string& network) {
+/// A name of the catalogue, or a file: whatever exists or looks like a path. A network description of MCUNet gets the
+/// file's name.
+DesignFile load_design(const std::string& network, std::optional<std::int64_t> resolution) {
   const bool is_file = network.find('/') != std::string::npos || network.ends_with(".json");
-  if (!is_file) {
-    return {{make_network(network)}, std::nullopt, std::nullopt};
-  }
-  const json value = read_json_file(network);
+  const json value = is_file ? read_json_file(network) : json();
   try {
-    return design_from_json(value);
+    if (is_mcunet(value)) {
+      const std::string name = std::filesystem::path(network).stem().string();
+      return {{mcunet_from_json(value, name, resolution)}, std::nullopt, std::nullopt};
+    }
+    if (resolution) {
+      throw ConfigError("--resolution",
+                        "is for network descriptions of MCUNet; the input of other networks has its size");
+    }
+    return is_file ? design_from_json(value) : DesignFile{{make_network(network)}, std::nullopt, std::nullopt};
   } catch (const ConfigError& error) {
-    throw error.file().empty() ? error.in_file(network) : error;
+    throw is_file && error.file().empty() ? error.in_file(network) : error;
   }
 }
 
@@ -135,7 +143,7 @@ void print_heading(Output& out, const DesignFile& design) {
 
 /// The file's hardware and job, with what the flags say instead.
 DesignFile chosen_design(const EstimateOptions& options) {
-  DesignFile design = load_design(options.network);
+  DesignFile design = load_design(options.network, options.resolution);
   if (!options.target.empty() && (!design.hardware || design.hardware->target != options.target)) {
     design.hardware = Hardware{options.target};
   }
@@ -292,8 +300,8 @@ void add_estimate_command(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("estimate", "the cost of one network on one piece of hardware, no search");
   const auto options = std::make_shared<EstimateOptions>();
   CLI::Option* network = command->add_option("--network", options->network,
-                                             "a name of `networks list`, or a .json file: a network or an exported "
-                                             "design");
+                                             "a name of `networks list`, or a .json file: a network, an exported "
+                                             "design, or a network description of MCUNet");
   command->add_option("--target", options->target, "see `targets list`; an exported design has its own");
   command
       ->add_option("--set", options->settings,
@@ -305,6 +313,11 @@ void add_estimate_command(CLI::App& app, CommandLine& line) {
           "option of the target, NAME=VALUE; true and false, numbers, texts, @FILE for a file's text; several times")
       ->needs(network);
   command->add_option("--batch", options->batch, "samples of one evaluation")->check(CLI::Range(1, 65536));
+  command
+      ->add_option("--resolution", options->resolution,
+                   "height and width of the input in pixels, for a description of MCUNet; default: the file's")
+      ->check(CLI::Range(std::int64_t{1}, kMostMcunetPixels))
+      ->needs(network);
   command->add_option("--types", options->types, "number format")->check(CLI::IsMember(data_type_names()));
   command->add_flag("--explain", options->explain,
                     "how each layer runs: mappings, accesses, energy by component; of a workload also its passes");

@@ -165,9 +165,17 @@ Builder::Builder(std::string name, Shape input) {
 }
 
 int Builder::add(std::string name, Op op, std::vector<int> inputs) {
+  const auto added = try_add(name, std::move(op), std::move(inputs));
+  COSEARCH_CHECK(added.has_value(), fmt::format("node \"{}\": {}", name, added.error()).c_str());
+  return *added;
+}
+
+Expected<int, std::string> Builder::try_add(std::string name, Op op, std::vector<int> inputs) {
   Node node{std::move(name), std::move(op), std::move(inputs)};
   auto shape = infer_node(node, graph_.nodes.size(), shapes_);
-  COSEARCH_CHECK(shape.has_value(), fmt::format("node \"{}\": {}", node.name, shape.error().message).c_str());
+  if (!shape) {
+    return Unexpected{shape.error().message};
+  }
   shapes_.push_back(std::move(*shape));
   graph_.nodes.push_back(std::move(node));
   return last();

@@ -168,6 +168,9 @@ class Builder {
  public:
   Builder(std::string name, Shape input);
   int add(std::string name, Op op, std::vector<int> inputs);
+  /// The same for what a user describes: nothing is added where the node does not fit; the error, one line without the
+  /// node's name, says why.
+  [[nodiscard]] Expected<int, std::string> try_add(std::string name, Op op, std::vector<int> inputs);
   /// Input = the node added last.
   int then(std::string name, Op op);
   [[nodiscard]] int last() const noexcept { return static_cast<int>(graph_.nodes.size()) - 1; }

@@ -283,6 +283,18 @@ TEST(GraphBuilder, NamesShapesAndOutputFollowTheNodes) {
   EXPECT_THAT(graph.nodes[3].inputs, ElementsAre(1, 2));
 }
 
+TEST(GraphBuilder, WhatAUserDescribesIsRefusedWithItsReasonAndNotAdded) {
+  Builder b{"net", {8, 8, 2}};
+  const auto refused = b.try_add("conv", Conv2d{4, 1, 1, 1, {}, 3}, {0});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().find("must divide the 2 input channels"), std::string::npos) << refused.error();
+  EXPECT_EQ(b.last(), 0);
+  const auto added = b.try_add("conv", Conv2d{4, 1, 1, 1, {}, 2}, {0});
+  ASSERT_TRUE(added.has_value());
+  EXPECT_EQ(*added, 1);
+  EXPECT_EQ(b.shape(1), (Shape{8, 8, 4}));
+}
+
 TEST(GraphBuilderDeathTest, AMalformedNodeIsADefectOfItsSpace) {
   EXPECT_DEATH(
       {
