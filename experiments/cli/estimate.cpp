@@ -16,7 +16,6 @@
 #include "experiments/config/section.hpp"
 #include "experiments/export/design.hpp"
 #include "spaces/base/config_error.hpp"
-#include "spaces/catalog/networks.hpp"
 
 namespace cosearch::cli {
 namespace {
@@ -35,20 +34,6 @@ struct EstimateOptions {
   std::string picture;
   WorkloadOptions by_hand;
 };
-
-/// A name of the catalogue, or a file: whatever exists or looks like a path.
-DesignFile load_design(const std::string& network) {
-  const bool is_file = network.find('/') != std::string::npos || network.ends_with(".json");
-  if (!is_file) {
-    return {{make_network(network)}, std::nullopt, std::nullopt};
-  }
-  const json value = read_json_file(network);
-  try {
-    return design_from_json(value);
-  } catch (const ConfigError& error) {
-    throw error.file().empty() ? error.in_file(network) : error;
-  }
-}
 
 /// `clock_mhz` stands for the knob of that name that the other settings make active, e.g. `l4r5.clock_mhz`.
 std::string full_name(const ParamSet& params, const json& genes, const std::string& name) {

@@ -3,10 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "experiments/config/json_file.hpp"
 #include "experiments/config/section.hpp"
 #include "experiments/store/query.hpp"
+#include "spaces/base/config_error.hpp"
 #include "spaces/base/json_reader.hpp"
+#include "spaces/catalog/networks.hpp"
 
 namespace cosearch {
 namespace {
@@ -136,6 +140,20 @@ DesignFile design_from_json(const json& value) {
   job.only({"batch", "types"});
   file.job = {job.integer("batch", 1, 1, 65536), job.at("types").text()};
   return file;
+}
+
+DesignFile load_design(const std::string& network, const std::string& folder) {
+  const bool is_file = network.find('/') != std::string::npos || network.ends_with(".json");
+  if (!is_file) {
+    return {{make_network(network)}, std::nullopt, std::nullopt};
+  }
+  const std::string path = (std::filesystem::path(folder) / network).string();
+  const json value = read_json_file(path);
+  try {
+    return design_from_json(value);
+  } catch (const ConfigError& error) {
+    throw error.file().empty() ? error.in_file(path) : error;
+  }
 }
 
 }  // namespace cosearch

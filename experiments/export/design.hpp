@@ -60,5 +60,8 @@ struct DesignFile {
 };
 /// @throws ConfigError with a JSON pointer.
 [[nodiscard]] DesignFile design_from_json(const nlohmann::json& json);
+/// By a name of the catalogue, or from a file: whatever has a slash or ends in `.json`, relative to `folder` (empty:
+/// the working directory). @throws ConfigError.
+[[nodiscard]] DesignFile load_design(const std::string& network, const std::string& folder = {});
 
 }  // namespace cosearch
