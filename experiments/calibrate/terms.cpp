@@ -15,7 +15,7 @@ struct Group {
 /// Groups, and the features that measured networks can tell about: other kernels are priced by assumption. Those that
 /// attention and patch embeddings are like follow them.
 const std::vector<Group>& groups() {
-  static const std::vector<Group> kGroups{
+  static const std::vector<Group> table{
       {"mac", {"conv2d.macs", "pointwise_conv2d.macs", "depthwise_conv2d.macs", "fully_connected.macs"}},
       {"dense_mac", {"conv2d.macs", "pointwise_conv2d.macs", "fully_connected.macs"}},
       {"depthwise_mac", {"depthwise_conv2d.macs"}},
@@ -35,7 +35,7 @@ const std::vector<Group>& groups() {
       {"fully_connected.macs", {"fully_connected.macs"}},
       {"fully_connected.outputs", {"fully_connected.outputs"}},
   };
-  return kGroups;
+  return table;
 }
 
 mcu::Term term_of(const std::string& name) {
@@ -56,7 +56,7 @@ mcu::Term term_of(const std::string& name) {
 }  // namespace
 
 const std::vector<std::string>& default_term_sets() {
-  static const std::vector<std::string> kSets{
+  static const std::vector<std::string> sets{
       "mac",
       "mac+output",
       "mac+dense_output",
@@ -66,7 +66,7 @@ const std::vector<std::string>& default_term_sets() {
       "dense_mac+depthwise_mac+dense_output",
       "mac+depthwise_output+conv_output",
   };
-  return kSets;
+  return sets;
 }
 
 std::vector<mcu::Term> parse_terms(const std::string& text) {
