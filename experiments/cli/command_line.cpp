@@ -49,6 +49,7 @@ void add_commands(CLI::App& app, CommandLine& line) {
   add_pareto_command(app, line);
   add_export_command(app, line);
   add_estimate_command(app, line);
+  add_calibrate_command(app, line);
   add_validate_command(app, line);
   add_selfcheck_command(app, line);
   add_catalogue_commands(app, line);

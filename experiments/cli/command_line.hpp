@@ -41,6 +41,7 @@ struct CommandLine {
 };
 
 // One function per command adds it to the application.
+void add_calibrate_command(CLI::App& app, CommandLine& line);
 void add_catalogue_commands(CLI::App& app, CommandLine& line);  ///< spaces, targets, algorithms, cascades, networks
 void add_estimate_command(CLI::App& app, CommandLine& line);
 void add_export_command(CLI::App& app, CommandLine& line);

@@ -16,8 +16,6 @@
 #include "experiments/config/section.hpp"
 #include "experiments/export/design.hpp"
 #include "spaces/base/config_error.hpp"
-#include "spaces/catalog/mcunet_import.hpp"
-#include "spaces/catalog/networks.hpp"
 
 namespace cosearch::cli {
 namespace {
@@ -37,26 +35,6 @@ struct EstimateOptions {
   std::string picture;
   WorkloadOptions by_hand;
 };
-
-/// A name of the catalogue, or a file: whatever exists or looks like a path. A network description of MCUNet gets the
-/// file's name.
-DesignFile load_design(const std::string& network, std::optional<std::int64_t> resolution) {
-  const bool is_file = network.find('/') != std::string::npos || network.ends_with(".json");
-  const json value = is_file ? read_json_file(network) : json();
-  try {
-    if (is_mcunet(value)) {
-      const std::string name = std::filesystem::path(network).stem().string();
-      return {{mcunet_from_json(value, name, resolution)}, std::nullopt, std::nullopt};
-    }
-    if (resolution) {
-      throw ConfigError("--resolution",
-                        "is for network descriptions of MCUNet; the input of other networks has its size");
-    }
-    return is_file ? design_from_json(value) : DesignFile{{make_network(network)}, std::nullopt, std::nullopt};
-  } catch (const ConfigError& error) {
-    throw is_file && error.file().empty() ? error.in_file(network) : error;
-  }
-}
 
 /// `clock_mhz` stands for the knob of that name that the other settings make active, e.g. `l4r5.clock_mhz`.
 std::string full_name(const ParamSet& params, const json& genes, const std::string& name) {

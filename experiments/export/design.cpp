@@ -3,10 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
+#include "experiments/config/json_file.hpp"
 #include "experiments/config/section.hpp"
 #include "experiments/store/query.hpp"
+#include "spaces/base/config_error.hpp"
 #include "spaces/base/json_reader.hpp"
+#include "spaces/catalog/mcunet_import.hpp"
+#include "spaces/catalog/networks.hpp"
 
 namespace cosearch {
 namespace {
@@ -136,6 +141,24 @@ DesignFile design_from_json(const json& value) {
   job.only({"batch", "types"});
   file.job = {job.integer("batch", 1, 1, 65536), job.at("types").text()};
   return file;
+}
+
+DesignFile load_design(const std::string& network, std::optional<std::int64_t> resolution, const std::string& folder) {
+  const bool is_file = network.find('/') != std::string::npos || network.ends_with(".json");
+  const std::filesystem::path path = std::filesystem::path(folder) / network;
+  const json value = is_file ? read_json_file(path.string()) : json();
+  try {
+    if (is_mcunet(value)) {
+      return {{mcunet_from_json(value, path.stem().string(), resolution)}, std::nullopt, std::nullopt};
+    }
+    if (resolution) {
+      throw ConfigError("--resolution",
+                        "is for network descriptions of MCUNet; the input of other networks has its size");
+    }
+    return is_file ? design_from_json(value) : DesignFile{{make_network(network)}, std::nullopt, std::nullopt};
+  } catch (const ConfigError& error) {
+    throw is_file && error.file().empty() ? error.in_file(path.string()) : error;
+  }
 }
 
 }  // namespace cosearch

@@ -60,5 +60,11 @@ struct DesignFile {
 };
 /// @throws ConfigError with a JSON pointer.
 [[nodiscard]] DesignFile design_from_json(const nlohmann::json& json);
+/// By a name of the catalogue, or from a file: whatever has a slash or ends in `.json`, relative to `folder` (empty:
+/// the working directory): a design, a network, or a network description of MCUNet, which gets the file's name and,
+/// where it is given, the resolution. @throws ConfigError, also for a resolution of another network (place
+/// `--resolution`).
+[[nodiscard]] DesignFile load_design(const std::string& network, std::optional<std::int64_t> resolution = std::nullopt,
+                                     const std::string& folder = {});
 
 }  // namespace cosearch

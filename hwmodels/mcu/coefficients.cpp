@@ -49,7 +49,8 @@ void add_feature(const JsonReader& place, const std::string& feature, double amo
 
 /// Kinds that no measured network tells about: instruction counts times the core's cycles per instruction, or the
 /// coefficients of a similar kind.
-void add_assumed(const JsonReader& assumed, double cycles_per_instruction, std::map<KernelKind, KernelCycles>& kinds) {
+void add_assumed(const JsonReader& assumed, const std::string& core, std::map<KernelKind, KernelCycles>& kinds) {
+  const double cycles_per_instruction = assumed.at("cycles_per_instruction").at(core).number(kPositive);
   for (const auto& [feature, instructions] : assumed.at("instructions").members()) {
     const KernelKind kind = kind_of(instructions, feature.substr(0, feature.find('.')));
     const bool fitted = kinds.find(kind) != kinds.end() && !kinds[kind].assumed;
@@ -87,6 +88,26 @@ CycleModel read_fitted(const JsonReader& item) {
     model.rows.push_back(std::move(read));
   }
   return model;
+}
+
+nlohmann::json to_json(const CycleModel& model) {
+  nlohmann::json terms = nlohmann::json::array();
+  for (const Term& term : model.terms) {
+    terms.push_back({{"name", term.name}, {"features", term.features}, {"coefficient", term.coefficient}});
+  }
+  nlohmann::json rows = nlohmann::json::array();
+  for (const CalibrationRow& row : model.rows) {
+    nlohmann::json& written = rows.emplace_back(
+        nlohmann::json{{"network", row.network}, {"measured_ms", row.measured_ms}, {"error", row.relative_error}});
+    if (row.leave_one_out_relative_error) {
+      written["leave_one_out_error"] = *row.leave_one_out_relative_error;
+    }
+    if (row.held_out) {
+      written["held_out"] = true;
+    }
+  }
+  return {{"board", model.board},         {"engine", model.engine}, {"source", model.source},
+          {"clock_mhz", model.clock_mhz}, {"terms", terms},         {"rows", rows}};
 }
 
 Engine read_engine(const std::string& name, const JsonReader& item) {
@@ -162,7 +183,7 @@ CycleTable load_cycle_table(const std::string& data_directory,
       model.source = item.at("source").text();
     } else {
       model = read_fitted(item);
-      add_assumed(assumed, assumed.at("cycles_per_instruction").at(core->second).number(kPositive), model.kinds);
+      add_assumed(assumed, core->second, model.kinds);
     }
     model.board = board;
     model.engine = item.at("engine").name_of(names);
@@ -183,6 +204,34 @@ CycleTable load_cycle_table(const std::string& data_directory,
     }
   }
   return table;
+}
+
+std::map<KernelKind, KernelCycles> kernel_cycles(const std::vector<Term>& terms, const std::string& core,
+                                                 const std::string& data_directory) {
+  const nlohmann::json data = load_data("mcu_coefficients", data_directory);
+  const JsonReader root(data, "", data_file_name("mcu_coefficients", data_directory));
+  std::map<KernelKind, KernelCycles> kinds;
+  for (const Term& term : terms) {
+    for (const auto& [feature, weight] : term.features) {
+      add_feature(root, feature, term.coefficient * weight, kinds);
+    }
+  }
+  add_assumed(root.at("assumed"), core, kinds);
+  return kinds;
+}
+
+nlohmann::json data_with_model(const CycleModel& model, const std::string& data_directory) {
+  nlohmann::json data = load_data("mcu_coefficients", data_directory);
+  const JsonReader root(data, "", data_file_name("mcu_coefficients", data_directory));
+  const std::vector<JsonReader> items = root.at("models").items();
+  const auto found = std::find_if(items.begin(), items.end(), [&](const JsonReader& item) {
+    return item.at("board").text() == model.board && item.at("engine").text() == model.engine;
+  });
+  if (found == items.end()) {
+    root.at("models").fail(fmt::format("has no model for {} with {}", model.board, model.engine));
+  }
+  data["models"][static_cast<std::size_t>(found - items.begin())] = to_json(model);
+  return data;
 }
 
 std::map<std::string, double> features(const program::Program& program) {

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "spaces/program/program.hpp"
 
 namespace cosearch::mcu {
@@ -77,6 +79,16 @@ struct CycleTable {
 /// engine). @throws ConfigError, see load_data.
 [[nodiscard]] CycleTable load_cycle_table(const std::string& data_directory,
                                           const std::map<std::string, std::string>& core_of_board);
+
+/// Rates of every kind under `terms` on a core: what no term names is the file's assumption. They are affine in the
+/// terms' coefficients. @throws ConfigError, see load_data, and for a core or a feature that is not known.
+[[nodiscard]] std::map<program::KernelKind, KernelCycles> kernel_cycles(const std::vector<Term>& terms,
+                                                                        const std::string& core,
+                                                                        const std::string& data_directory);
+
+/// The whole data file with `model` (terms and rows) in place of the one for its board and engine.
+/// @throws ConfigError, see load_data, and where the file has no model for them.
+[[nodiscard]] nlohmann::json data_with_model(const CycleModel& model, const std::string& data_directory);
 
 /// The features of a program that terms name, summed over its calls.
 [[nodiscard]] std::map<std::string, double> features(const program::Program& program);
