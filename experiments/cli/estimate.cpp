@@ -16,6 +16,7 @@
 #include "experiments/config/section.hpp"
 #include "experiments/export/design.hpp"
 #include "spaces/base/config_error.hpp"
+#include "spaces/catalog/mcunet_import.hpp"
 
 namespace cosearch::cli {
 namespace {
