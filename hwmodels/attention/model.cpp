@@ -279,6 +279,9 @@ std::vector<std::string> AttentionModel::notes() const {
     notes.emplace_back(
         "FLAT's published mapping where the artifact has one of the shape, else the best by enumeration");
   }
+  if (shared_->options.causal && genes_.fusion != Fusion::tiles) {
+    notes.emplace_back("causal: only tiles are left out, which this design does not fuse; everything is computed");
+  }
   return notes;
 }
 

@@ -46,16 +46,8 @@ std::vector<std::string> attention_cascades() {
   return names;
 }
 
-/// Whole sizes of arrays: wide steps where they are large.
-Choices array_sizes() {
-  Choices sizes;
-  std::int64_t step = 4;
-  for (std::int64_t size = 4; size <= 1024; size += step) {
-    sizes.values.emplace_back(size);
-    step = size >= 512 ? 32 : (size >= 64 ? 8 : 4);
-  }
-  return sizes;
-}
+/// Of arrays, in elements.
+constexpr IntegerRange kArraySizes{8, 1024, 8};
 
 std::string fusion_name(Fusion fusion) {
   return fusion == Fusion::none ? "none" : (fusion == Fusion::rows ? "rows" : "tiles");
@@ -168,9 +160,9 @@ class AttentionTarget final : public Target {
         {"fusion", texts({"none", "rows", "tiles"}), {}, preferred("rows", "tiles", "tiles")},
         {"softmax_on", texts({"array", "lanes"}), {"fusion", {kTiles}}, preferred("lanes", "lanes", "array")},
         {"binding", texts(bindings), {"fusion", {kTiles}}},
-        {"rows", array_sizes(), {}, size},
-        {"columns", array_sizes(), {}, size},
-        {"lanes", array_sizes(), {}, size},
+        {"rows", kArraySizes, {}, size},
+        {"columns", kArraySizes, {}, size},
+        {"lanes", kArraySizes, {}, size},
         {"buffer_kib",
          numbers<std::int64_t>({16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536}),
          {},

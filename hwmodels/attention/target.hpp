@@ -16,7 +16,7 @@ namespace cosearch {
 ///   dram             hbm2
 ///   complete_energy  false; true counts the registers of all elements
 ///   even_chunks      false; true divides the rows' tiles evenly, as the FuseMax artifact does
-///   causal           false; true leaves out tiles behind the diagonal
+///   causal           false; true leaves out tiles behind the diagonal (fusion tiles; otherwise all are computed)
 ///   decode_keys      0; > 0: keys that every token attends to, for decoder steps
 ///   cascade_text     a cascade of the user as text, see ir::parse_workload; the gene `cascade` has then one value
 ///   slots            the user's binding as text, see attention::parse_binding

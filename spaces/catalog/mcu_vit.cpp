@@ -83,12 +83,7 @@ class McuVitSpace final : public SearchSpace {
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }
 
   [[nodiscard]] TaskModel decode(const Genome& genome) const override {
-    const PatchTiling& cut = tiling_of(tilings_, params_.integer(genome, "patch"));
-    VisionTransformer net;
-    net.input = {cut.height, cut.width, task_.sample[2]};
-    net.classes = task_.classes;
-    net.patch = cut.patch;
-    net.padding = cut.padding;
+    VisionTransformer net = transformer_on(tiling_of(tilings_, params_.integer(genome, "patch")), task_);
     net.embed_dim = params_.integer(genome, "embed_dim");
     net.head_dim = head_dim_;
     net.hidden_multiple = 1;

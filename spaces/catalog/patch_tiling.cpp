@@ -71,4 +71,13 @@ Choices patch_choices(const std::vector<PatchTiling>& tilings) {
   return patches;
 }
 
+VisionTransformer transformer_on(const PatchTiling& cut, const TaskShape& task) {
+  VisionTransformer net;
+  net.input = {cut.height, cut.width, task.sample[2]};
+  net.classes = task.classes;
+  net.patch = cut.patch;
+  net.padding = cut.padding;
+  return net;
+}
+
 }  // namespace cosearch::catalog

@@ -3,8 +3,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "spaces/catalog/families.hpp"
 #include "spaces/graph/graph.hpp"
-#include "spaces/space/genome.hpp"
+#include "spaces/space/search_space.hpp"
 
 namespace cosearch::catalog {
 
@@ -29,5 +30,8 @@ struct PatchTiling {
 
 /// The patch sizes, as a gene's values.
 [[nodiscard]] Choices patch_choices(const std::vector<PatchTiling>& tilings);
+
+/// A transformer of the task on images cut like this; everything else is as VisionTransformer has it.
+[[nodiscard]] VisionTransformer transformer_on(const PatchTiling& cut, const TaskShape& task);
 
 }  // namespace cosearch::catalog

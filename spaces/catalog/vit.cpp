@@ -73,12 +73,7 @@ class VitSpace final : public SearchSpace {
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }
 
   [[nodiscard]] TaskModel decode(const Genome& genome) const override {
-    const PatchTiling& cut = tiling_of(tilings_, params_.integer(genome, "patch"));
-    VisionTransformer net;
-    net.input = {cut.height, cut.width, task_.sample[2]};
-    net.classes = task_.classes;
-    net.patch = cut.patch;
-    net.padding = cut.padding;
+    VisionTransformer net = transformer_on(tiling_of(tilings_, params_.integer(genome, "patch")), task_);
     net.embed_dim = params_.integer(genome, "embed_dim");
     net.blocks.assign(static_cast<std::size_t>(params_.integer(genome, "depth")),
                       {params_.integer(genome, "heads"), params_.real(genome, "mlp_ratio")});
