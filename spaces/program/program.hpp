@@ -34,6 +34,7 @@ enum class KernelKind {
   concat,       ///< the inputs' channels side by side, each input brought to the output's scale
   upsample,     ///< nearest neighbour
   token_embed,  ///< rows of a table in flash, by int32 ids
+  read_input,   ///< asks the caller for a part of the input: one row of patches, or a rectangle of an image
 };
 /// `conv2d`, `pointwise_conv2d`, ...: the names of reports and of the cost tables.
 [[nodiscard]] std::string_view kind_name(KernelKind kind);
@@ -51,6 +52,19 @@ struct Geometry {
   std::int64_t head = 0;  ///< attention: which head, of `heads`
   std::int64_t heads = 1;
   bool operator==(const Geometry&) const = default;
+};
+
+/// A rectangle of an image: pixels (y, x) to (y + h, x + w), exclusive.
+struct Window {
+  std::int64_t y = 0, x = 0, h = 0, w = 0;
+  bool operator==(const Window&) const = default;
+};
+
+/// Where the rows of an operand lie in its buffer, in elements: row t begins at offset + t * stride. A buffer of one
+/// row (`Buffer::per_row`) holds row t of each round at the offset.
+struct Rows {
+  std::int64_t offset = 0, stride = 0;
+  bool operator==(const Rows&) const = default;
 };
 
 /// Read-only data of a call: in flash. `<node>.weight` (int8), `<node>.requantization` (per output channel an int32
@@ -72,13 +86,17 @@ struct Buffer {
   std::optional<int> alias_of =
       std::nullopt;         ///< shares its first byte with this earlier buffer, which dies where this one is born
   bool persistent = false;  ///< reserved during the whole inference
+  /// Holds one row of a row block, written anew in each round: alive from its first to its last call of the round.
+  bool per_row = false;
+  std::optional<Window> window = std::nullopt;  ///< the part of its image that it holds; nothing: all of it
   bool operator==(const Buffer&) const = default;
 };
 
 /// One kernel call. The fused nodes' parameters are those of the graph: `nodes[0]` is the operator itself, followed by
 /// the batch norm and the activation that were folded into it.
 struct KernelCall {
-  std::string name;  ///< of the operator's node; attention stages append `.head<h>.<kind>`
+  /// Of the operator's node; attention stages append `.head<h>.<kind>`, calls of a patch `.patch<p>`.
+  std::string name;
   KernelKind kind = KernelKind::conv2d;
   std::vector<int> nodes;
   Geometry geometry;
@@ -87,6 +105,11 @@ struct KernelCall {
   int output = 0;
   std::vector<int> scratch;
   std::vector<Constant> constants;
+  /// Of the inputs, then of the output; empty where all operands are dense rows of their geometry's channels.
+  std::vector<Rows> operands;
+  /// First of the node's output channels that the call computes (`geometry.out_c` of them).
+  std::int64_t first_channel = 0;
+  std::optional<Window> region = std::nullopt;  ///< of the output image, what the call computes; nothing: all of it
   /// Neighbouring calls of the same row block run `rows` times together, one row each per round, so that one row of
   /// scratch serves all rows. -1: the call runs once. Counts below are of all rounds.
   int row_block = -1;
@@ -107,7 +130,7 @@ struct Program {
   std::vector<int> outputs;  ///< buffers read after the last call
   bool operator==(const Program&) const = default;
 
-  /// Bytes of all constants.
+  /// Bytes of all constants, those that several calls name once.
   [[nodiscard]] std::int64_t constant_bytes() const noexcept;
 };
 
@@ -122,7 +145,26 @@ enum class ScratchRule {
   /// 2 * padded height * padded width) and kernel max(2 * weights of dense k > 1 convs). With these rules the published
   /// SRAM of 7 of 7 networks is met to its rounding.
   tinyengine,
+  /// The kernels of our own C export. conv2d gathers two pixels' windows, patch_embed one patch: 2 * k*k*Cin / groups
+  /// and patch^2 * Cin elements. A depthwise convolution in place keeps kernel_h rows of its input.
+  cosearch,
 };
+
+/// Which tensors of transformers and of chains of pointwise layers exist whole. All give the same numbers.
+enum class Streaming {
+  layers,  ///< every one
+  /// Calls that work row by row (pixel by pixel) run one after the other on each row, as far as they follow each other:
+  /// what is between them is one row (operator integration), and the last one overwrites the tensor that the first one
+  /// reads where that dies there (token overwriting).
+  rows,
+  /// Also, attention takes its queries, keys and values head by head from the stored rows that they are projected from:
+  /// keys and values of one head exist whole, of queries one row.
+  heads,
+  /// Also, the rows that queries, keys and values are projected from (norms, factors of low-rank layers) are computed
+  /// again for each head, once for keys and values and once for queries.
+  heads_recomputed,
+};
+[[nodiscard]] std::string_view streaming_name(Streaming streaming);
 
 /// An engine's buffer rules.
 struct LoweringOptions {
@@ -136,11 +178,24 @@ struct LoweringOptions {
   bool in_place_rows = true;
   /// Residual additions overwrite a dying input.
   bool in_place_add = false;
+  Streaming streaming = Streaming::layers;
+  /// The first layers of a network of images run patch by patch: on a grid of this many patches per side, each with the
+  /// part of the inputs that it needs, computed again where patches overlap (MCUNetV2). Where the patches end is chosen
+  /// for the smallest peak. 1: off.
+  std::int64_t patches = 1;
+  /// The input is no buffer: the caller is asked for what the first layer reads, row of patches by row of patches or
+  /// patch by patch. Only where that layer is a patch embedding, or with `patches`.
+  bool streamed_input = false;
+  /// Weights and per-channel constants are copied to SRAM before a call: flash that code cannot read in place.
+  bool weights_in_sram = false;
+  std::int64_t element_bytes = 1;  ///< 1: int8; 4: fp32, for weights too, with 4 bytes of bias per output channel
   bool operator==(const LoweringOptions&) const = default;
 };
 [[nodiscard]] LoweringOptions tinyengine_options();
 [[nodiscard]] LoweringOptions cmsis_nn_options();
 [[nodiscard]] LoweringOptions tflm_reference_options();
+/// The kernels of our own C export: everything in place that can be.
+[[nodiscard]] LoweringOptions cosearch_options();
 
 /// The network as int8 kernel calls in node order. A batch norm is folded into the convolution or linear map before it
 /// and an activation into the kernel before it, where nothing else reads the value between. Attention becomes, per
