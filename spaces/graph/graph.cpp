@@ -87,6 +87,11 @@ class FieldHash {
   void operator()(const char* /*name*/, PoolKind kind, ops::Presence /*presence*/) {
     hasher_.add(pool_kind_names()[static_cast<std::size_t>(kind)]);
   }
+  void operator()(const char* name, std::int64_t bits, ops::BitsOfWeights /*presence*/) {
+    if (bits != kDefaultWeightBits) {
+      hasher_.add(name).add(bits);
+    }
+  }
 
  private:
   Hasher& hasher_;

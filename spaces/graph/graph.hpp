@@ -30,6 +30,14 @@ struct Padding {
 
 // --- operators -------------------------------------------------------------------------------------------------
 // Input shapes in brackets; H, W, C: height, width, channels; T: tokens; E: features.
+//
+// `weight_bits`, 8 or 4: bits of a weight where the network runs quantised, symmetric per output channel. Programs for
+// microcontrollers store weights so (`spaces/program`); floating-point networks and the other forms take no notice.
+
+inline constexpr std::int64_t kDefaultWeightBits = 8;
+[[nodiscard]] constexpr bool are_weight_bits(std::int64_t bits) noexcept {
+  return bits == kDefaultWeightBits || bits == 4;
+}
 
 /// The network's input: node 0, named `input`; the only operator without inputs. 1 to 3 axes.
 struct Input {
@@ -45,6 +53,7 @@ struct Conv2d {
   Padding padding = {};
   std::int64_t groups = 1;
   bool bias = false;
+  std::int64_t weight_bits = kDefaultWeightBits;
   bool operator==(const Conv2d&) const = default;
 };
 /// (..., in) -> (..., product of out_factors). The factors name what the features are made of, e.g. {3, heads,
@@ -55,6 +64,7 @@ struct Linear {
   std::vector<std::int64_t> out_factors = {};
   std::vector<std::int64_t> in_factors = {};
   bool bias = true;
+  std::int64_t weight_bits = kDefaultWeightBits;
   bool operator==(const Linear&) const = default;
 };
 /// Scaled dot-product attention on packed qkv: (T, 3 * heads * head_dim), ordered [3 | heads | head_dim], ->
@@ -119,6 +129,7 @@ struct PatchEmbed {
   std::int64_t patch = 4;
   std::int64_t embed_dim = 64;
   std::int64_t padding = 0;
+  std::int64_t weight_bits = kDefaultWeightBits;
   bool operator==(const PatchEmbed&) const = default;
 };
 /// Adds a learned (T, E). grid_h * grid_w == T, for resampling when a subnet has another grid.
@@ -291,14 +302,14 @@ struct DataTypes {
 /// The network as JSON, weights excluded: {"name", "input": shape, "nodes": [{"name", "op", ...fields, "inputs":
 /// [names]}], "outputs": [names]}; the Input is called "input" and is not among the nodes. Fields are the operators'
 /// members, padding is [top, left, bottom, right]; those with a natural default may be left out: stride, padding,
-/// groups, bias, in_factors, epsilon, momentum.
+/// groups, bias, in_factors, epsilon, momentum, weight_bits (which is not written where it is 8).
 [[nodiscard]] nlohmann::json to_json(const NetworkGraph& graph);
 /// @throws ConfigError with a JSON pointer: unknown operator, unknown or missing field, dangling input, shapes that
 /// do not fit.
 [[nodiscard]] NetworkGraph graph_from_json(const nlohmann::json& json);
 
 /// Content hash over nodes, operators and wiring. The graph's own name does not count; node names do, because they
-/// key the initial weights.
+/// key the initial weights. Weight bits count where they are not 8.
 [[nodiscard]] std::uint64_t hash(const NetworkGraph& graph);
 
 }  // namespace cosearch::graph

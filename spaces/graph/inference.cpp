@@ -55,6 +55,11 @@ class FieldCheck {
       note(name, wrong_value(value, 0));
     }
   }
+  void operator()(const char* name, std::int64_t bits, ops::BitsOfWeights /*presence*/) {
+    if (!are_weight_bits(bits)) {
+      note(name, fmt::format("{} is not allowed; allowed: 8 or 4", bits));
+    }
+  }
   template <class T>
   requires std::is_enum_v<T> || std::same_as<T, bool>
   void operator()(const char* /*name*/, T /*value*/, ops::Presence /*presence*/) {}

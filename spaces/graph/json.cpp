@@ -69,6 +69,11 @@ class FieldWriter {
   void operator()(const char* name, const T& value, ops::Presence /*presence*/, std::int64_t /*minimum*/ = 1) {
     node_[name] = field_to_json(value);
   }
+  void operator()(const char* name, std::int64_t bits, ops::BitsOfWeights /*presence*/) {
+    if (bits != kDefaultWeightBits) {
+      node_[name] = bits;
+    }
+  }
 
  private:
   Json& node_;
@@ -82,6 +87,12 @@ class FieldReader {
     known_.emplace_back(name);
     if (presence == ops::Presence::required || node_.has(name)) {
       read_field(value, node_.at(name), minimum);
+    }
+  }
+  void operator()(const char* name, std::int64_t& bits, ops::BitsOfWeights /*presence*/) {
+    (*this)(name, bits, ops::Presence::optional);
+    if (!are_weight_bits(bits)) {
+      node_.at(name).refuse("8 or 4");
     }
   }
   [[nodiscard]] const std::vector<std::string>& known() const noexcept { return known_; }

@@ -237,9 +237,9 @@ class Lowering {
     }
   }
 
-  /// A linear map: `weights` int8 weights, one requantisation per output channel.
-  void finish_linear_map(KernelCall call, std::int64_t weights, bool in_place) {
-    call.constants.push_back({call.name + ".weight", weights});
+  /// A linear map: for each output channel `weights` weights of `bits`, and one requantisation.
+  void finish_linear_map(KernelCall call, std::int64_t weights, std::int64_t bits, bool in_place) {
+    call.constants.push_back({call.name + ".weight", call.geometry.out_c * ((bits * weights + 7) / 8)});
     call.constants.push_back({call.name + ".requantization", kRequantizationBytes * call.geometry.out_c});
     fuse_activation(call);
     add_scratch(call);
@@ -281,18 +281,18 @@ class Lowering {
     g.stride = op.stride;
     g.padding = op.padding;
     g.groups = op.groups;
-    const std::int64_t weights = op.kernel_h * op.kernel_w * (g.in_c / op.groups) * op.out_channels;
-    call.macs = g.out_h * g.out_w * weights;
+    const std::int64_t weights = op.kernel_h * op.kernel_w * (g.in_c / op.groups);
+    call.macs = call.outputs * weights;
     const bool in_place = depthwise && options_.in_place_depthwise && g.in_c == g.out_c && g.out_h <= g.in_h &&
                           g.out_w <= g.in_w && dies_at(node(chain[0]).inputs[0], chain[0]);
-    finish_linear_map(std::move(call), weights, in_place);
+    finish_linear_map(std::move(call), weights, op.weight_bits, in_place);
   }
 
-  void lower(const graph::Linear& /*op*/, const std::vector<int>& chain) {
+  void lower(const graph::Linear& op, const std::vector<int>& chain) {
     KernelCall call = start(KernelKind::fully_connected, chain);
-    call.macs = call.outputs * call.geometry.in_c;
-    const std::int64_t weights = call.geometry.in_c * call.geometry.out_c;
-    finish_linear_map(std::move(call), weights, false);
+    const std::int64_t weights = call.geometry.in_c;
+    call.macs = call.outputs * weights;
+    finish_linear_map(std::move(call), weights, op.weight_bits, false);
   }
 
   void lower(const graph::PatchEmbed& op, const std::vector<int>& chain) {
@@ -300,9 +300,9 @@ class Lowering {
     Geometry& g = call.geometry;
     g.kernel_h = g.kernel_w = g.stride = op.patch;
     g.padding = {op.padding, op.padding, op.padding, op.padding};
-    const std::int64_t weights = op.patch * op.patch * g.in_c * op.embed_dim;
-    call.macs = g.out_h * weights;
-    finish_linear_map(std::move(call), weights, false);
+    const std::int64_t weights = op.patch * op.patch * g.in_c;
+    call.macs = call.outputs * weights;
+    finish_linear_map(std::move(call), weights, op.weight_bits, false);
   }
 
   void lower(const graph::MultiHeadAttention& op, const std::vector<int>& chain) {

@@ -67,8 +67,10 @@ struct Rows {
   bool operator==(const Rows&) const = default;
 };
 
-/// Read-only data of a call: in flash. `<node>.weight` (int8), `<node>.requantization` (per output channel an int32
-/// bias and an int32 multiplier), `<node>.table` (256-entry lookup of an activation), ...
+/// Read-only data of a call: in flash. `<node>.weight`, by output channels and in each by kernel rows, columns and
+/// input channels: int8, or two int4 to a byte, where each output channel begins with a new byte;
+/// `<node>.requantization` (per output channel an int32 bias and an int32 multiplier), `<node>.table` (256-entry lookup
+/// of an activation), ...
 struct Constant {
   std::string name;
   std::int64_t bytes = 0;

@@ -10,6 +10,9 @@
 namespace cosearch::graph::ops {
 
 enum class Presence { required, optional };
+/// Stands in the place of a Presence for `weight_bits`: optional, and at their default of 8 neither written to JSON nor
+/// hashed, so that networks without such a choice are written and known as before there was one.
+struct BitsOfWeights {};
 
 /// Range of an integer field. The upper end keeps products of a few fields within 64 bits.
 inline constexpr std::int64_t kMaxField = std::int64_t{1} << 24;
@@ -29,11 +32,13 @@ void visit_fields(Is<Conv2d> auto& op, auto&& visit) {
   visit("padding", op.padding, Presence::optional);
   visit("groups", op.groups, Presence::optional);
   visit("bias", op.bias, Presence::optional);
+  visit("weight_bits", op.weight_bits, BitsOfWeights{});
 }
 void visit_fields(Is<Linear> auto& op, auto&& visit) {
   visit("out_factors", op.out_factors, Presence::required);
   visit("in_factors", op.in_factors, Presence::optional);
   visit("bias", op.bias, Presence::optional);
+  visit("weight_bits", op.weight_bits, BitsOfWeights{});
 }
 void visit_fields(Is<MultiHeadAttention> auto& op, auto&& visit) { visit("heads", op.heads, Presence::required); }
 void visit_fields(Is<BatchNorm> auto& op, auto&& visit) {
@@ -60,6 +65,7 @@ void visit_fields(Is<PatchEmbed> auto& op, auto&& visit) {
   visit("patch", op.patch, Presence::required);
   visit("embed_dim", op.embed_dim, Presence::required);
   visit("padding", op.padding, Presence::optional, 0);
+  visit("weight_bits", op.weight_bits, BitsOfWeights{});
 }
 void visit_fields(Is<PositionEmbed> auto& op, auto&& visit) {
   visit("grid_h", op.grid_h, Presence::required);

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "spaces/base/hash.hpp"
 #include "tests/oracle/naive_network.hpp"
 #include "tests/oracle/random_network.hpp"
 
@@ -180,6 +181,9 @@ TEST(InferShapes, WhatDoesNotFitIsOneLineThatNamesTheNode) {
       {{8, 8, 1}, Conv2d{.padding = {0, 0, 0, -2}}, "padding = -2 is not allowed; allowed: 0 to"},
       {{8, 8, 1}, Conv2d{.groups = 0}, "groups = 0 is not allowed"},
       {{1 << 20, 1 << 20, 1}, Conv2d{.out_channels = 1 << 20}, "more than 2^45 multiply-accumulates"},
+      {{8, 8, 1}, Conv2d{.weight_bits = 2}, "weight_bits = 2 is not allowed; allowed: 8 or 4"},
+      {{8}, Linear{.out_factors = {2}, .in_factors = {}, .weight_bits = 16}, "weight_bits = 16 is not allowed"},
+      {{8, 8, 1}, PatchEmbed{.weight_bits = 0}, "weight_bits = 0 is not allowed"},
       {{8}, Linear{.out_factors = {}}, "out_factors is empty"},
       {{8}, Linear{.out_factors = {2, 0}}, "out_factors = 0 is not allowed"},
       {{8}, Linear{.out_factors = {2}, .in_factors = {3, 2}}, "in_factors (3, 2) must be the input's 8 features"},
@@ -320,6 +324,9 @@ TEST(GraphHash, DiffersWhenAnythingDiffers) {
       {{8, 8, 4}, Conv2d{.out_channels = 4, .padding = {0, 0, 0, 1}}},
       {{8, 8, 4}, Conv2d{.out_channels = 4, .groups = 2}},
       {{8, 8, 4}, Conv2d{.out_channels = 4, .bias = true}},
+      {{8, 8, 4}, Conv2d{.out_channels = 4, .weight_bits = 4}},
+      {{8, 8, 4}, Linear{.out_factors = {4}, .in_factors = {}, .weight_bits = 4}},
+      {{8, 8, 4}, PatchEmbed{.weight_bits = 4}},
       {{8, 8, 4}, Linear{.out_factors = {4}}},
       {{8, 8, 4}, Linear{.out_factors = {2, 2}}},
       {{8, 8, 4}, Linear{.out_factors = {4}, .in_factors = {4}}},
@@ -359,6 +366,22 @@ TEST(GraphHash, DiffersWhenAnythingDiffers) {
     b.then("op", op);
     EXPECT_TRUE(hashes.insert(hash(std::move(b).finish())).second) << kind_name(op);
   }
+}
+
+// Stored campaigns know their networks by these hashes: of 8 bits nothing goes into them.
+TEST(GraphHash, WeightsOfEightBitsAreNotMentioned) {
+  Builder b{"net", {6, 5, 3}};
+  b.then("conv", Conv2d{.out_channels = 4, .kernel_h = 3, .kernel_w = 2, .padding = {1, 2, 3, 4}, .bias = true});
+  b.then("head", Linear{.out_factors = {2, 5}, .in_factors = {}, .bias = false});
+  Hasher expected;
+  expected.add(std::uint64_t{3});
+  expected.add("input").add("input").add(std::uint64_t{3}).add(6).add(5).add(3).add(std::uint64_t{0});
+  expected.add("conv").add("conv2d").add(4).add(3).add(2).add(1).add(1).add(2).add(3).add(4).add(1).add(true);
+  expected.add(std::uint64_t{1}).add(0);
+  expected.add("head").add("linear").add(std::uint64_t{2}).add(2).add(5).add(std::uint64_t{0}).add(false);
+  expected.add(std::uint64_t{1}).add(1);
+  expected.add(std::uint64_t{1}).add(2);
+  EXPECT_EQ(hash(std::move(b).finish()), expected.value());
 }
 
 TEST(GraphHash, DiffersWithNamesWiringAndOutputsButNotWithTheGraphsName) {

@@ -53,6 +53,21 @@ TEST(GraphJson, OptionalFieldsMayBeLeftOut) {
   EXPECT_EQ(graph_from_json(json), std::move(b).finish());
 }
 
+TEST(GraphJson, BitsOfWeightsRoundTripAndStandThereOnlyWhereTheyAreNotEight) {
+  for (const std::int64_t bits : {8, 4}) {
+    Builder b{"bits", {8, 8, 1}};
+    b.then("conv", Conv2d{.out_channels = 4, .weight_bits = bits});
+    b.then("patches", PatchEmbed{.patch = 4, .embed_dim = 6, .weight_bits = bits});
+    b.then("head", Linear{.out_factors = {10}, .in_factors = {}, .weight_bits = bits});
+    const NetworkGraph graph = std::move(b).finish();
+    const Json json = to_json(graph);
+    EXPECT_EQ(graph_from_json(json), graph);
+    for (const Json& node : json["nodes"]) {
+      EXPECT_EQ(node.contains("weight_bits"), bits == 4) << node;
+    }
+  }
+}
+
 /// A network that each case of the table spoils at one place.
 Json sound() {
   return Json::parse(R"({"name": "net", "input": [8, 8, 2], "nodes": [
@@ -111,6 +126,12 @@ std::vector<BadJson> bad_jsons() {
        "read -1"},
       {"BiasNumber", R"([{"op":"add","path":"/nodes/0/bias","value":1}])", "/nodes/0/bias",
        "expected true or false, read 1"},
+      {"BitsThree", R"([{"op":"add","path":"/nodes/0/weight_bits","value":3}])", "/nodes/0/weight_bits",
+       "expected 8 or 4, read 3"},
+      {"BitsOfHead", R"([{"op":"add","path":"/nodes/5/weight_bits","value":"4"}])", "/nodes/5/weight_bits",
+       "read \"4\""},
+      {"BitsWithoutWeights", R"([{"op":"add","path":"/nodes/2/weight_bits","value":4}])", "/nodes/2/weight_bits",
+       "\"weight_bits\" is not known"},
       {"EpsilonZero", R"([{"op":"add","path":"/nodes/3/epsilon","value":0}])", "/nodes/3/epsilon",
        "expected a number above 0 and of at most 1, read 0"},
       {"UnknownActivation", R"([{"op":"replace","path":"/nodes/1/kind","value":"relu7"}])", "/nodes/1/kind",

@@ -103,6 +103,38 @@ TEST(Program, WeightConstantsHoldTheGraphsWeightsAsInt8) {
   }
 }
 
+// Two weights of four bits share a byte, but not with those of another output channel.
+TEST(Program, WeightsOfFourBitsTakeHalfAByteAndChannelsBeginWithANewOne) {
+  graph::Builder builder("net", {6, 6, 3});
+  builder.then("dense", graph::Conv2d{.out_channels = 5, .kernel_h = 3, .kernel_w = 3, .weight_bits = 4});
+  builder.then("depthwise",
+               graph::Conv2d{.out_channels = 5, .kernel_h = 3, .kernel_w = 3, .groups = 5, .weight_bits = 4});
+  builder.then("patches", graph::PatchEmbed{.patch = 2, .embed_dim = 7, .weight_bits = 4});
+  builder.then("even", graph::Linear{.out_factors = {3, 2}, .in_factors = {}, .weight_bits = 4});
+  builder.then("eight", graph::Linear{.out_factors = {11}});
+  builder.then("odd", graph::Linear{.out_factors = {4}, .in_factors = {}, .weight_bits = 4});
+  const graph::NetworkGraph network = std::move(builder).finish();
+  const auto nibbles_of = [&](const std::string& name) {
+    // Channel by channel: a nibble for each weight, and one more where the last byte is half full.
+    for (const graph::WeightSpec& spec : graph::weights(network)) {
+      if (spec.name == name + ".weight") {
+        std::int64_t nibbles = 0;
+        for (std::int64_t channel = 0; channel < spec.shape().back(); ++channel) {
+          nibbles += spec.elements() / spec.shape().back();
+          nibbles += nibbles % 2;
+        }
+        return nibbles;
+      }
+    }
+    return std::int64_t{-1};
+  };
+  const Program program = lowered(network, tinyengine_options());
+  for (const std::string name : {"dense", "depthwise", "patches", "even", "odd"}) {
+    EXPECT_EQ(2 * call_named(program, name).constants.at(0).bytes, nibbles_of(name)) << name;
+  }
+  EXPECT_EQ(call_named(program, "eight").constants.at(0).bytes, 6 * 11);
+}
+
 TEST(Program, FoldsBatchNormAndActivationIntoTheKernelBeforeThem) {
   graph::Builder builder("net", {8, 8, 3});
   builder.then("conv", graph::Conv2d{4, 3, 3, 1, graph::symmetric_padding(3), 1, false});
