@@ -21,8 +21,9 @@ constexpr std::array kGroups{Group{24, 2, 2, 4}, Group{40, 2, 2, 4},  Group{80, 
 constexpr std::int64_t kFirstConvChannels = 32;
 constexpr std::int64_t kFirstBlockChannels = 16;
 
-/// From this size on images have enough pixels for the published resolutions.
+/// From this size on images have enough pixels for the published resolutions and widths.
 constexpr std::int64_t kPublishedSide = 96;
+constexpr double kLargestPublishedWidth = 1.5;
 constexpr std::int64_t kLeastResolution = 48;
 constexpr std::int64_t kMostResolution = 224;
 constexpr std::int64_t kResolutionStep = 16;
@@ -100,7 +101,9 @@ class McunetSpace final : public SearchSpace {
 
   static ParamSet declare(const TaskShape& task, bool mixed_bits) {
     Choices widths = hundredths(20, 100, 10);
-    widths.values.emplace_back(1.5);
+    if (larger_side(task.sample) >= kPublishedSide) {
+      widths.values.emplace_back(kLargestPublishedWidth);
+    }
     std::vector<Param> params{{"resolution", resolutions(task), {}}, {"width", std::move(widths), {}}};
     const auto add_bits = [&](const std::string& block, const Condition& in_network) {
       if (mixed_bits) {

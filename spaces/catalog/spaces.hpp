@@ -35,12 +35,12 @@ namespace cosearch::catalog {
 /// times `width`, each in multiples of 8. Genes `resolution`, `width`, `groups.G.depth` (2 to 4; the last group has one
 /// block) and `groups.G.blocks.B.{kernel,expansion}` of the blocks that the depth has. The eight networks mcunet-* of
 /// tests/data/mcunet_cfg are members, structures of the int4 ones too. Those named proxyless and mbv2 are not: they
-/// have other widths in some groups and a further convolution before the pooling, one of them an addition less.
+/// have other widths in some groups and a further convolution before the pooling.
 ///
-/// Widths are 0.2, 0.3, ..., 1 and 1.5 (that of the largest published network). Images whose larger side has 96 pixels
-/// or more have the resolutions 48, 64, ..., 224 and their own, smaller ones their own and up to three multiples of it.
-/// With the option `weight_bits` "mixed" (default "8") each block has a gene `<block>.weight_bits` in {4, 8} for its
-/// convolutions, also `first_block`.
+/// Widths are 0.2, 0.3, ..., 1. Images whose larger side has 96 pixels or more have the resolutions 48, 64, ..., 224
+/// and their own, and the width 1.5 (that of the largest published network) too; smaller ones their own resolution and
+/// up to three multiples of it. With the option `weight_bits` "mixed" (default "8") each block has a gene
+/// `<block>.weight_bits` in {4, 8} for its convolutions, also `first_block`.
 [[nodiscard]] std::unique_ptr<SearchSpace> make_mcunet(const nlohmann::json& options, const TaskShape& task);
 /// One of several spaces: gene `family`, and the genes of each as `<family>.*`. Option `families`: which and in which
 /// order, of `cnn` (mobile_cnn), `mcu_vit`, `mcunet` and `vit`; default ["cnn", "vit"]. Option `options`: those of the
