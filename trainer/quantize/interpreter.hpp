@@ -35,7 +35,6 @@ class Interpreter {
   [[nodiscard]] std::span<std::int8_t> bytes_of(int buffer);
   [[nodiscard]] Operand operand(int buffer, const program::Rows& rows, std::int64_t element_bytes);
   [[nodiscard]] BoundCall bind(const program::KernelCall& call);
-  void bind_attention(const program::KernelCall& call, BoundCall& bound);
   void run_round(const BoundCall& bound, std::int64_t round, const InputReader& reader);
   void read_input(const BoundCall& bound, std::int64_t round, const InputReader& reader);
   void written(const std::int8_t* end);
