@@ -377,6 +377,10 @@ graph::NetworkGraph random_graph(std::uint64_t seed) {
         },
         node.op);
   }
+  const int other = static_cast<int>(1 + rng.below(graph.nodes.size() - 1));
+  if (rng.below(4) == 0 && graph.outputs[0] != other) {
+    graph.outputs.push_back(other);
+  }
   return graph;
 }
 

@@ -13,7 +13,8 @@
 
 namespace cosearch::quantize {
 
-/// Gives a part of the input where the program streams it: rectangle `window` of the image, row-major with channels.
+/// Gives a part of the input where the program streams it: rectangle `window` of the image, row-major with channels. It
+/// lies inside of the image; what a patch has beyond the border is the zero point.
 using InputReader = std::function<void(const program::Window& window, std::int8_t* out)>;
 
 /// Runs an int8 program, call by call, in one arena at the planned offsets: the reference of the C export, equal to it
