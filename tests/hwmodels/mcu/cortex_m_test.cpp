@@ -109,8 +109,10 @@ TEST(CortexM, NetworksThatDoNotFitSayByHowMuch) {
   EXPECT_EQ(reason.violations[0].required, 426120.0);
   EXPECT_EQ(reason.violations[0].limit, 131072.0);
   EXPECT_EQ(reason.violations[1].name, "flash_bytes");
-  EXPECT_EQ(reason.reason,
-            "needs 426,120 bytes of SRAM, STM32F411 has 131,072; 1,868,883 bytes of flash, STM32F411 has 524,288");
+  EXPECT_EQ(
+      reason.reason,
+      "needs 426,120 bytes of SRAM at blocks.1.expand, STM32F411 has 131,072: 295,048 too many; 1,868,883 bytes of "
+      "flash, STM32F411 has 524,288: 1,344,595 too many");
 }
 
 TEST(CortexM, ReservedMemoryCountsAgainstTheBoard) {
