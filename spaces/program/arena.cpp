@@ -215,13 +215,18 @@ std::vector<LiveStep> live_steps(const Program& program) {
   return steps;
 }
 
+std::int64_t peak_live_bytes(const Program& program) {
+  const std::vector<LiveStep> steps = live_steps(program);
+  return std::max_element(steps.begin(), steps.end(),
+                          [](const LiveStep& a, const LiveStep& b) { return a.bytes < b.bytes; })
+      ->bytes;
+}
+
 ArenaPlan plan_arena(const Program& program) {
   const std::vector<LiveRange> ranges = live_ranges(program);
   const std::vector<Chain> chains = chains_of(program, ranges);
   ArenaPlan plan;
-  for (const LiveStep& step : live_steps(program)) {
-    plan.lower_bound = std::max(plan.lower_bound, step.bytes);
-  }
+  plan.lower_bound = peak_live_bytes(program);
   const Packer packer(program, ranges, chains);
   std::optional<Packer::Packing> best;
   std::vector<std::size_t> best_order;

@@ -28,11 +28,13 @@ struct LiveStep {
 /// One step per call (one step for a program without calls).
 [[nodiscard]] std::vector<LiveStep> live_steps(const Program& program);
 
+/// Bytes of the largest step: no plan can be smaller.
+[[nodiscard]] std::int64_t peak_live_bytes(const Program& program);
+
 struct ArenaPlan {
   std::vector<std::int64_t> offsets;  ///< of each buffer, in bytes
   std::int64_t bytes = 0;             ///< size of the arena
-  /// Largest sum of live bytes: no plan can be smaller.
-  std::int64_t lower_bound = 0;
+  std::int64_t lower_bound = 0;       ///< peak_live_bytes
 };
 
 /// Static offsets for all buffers such that no two simultaneously live ones overlap, except a buffer and its alias,

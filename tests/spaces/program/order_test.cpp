@@ -7,6 +7,9 @@
 #include <numeric>
 
 #include "spaces/base/rng.hpp"
+#include "spaces/program/arena.hpp"
+#include "spaces/program/program.hpp"
+#include "tests/spaces/program/reference_networks.hpp"
 
 namespace cosearch::program {
 namespace {
@@ -136,6 +139,83 @@ TEST(Order, GivesUpBeyondTheBoundOnStates) {
   ASSERT_TRUE(order.has_value());
   EXPECT_EQ(peak_bytes(operations, *order), 2 * 7 + 100 + 2);
   EXPECT_FALSE(smallest_peak_order(operations, 3).has_value());
+}
+
+/// A convolution of `kernel` x `kernel` with padding that keeps the size.
+int conv(graph::Builder& builder, const std::string& name, int input, std::int64_t channels, std::int64_t kernel = 1) {
+  graph::Conv2d op{channels, kernel, kernel, 1, graph::symmetric_padding(kernel)};
+  return builder.add(name, op, {input});
+}
+
+/// Two levels down and up again, the skipped tensors narrowed just before they are joined; nodes level by level.
+graph::NetworkGraph u_net() {
+  graph::Builder builder("u_net", {16, 16, 2});
+  const int top = conv(builder, "top", 0, 8, 3);
+  const int down1 = builder.add("pool1", graph::Pool2d{}, {top});
+  const int middle = conv(builder, "middle", down1, 16, 3);
+  const int down2 = builder.add("pool2", graph::Pool2d{}, {middle});
+  const int bottom = conv(builder, "bottom", down2, 32, 3);
+  const int up2 = builder.add("up2", graph::Upsample{2}, {bottom});
+  const int skip2 = conv(builder, "skip2", middle, 4);
+  const int joined2 = builder.add("joined2", graph::Concat{}, {up2, skip2});
+  const int back = conv(builder, "back", joined2, 8, 3);
+  const int up1 = builder.add("up1", graph::Upsample{2}, {back});
+  const int skip1 = conv(builder, "skip1", top, 2);
+  const int joined1 = builder.add("joined1", graph::Concat{}, {up1, skip1});
+  conv(builder, "logits", joined1, 3);
+  return std::move(builder).finish();
+}
+
+/// Live bytes at the peak in node order (rules without scratch) and as our engine orders the calls.
+std::pair<std::int64_t, std::int64_t> peaks(const graph::NetworkGraph& network) {
+  LoweringOptions node_order = cosearch_options();
+  node_order.scratch = ScratchRule::none;
+  const std::int64_t before = peak_live_bytes(*lower_program(network, node_order));
+  Program program = *lower_program(network, cosearch_options());
+  for (Buffer& buffer : program.buffers) {
+    buffer.bytes = buffer.role == BufferRole::scratch ? 0 : buffer.bytes;
+  }
+  const std::int64_t after = peak_live_bytes(program);
+  std::printf("%-10s tensors alive at the peak: %lld bytes in node order, %lld in the best one\n", network.name.c_str(),
+              static_cast<long long>(before), static_cast<long long>(after));
+  return {before, after};
+}
+
+TEST(Order, UNetNarrowsWhatItSkipsBeforeItGoesDown) {
+  const auto [before, after] = peaks(u_net());
+  // At the peak up2 (8 x 8 x 32), skip2 (4) and joined2 (36) are alive. Beside them node order keeps what is skipped,
+  // 16 x 16 x 8, and the best order what that was narrowed to, 2 channels.
+  EXPECT_EQ(before, 8 * 8 * (32 + 4 + 36) + 16 * 16 * 8);
+  EXPECT_EQ(after, 8 * 8 * (32 + 4 + 36) + 16 * 16 * 2);
+  EXPECT_LT(after, before);
+}
+
+TEST(Order, ResNet8StaysInNodeOrder) {
+  const auto [before, after] = peaks(testing::reference_network("resnet8"));
+  EXPECT_EQ(after, before);
+}
+
+TEST(Order, CallsNameNodesOfTheGraphAndRunAfterTheirInputs) {
+  const graph::NetworkGraph network = u_net();
+  const Program program = *lower_program(network, cosearch_options());
+  std::vector<bool> written(program.buffers.size(), false);
+  for (const int input : program.inputs) {
+    written[static_cast<std::size_t>(input)] = true;
+  }
+  std::vector<int> nodes;
+  for (const KernelCall& call : program.calls) {
+    EXPECT_EQ(network.nodes[static_cast<std::size_t>(call.nodes[0])].name, call.name);
+    nodes.push_back(call.nodes[0]);
+    for (const int input : call.inputs) {
+      EXPECT_TRUE(written[static_cast<std::size_t>(input)]) << call.name;
+    }
+    written[static_cast<std::size_t>(call.output)] = true;
+  }
+  EXPECT_FALSE(std::is_sorted(nodes.begin(), nodes.end()));
+  std::sort(nodes.begin(), nodes.end());
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    EXPECT_EQ(nodes[i], static_cast<int>(i) + 1);  // node 0 is the input
+  }
 }
 
 }  // namespace
