@@ -39,8 +39,9 @@ struct ArenaPlan {
 
 /// Static offsets for all buffers such that no two simultaneously live ones overlap, except a buffer and its alias,
 /// which share their first byte. First fit in several orders; while the result is above the lower bound, the buffers
-/// at the top of the best plan are placed earlier and the rest again. Deterministic; not always optimal (the problem
-/// is NP-hard), see tests/spaces/program/arena_test.cpp for how near it comes.
+/// at the top of the best plan are placed earlier and the rest again, and at last a branch and bound of limited size
+/// looks for less. Deterministic; of small programs the optimum, of large ones not always (the problem is NP-hard), see
+/// tests/spaces/program/arena_test.cpp for how near it comes.
 [[nodiscard]] ArenaPlan plan_arena(const Program& program);
 
 }  // namespace cosearch::program

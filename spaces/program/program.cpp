@@ -10,6 +10,7 @@
 #include "spaces/base/check.hpp"
 #include "spaces/program/arena.hpp"
 #include "spaces/program/order.hpp"
+#include "spaces/program/patches.hpp"
 #include "spaces/program/streaming.hpp"
 
 namespace cosearch::program {
@@ -651,6 +652,9 @@ Expected<Program, std::string> lower_program(const NetworkGraph& graph, const Lo
     return Unexpected{shapes.error()};
   }
   Program program = lower_layers(graph, *shapes, options);
+  if (options.patches > 1) {
+    program = in_patches(program, options);
+  }
   if (options.streamed_input) {
     stream_input(program);
   }
