@@ -10,6 +10,7 @@
 #include "hwmodels/data_files.hpp"
 #include "hwmodels/job_graph.hpp"
 #include "hwmodels/layers.hpp"
+#include "hwmodels/mcu/arena_picture.hpp"
 #include "hwmodels/mcu/boards.hpp"
 #include "hwmodels/mcu/coefficients.hpp"
 #include "hwmodels/mcu/mcuformer_memory.hpp"
@@ -104,6 +105,22 @@ class CortexM final : public Model {
       return Unexpected{*std::move(overflow)};
     }
     return finish(std::move(totals));
+  }
+
+  /// The arena of the job that needs most.
+  [[nodiscard]] std::string picture(std::span<const Job> jobs) const override {
+    std::optional<Program> largest;
+    program::ArenaPlan largest_plan;
+    for (const Job& job : jobs) {
+      Expected<Program, std::string> lowered = program::lower_program(job_graph(job), engine_.rules);
+      COSEARCH_CHECK(lowered.has_value(), "a picture of a job that is not feasible");
+      program::ArenaPlan plan = program::plan_arena(*lowered);
+      if (!largest || plan.bytes > largest_plan.bytes) {
+        largest = *std::move(lowered);
+        largest_plan = std::move(plan);
+      }
+    }
+    return largest ? mcu::arena_picture(*largest, largest_plan) : std::string{};
   }
 
  private:
