@@ -13,6 +13,7 @@
 #include "hwmodels/job_graph.hpp"
 #include "hwmodels/layers.hpp"
 #include "hwmodels/mcu/accounting.hpp"
+#include "hwmodels/mcu/arena_picture.hpp"
 #include "hwmodels/mcu/boards.hpp"
 #include "hwmodels/mcu/coefficients.hpp"
 #include "hwmodels/mcu/mcuformer_memory.hpp"
@@ -102,6 +103,19 @@ class CortexM final : public Model {
       return Unexpected{*std::move(overflow)};
     }
     return finish(std::move(totals));
+  }
+
+  /// The arena of the job that needs most.
+  [[nodiscard]] std::string picture(std::span<const Job> jobs) const override {
+    std::optional<program::PlannedProgram> largest;
+    for (const Job& job : jobs) {
+      Expected<program::PlannedProgram, Infeasible> planned = plan(job_graph(job));
+      COSEARCH_CHECK(planned.has_value(), "a picture of a job that is not feasible");
+      if (!largest || planned->plan.bytes > largest->plan.bytes) {
+        largest = *std::move(planned);
+      }
+    }
+    return largest ? mcu::arena_picture(largest->program, largest->plan) : std::string{};
   }
 
  private:
