@@ -20,7 +20,7 @@ constexpr double kFreeSpread = 100.0;
 constexpr int kMostSteps = 50;
 /// Longest step in a logarithm: the linearised model is not to be trusted further away.
 constexpr double kLongestStep = 2.0;
-constexpr double kConverged = 1e-10;
+constexpr double kConverged = 1e-6;
 
 void require(bool rule, const std::string& message) {
   if (!rule) {

@@ -114,6 +114,36 @@ TEST_F(CalibrateTest, TakesNetworksFromFilesBesideTheTable) {
   expect_refused("network,measured_ms\nnets/three.json,3\n", "three.json: cannot be read");
 }
 
+TEST_F(CalibrateTest, PoolsThePublishedLatencies) {
+  const ProcessResult made = run_cosearch({"calibrate", "--pooled", "--out", file("data"), "--format", "json"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const json shown = json::parse(made.out);
+  EXPECT_EQ(shown.at("schema_version"), 1);
+  ASSERT_EQ(shown.at("quality").size(), 3U);
+  EXPECT_LT(shown.at("quality")[0].at("median_error"), shown.at("quality")[1].at("median_error"));
+  EXPECT_EQ(shown.at("quality")[0].at("rows"), shown.at("quality")[1].at("rows"));
+  EXPECT_EQ(shown.at("networks").size(), 15U);
+  // What was written estimates as what is built in.
+  const auto latency = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"estimate",   "--network", "ds_cnn",       "--target", "cortex_m", "--set",
+                                       "board=u575", "--set",     "engine=bosch", "--format", "json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return json::parse(run_cosearch(arguments).out).at("metrics").at("latency_ms").get<double>();
+  };
+  EXPECT_NEAR(latency({"--data-dir", file("data")}), latency({}), 1e-4 * latency({}));
+
+  const std::string text = run_cosearch({"calibrate", "--pooled"}).out;
+  for (const char* part :
+       {"pooled: cycles = ", "macs only, network left out", "mcunet-in3", "118 rows of 15 networks"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+  }
+  EXPECT_EQ(run_cosearch({"calibrate", "--pooled", "--board", "l4r5"}).exit_code, 2);
+  const ProcessResult nothing = run_cosearch({"calibrate", "--board", "l4r5"});
+  EXPECT_EQ(nothing.exit_code, 2);
+  EXPECT_NE(nothing.err.find("--csv: is missing; expected --csv, --board and --engine"), std::string::npos)
+      << nothing.err;
+}
+
 TEST_F(CalibrateTest, RefusesBadTablesWithTheirLine) {
   const std::string head = "network,measured_ms\n";
   const std::string good = head + "resnet8,400\nds_cnn,100\n";
