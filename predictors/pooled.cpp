@@ -123,13 +123,19 @@ double linearise(const Layout& layout, const PooledRow& row, const VectorXd& unk
   return std::log(sum) + unknowns[device] + unknowns[pair];
 }
 
-VectorXd solve(const Layout& layout, std::span<const PooledRow> rows, const PooledOptions& options) {
+struct Solution {
+  VectorXd unknowns;
+  double effective_parameters = 0.0;
+};
+
+Solution solve(const Layout& layout, std::span<const PooledRow> rows, const PooledOptions& options) {
   const VectorXd precisions = layout.precisions(options);
   VectorXd prior = VectorXd::Zero(layout.size());
   for (std::size_t j = 0; j < options.base.size(); ++j) {
     prior[static_cast<Index>(j)] = std::log(options.base[j]);
   }
-  VectorXd unknowns = prior;
+  Solution solution{prior, 0.0};
+  VectorXd& unknowns = solution.unknowns;
   VectorXd slope(layout.size());
   for (int step = 0; step < kMostSteps; ++step) {
     MatrixXd normal = precisions.asDiagonal();
@@ -139,14 +145,17 @@ VectorXd solve(const Layout& layout, std::span<const PooledRow> rows, const Pool
       normal.selfadjointView<Eigen::Lower>().rankUpdate(slope);
       right += residual * slope;
     }
-    VectorXd change = normal.selfadjointView<Eigen::Lower>().ldlt().solve(right);
+    const auto factors = normal.selfadjointView<Eigen::Lower>().ldlt();
+    const VectorXd change = factors.solve(right);
     const double longest = change.cwiseAbs().maxCoeff();
     unknowns += longest > kLongestStep ? VectorXd(change * (kLongestStep / longest)) : change;
-    if (longest < kConverged) {
+    if (longest < kConverged || step + 1 == kMostSteps) {
+      const MatrixXd held = factors.solve(MatrixXd(precisions.asDiagonal()));
+      solution.effective_parameters = static_cast<double>(layout.size()) - held.trace();
       break;
     }
   }
-  return unknowns;
+  return solution;
 }
 
 }  // namespace
@@ -163,7 +172,8 @@ double PooledFit::predict(std::size_t device_index, std::size_t engine_index, st
 PooledFit fit_pooled(std::span<const PooledRow> rows, const PooledOptions& options) {
   check_rows(rows, options);
   const Layout layout(rows);
-  const VectorXd unknowns = solve(layout, rows, options);
+  const Solution solution = solve(layout, rows, options);
+  const VectorXd& unknowns = solution.unknowns;
   std::map<Index, double> named;
   for (const PooledRow& row : rows) {
     const Index device = static_cast<Index>(row.device);
@@ -175,6 +185,7 @@ PooledFit fit_pooled(std::span<const PooledRow> rows, const PooledOptions& optio
   }
   PooledFit fit;
   fit.parameters = static_cast<std::size_t>(layout.size());
+  fit.effective_parameters = solution.effective_parameters;
   for (Index device = 0; device < layout.devices(); ++device) {
     const auto found = named.find(device);
     fit.device.push_back(found == named.end() ? 1.0 : std::exp(found->second - level));

@@ -31,6 +31,9 @@ struct PooledFit {
   std::vector<std::vector<double>> rates;                      ///< by engine, by feature, the engine's own scale in it
   std::map<std::pair<std::size_t, std::size_t>, double> pair;  ///< (device, engine) that have rows; of others: 1
   std::size_t parameters = 0;  ///< numbers that the fit chose, held together by the spreads
+  /// How many of them the rows chose: the trace of the hat matrix of the linearised model (Hastie, Tibshirani and
+  /// Friedman, "The Elements of Statistical Learning", 2009, section 5.4.1).
+  double effective_parameters = 0.0;
 
   [[nodiscard]] double predict(std::size_t device_index, std::size_t engine_index,
                                std::span<const double> features) const;

@@ -111,7 +111,9 @@ nlohmann::json data_with_pooled(const Pooling& pooling, const PublishedLatencies
     }
   }
   const auto old = data.find("pooled");
-  block["stand_ins"] = old == data.end() ? nlohmann::json::object() : old->at("stand_ins");
+  for (const char* stand_ins : {"stand_ins", "engine_stand_ins"}) {
+    block[stand_ins] = old == data.end() ? nlohmann::json::object() : old->at(stand_ins);
+  }
   data["pooled"] = std::move(block);
   return data;
 }

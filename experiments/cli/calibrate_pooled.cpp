@@ -121,11 +121,10 @@ Records trial_records(const Pooling& pooling) {
 
 std::vector<std::string> notes(const Pooling& pooling, const std::string& path) {
   std::vector<std::string> notes{
-      fmt::format("{} rows of {} networks; {} parameters, of which spreads hold all but {} together",
-                  pooling.rows.size(), pooling.networks, pooling.fit.parameters,
-                  pooling.terms.size() + pooling.engines.size() + pooling.boards.size()),
+      fmt::format("{} rows of {} networks; {} parameters, which spreads hold together so that they count as {:.0f}",
+                  pooling.rows.size(), pooling.networks, pooling.fit.parameters, pooling.fit.effective_parameters),
       "left out: a network's rows of all boards and engines, and the terms chosen anew without them; macs only: one "
-      "coefficient for each board and engine. Boards and engines with one row predict nothing"};
+      "coefficient for each board and engine. A board with an engine that has one row predicts nothing"};
   if (!path.empty()) {
     notes.push_back(fmt::format("written to {}; --data-dir with its folder uses it", path));
   }
@@ -163,6 +162,7 @@ void print_pooling(CommandLine& line, const Pooling& pooling, const std::string&
     ordered_json shown = versioned();
     shown["terms"] = pooling.name;
     shown["parameters"] = pooling.fit.parameters;
+    shown["effective_parameters"] = pooling.fit.effective_parameters;
     for (const Records& records : {row_records(pooling), network_records(pooling), quality_records(pooling),
                                    rate_records(pooling), scale_records(pooling), trial_records(pooling)}) {
       shown[records.kind] = objects(records);

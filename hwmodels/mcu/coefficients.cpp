@@ -112,27 +112,27 @@ void check_kinds(const JsonReader& place, const CycleModel& model) {
   }
 }
 
-/// How long boards take, one by one, and what each scale rests on: those of the file, then of boards like them.
-struct PooledBoard {
-  double scale = 0.0;
+/// What a board or an engine brings to a product, and what that rests on.
+struct PooledPart {
+  JsonReader value;  ///< a scale, or rates in the order of the terms
   std::string source;
 };
 
-std::map<std::string, PooledBoard> read_pooled_boards(const JsonReader& pooled) {
-  std::map<std::string, PooledBoard> boards;
-  for (const auto& [board, scale] : pooled.at("boards").members()) {
-    boards[board] = {scale.number(kPositive), pooled.at("source").text()};
+/// Those of `parts`, and others that are like one of them.
+std::map<std::string, PooledPart> read_pooled_parts(const JsonReader& pooled, const std::string& parts,
+                                                    const std::string& stand_ins) {
+  std::map<std::string, PooledPart> all;
+  std::vector<std::string> names;
+  for (const auto& [name, value] : pooled.at(parts).members()) {
+    all.emplace(name, PooledPart{value, ""});
+    names.push_back(name);
   }
-  std::vector<std::string> known;
-  for (const auto& [board, entry] : boards) {
-    known.push_back(board);
+  for (const auto& [name, other] : pooled.at(stand_ins).members()) {
+    const std::string like = other.at("like").name_of(names);
+    all.emplace(name,
+                PooledPart{all.at(like).value, fmt::format("{} like {}: {}; ", name, like, other.at("source").text())});
   }
-  for (const auto& [board, other] : pooled.at("stand_ins").members()) {
-    const std::string like = other.at("like").name_of(known);
-    boards[board] = {boards[like].scale, fmt::format("the scale of {}: {}; {}", like, other.at("source").text(),
-                                                     pooled.at("source").text())};
-  }
-  return boards;
+  return all;
 }
 
 /// Appends the model of a board and an engine, unless there is one: rates in the order of the terms times a scale.
@@ -158,9 +158,8 @@ void add_pooled(const JsonReader& root, const JsonReader& rates, double scale, C
   table.models.push_back(std::move(model));
 }
 
-/// Pairs that were measured, then products of what boards and engines have.
-void read_pooled(const JsonReader& root, const std::map<std::string, std::string>& core_of_board,
-                 const std::vector<std::string>& engines, CycleTable& table) {
+void read_pooled_pairs(const JsonReader& root, const std::map<std::string, std::string>& core_of_board,
+                       const std::vector<std::string>& engines, CycleTable& table) {
   const JsonReader pooled = root.at("pooled");
   for (const JsonReader& pair : pooled.at("pairs").items()) {
     CycleModel model;
@@ -173,21 +172,62 @@ void read_pooled(const JsonReader& root, const std::map<std::string, std::string
       add_pooled(root, pair.at("rates"), 1.0, std::move(model), core->second, table);
     }
   }
-  for (const auto& [board, entry] : read_pooled_boards(pooled)) {
+}
+
+void read_pooled_products(const JsonReader& root, const std::map<std::string, std::string>& core_of_board,
+                          const std::vector<std::string>& engines, CycleTable& table) {
+  const JsonReader pooled = root.at("pooled");
+  const auto rates_of_engines = read_pooled_parts(pooled, "engines", "engine_stand_ins");
+  for (const auto& [board, scale] : read_pooled_parts(pooled, "boards", "stand_ins")) {
     const auto core = core_of_board.find(board);
     if (core == core_of_board.end()) {
       continue;  // a board that boards.json does not offer any more
     }
-    for (const auto& [engine, rates] : pooled.at("engines").members()) {
+    for (const auto& [engine, rates] : rates_of_engines) {
       if (std::find(engines.begin(), engines.end(), engine) == engines.end()) {
-        rates.fail(unknown_name(engine, engines));
+        rates.value.fail(unknown_name(engine, engines));
       }
       CycleModel model;
       model.board = board;
       model.engine = engine;
-      model.source = entry.source;
-      add_pooled(root, rates, entry.scale, std::move(model), core->second, table);
+      model.source = scale.source + rates.source + pooled.at("source").text();
+      add_pooled(root, rates.value, scale.value.number(kPositive), std::move(model), core->second, table);
     }
+  }
+}
+
+/// The model that `item` names, under a name of its own.
+CycleModel read_assumed_from(const JsonReader& item, const JsonReader& from, const CycleTable& table) {
+  const std::pair<std::string, std::string> other{from.at("board").text(), from.at("engine").text()};
+  const CycleModel* const found = table.find(other.first, other.second);
+  if (found == nullptr) {
+    from.fail("names a model that does not stand before it");
+  }
+  CycleModel model = *found;
+  model.assumed_from = other;
+  model.source = item.at("source").text();
+  return model;
+}
+
+/// Models of the file: those with measurements, or those that name another.
+void read_models(const JsonReader& root, bool with_measurements,
+                 const std::map<std::string, std::string>& core_of_board, const std::vector<std::string>& engines,
+                 CycleTable& table) {
+  for (const JsonReader& item : root.at("models").items()) {
+    const std::string board = item.at("board").text();
+    const auto core = core_of_board.find(board);
+    const std::optional<JsonReader> from = item.find("assumed_from");
+    if (core == core_of_board.end() || from.has_value() == with_measurements) {
+      continue;  // a board that boards.json does not offer any more, or not now
+    }
+    CycleModel model = from ? read_assumed_from(item, *from, table) : read_fitted(item);
+    if (!from) {
+      add_assumed(root.at("assumed"), core->second, model.kinds);
+    }
+    model.board = board;
+    model.engine = item.at("engine").name_of(engines);
+    check_kinds(item, model);
+    table.models.push_back(std::move(model));
   }
 }
 
@@ -269,34 +309,14 @@ CycleTable load_cycle_table(const std::string& data_directory,
     names.push_back(item.at("name").text());
     table.engines.push_back(read_engine(names.back(), item));
   }
-  const JsonReader assumed = root.at("assumed");
-  for (const JsonReader& item : root.at("models").items()) {
-    const std::string board = item.at("board").text();
-    const auto core = core_of_board.find(board);
-    if (core == core_of_board.end()) {
-      continue;  // a board that boards.json does not offer any more
-    }
-    CycleModel model;
-    if (const std::optional<JsonReader> from = item.find("assumed_from")) {
-      const std::pair<std::string, std::string> other{from->at("board").text(), from->at("engine").text()};
-      const CycleModel* const found = table.find(other.first, other.second);
-      if (found == nullptr) {
-        from->fail("names a model that does not stand before it");
-      }
-      model = *found;
-      model.assumed_from = other;
-      model.source = item.at("source").text();
-    } else {
-      model = read_fitted(item);
-      add_assumed(assumed, core->second, model.kinds);
-    }
-    model.board = board;
-    model.engine = item.at("engine").name_of(names);
-    check_kinds(item, model);
-    table.models.push_back(std::move(model));
+  const bool pooled = root.find("pooled").has_value();
+  read_models(root, true, core_of_board, names, table);
+  if (pooled) {
+    read_pooled_pairs(root, core_of_board, names, table);
   }
-  if (root.find("pooled")) {
-    read_pooled(root, core_of_board, names, table);
+  read_models(root, false, core_of_board, names, table);
+  if (pooled) {
+    read_pooled_products(root, core_of_board, names, table);
   }
   for (const auto& entry : core_of_board) {
     if (std::none_of(table.models.begin(), table.models.end(),

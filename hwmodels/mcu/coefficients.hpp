@@ -79,9 +79,10 @@ struct CycleTable {
   [[nodiscard]] const Engine& best_calibrated(const std::string& board) const;
 };
 
-/// hwmodels/data/mcu_coefficients.json. `core_of_board`: names and cores. Models that the file has come first, in its
-/// order, then those of its pooled rates for boards and engines without one. @throws ConfigError, see load_data, and
-/// for a board without any model.
+/// hwmodels/data/mcu_coefficients.json. `core_of_board`: names and cores. Of a board and an engine the first counts: a
+/// fit of its own, what was pooled with measurements on both, another pair that stands in, and a product of the pooled
+/// scale of the board and the pooled rates of the engine. @throws ConfigError, see load_data, and for a board without
+/// any model.
 [[nodiscard]] CycleTable load_cycle_table(const std::string& data_directory,
                                           const std::map<std::string, std::string>& core_of_board);
 

@@ -89,7 +89,7 @@ TEST(DataFiles, WrongCoefficientsAndEnergiesAreRefused) {
   EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["models"].erase(1); }),
               HasSubstr("does not stand before it"));
   EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["pooled"]["pairs"] = nlohmann::json::array(); }),
-              HasSubstr("has no model for the board \"ra8d1\""));
+              HasSubstr("names a model that does not stand before it"));
   EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["pooled"]["engines"]["bosch"].erase(0); }),
               HasSubstr("/pooled/engines/bosch: 3 rates for 4 terms"));
   EXPECT_THAT(coefficient_error([](nlohmann::json& j) {

@@ -62,6 +62,9 @@ TEST(Pooled, RecoversDevicesAndRatesAndAPairThatWasNeverMeasured) {
   EXPECT_EQ(fit.pair.count({3, 2}), 0U);
   EXPECT_NEAR(fit.predict(3, 2, features) / truth(3, 2, features), 1.0, 1e-3);
   EXPECT_EQ(fit.parameters, 3U + 3U + 9U + 4U + 11U);
+  // What determines the predictions: nine rates, and four devices up to one level; of eleven pairs, what is left.
+  EXPECT_GT(fit.effective_parameters, 12.0 - 0.01);
+  EXPECT_LT(fit.effective_parameters, 9.0 + 11.0);
 }
 
 /// The function that is minimised, written down anew: a small step in any direction must not lower it.
@@ -95,6 +98,15 @@ TEST(Pooled, IsAMinimumOfTheStatedSquares) {
       EXPECT_GT(residuals(moved), least);
     }
   }
+}
+
+TEST(Pooled, SpreadsHoldParametersTogether) {
+  PooledOptions tight = wide();
+  tight.ratio_spread = tight.pair_spread = 1e-6;
+  const double few = fit_pooled(table(0.1), tight).effective_parameters;
+  // Two ratios of all engines, three engines and four devices up to one level.
+  EXPECT_NEAR(few, 2.0 + 3.0 + 3.0, 0.01);
+  EXPECT_GT(fit_pooled(table(0.1), wide()).effective_parameters, few + 3.0);
 }
 
 TEST(Pooled, AnEngineWithOneRowHasTheRatiosOfTheOthers) {

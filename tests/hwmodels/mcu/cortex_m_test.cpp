@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/data_files.hpp"
 #include "tests/hwmodels/temporary_data.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 
@@ -139,7 +140,13 @@ TEST(CortexM, ReservedMemoryCountsAgainstTheBoard) {
 }
 
 TEST(CortexM, AnEngineThatNothingTellsAboutIsInfeasible) {
-  const auto target = make_cortex_m(nlohmann::json::object(), "");
+  nlohmann::json json = load_data("mcu_coefficients", "");
+  std::erase_if(json["models"].get_ref<nlohmann::json::array_t&>(), [](const nlohmann::json& model) {
+    return model.at("board") == "ra8d1" && model.at("engine") == "cmsis_nn";
+  });
+  const testing::TemporaryData data;
+  data.write("mcu_coefficients.json", json.dump());
+  const auto target = make_cortex_m(nlohmann::json::object(), data.path());
   const auto model = target->build(target->params().from_json({{"board", "ra8d1"}, {"engine", "cmsis_nn"}}));
   ASSERT_FALSE(model.has_value());
   EXPECT_THAT(model.error().reason, HasSubstr("nobody published latencies of cmsis_nn on RA8D1"));
