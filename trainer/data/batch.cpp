@@ -81,8 +81,8 @@ float* convert(const Conversion& conversion, std::span<const std::uint8_t> image
 }
 
 /// `from`, mirrored and moved by draws of the sample's own stream, into `to`.
-void augment(const BatchSpec& spec, const graph::Shape& sample, std::int64_t index, const std::uint8_t* from,
-             std::span<std::uint8_t> to) {
+template <class T>
+void augment(const BatchSpec& spec, const graph::Shape& sample, std::int64_t index, const T* from, std::span<T> to) {
   RngStream rng(spec.seed, Purpose::augment,
                 (static_cast<std::uint64_t>(spec.epoch) << 32U) | static_cast<std::uint64_t>(index));
   const auto draw_shift = [&]() -> std::int64_t {
@@ -94,11 +94,51 @@ void augment(const BatchSpec& spec, const graph::Shape& sample, std::int64_t ind
   const std::int64_t height = sample[0];
   const std::int64_t width = sample[1];
   const std::int64_t channels = sample[2];
-  std::fill(to.begin(), to.end(), std::uint8_t{0});
+  std::fill(to.begin(), to.end(), T{});
   for (std::int64_t y = std::max<std::int64_t>(0, down); y < std::min(height, height + down); ++y) {
     for (std::int64_t x = std::max<std::int64_t>(0, right); x < std::min(width, width + right); ++x) {
       const std::int64_t source_x = mirror ? width - 1 - (x - right) : x - right;
       std::copy_n(from + ((y - down) * width + source_x) * channels, channels, to.begin() + (y * width + x) * channels);
+    }
+  }
+}
+
+/// Rows of (height, width) as squares of `patch` pixels a side, one after the other.
+template <class T>
+void write_by_patches(const graph::Shape& sample, std::int64_t patch, std::span<const T> rows, std::span<T> out) {
+  auto next = out.begin();
+  for (std::int64_t top = 0; top < sample[0]; top += patch) {
+    for (std::int64_t left = 0; left < sample[1]; left += patch) {
+      for (std::int64_t y = top; y < top + patch; ++y) {
+        next = std::copy_n(rows.begin() + y * sample[1] + left, patch, next);
+      }
+    }
+  }
+}
+
+template <class T>
+void fill_targets(const Dataset& dataset, std::span<const T> targets, const BatchSpec& spec,
+                  std::span<const std::int64_t> indices, std::span<T> out) {
+  const auto size = static_cast<std::size_t>(dataset.labels_per_sample());
+  COSEARCH_CHECK(out.size() == indices.size() * size, "room for the labels of all samples");
+  COSEARCH_CHECK(
+      !dataset.dense || (dataset.sample[0] % spec.label_patch == 0 && dataset.sample[1] % spec.label_patch == 0),
+      "patches cover the sample");
+  const bool moves = dataset.dense && (spec.shift > 0 || spec.flip);
+  const bool by_patches = dataset.dense && spec.label_patch > 1;
+  std::vector<T> moved(moves ? size : 0);
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    COSEARCH_CHECK(indices[i] >= 0 && indices[i] < dataset.size(), "sample index out of range");
+    std::span<const T> from = targets.subspan(static_cast<std::size_t>(indices[i]) * size, size);
+    const std::span<T> to = out.subspan(i * size, size);
+    if (moves) {
+      augment<T>(spec, {dataset.sample[0], dataset.sample[1], 1}, indices[i], from.data(), moved);
+      from = moved;
+    }
+    if (by_patches) {
+      write_by_patches(dataset.sample, spec.label_patch, from, to);
+    } else {
+      std::copy(from.begin(), from.end(), to.begin());
     }
   }
 }
@@ -126,7 +166,7 @@ void fill_batch(const Dataset& dataset, const BatchSpec& spec, std::span<const s
     COSEARCH_CHECK(index >= 0 && index < dataset.size(), "sample index out of range");
     std::span<const std::uint8_t> image(dataset.pixels.data() + static_cast<std::size_t>(index) * elements, elements);
     if (!augmented.empty()) {
-      augment(spec, dataset.sample, index, image.data(), augmented);
+      augment<std::uint8_t>(spec, dataset.sample, index, image.data(), augmented);
       image = augmented;
     }
     out = convert(conversion, image, out);
@@ -135,19 +175,12 @@ void fill_batch(const Dataset& dataset, const BatchSpec& spec, std::span<const s
 
 void fill_labels(const Dataset& dataset, const BatchSpec& spec, std::span<const std::int64_t> indices,
                  std::span<std::uint8_t> out) {
-  const auto size = static_cast<std::size_t>(dataset.labels_per_sample());
-  COSEARCH_CHECK(out.size() == indices.size() * size, "room for the labels of all samples");
-  const bool moves = dataset.dense && (spec.shift > 0 || spec.flip);
-  for (std::size_t i = 0; i < indices.size(); ++i) {
-    COSEARCH_CHECK(indices[i] >= 0 && indices[i] < dataset.size(), "sample index out of range");
-    const std::uint8_t* from = dataset.labels.data() + static_cast<std::size_t>(indices[i]) * size;
-    const std::span<std::uint8_t> to = out.subspan(i * size, size);
-    if (moves) {
-      augment(spec, {dataset.sample[0], dataset.sample[1], 1}, indices[i], from, to);
-    } else {
-      std::copy_n(from, size, to.begin());
-    }
-  }
+  fill_targets<std::uint8_t>(dataset, dataset.labels, spec, indices, out);
+}
+
+void fill_values(const Dataset& dataset, const BatchSpec& spec, std::span<const std::int64_t> indices,
+                 std::span<float> out) {
+  fill_targets<float>(dataset, dataset.values, spec, indices, out);
 }
 
 std::vector<std::int64_t> epoch_order(std::vector<std::int64_t> samples, std::uint64_t seed, std::int64_t epoch) {
@@ -187,7 +220,7 @@ std::vector<std::int64_t> balanced_subset(std::span<const std::uint8_t> labels, 
 }
 
 std::vector<std::int64_t> balanced_subset(const Dataset& dataset, std::int64_t count, std::uint64_t seed) {
-  if (dataset.dense) {
+  if (dataset.dense || dataset.regression) {
     return balanced_subset(std::vector<std::uint8_t>(static_cast<std::size_t>(dataset.size()), 0), 1, count, seed);
   }
   return balanced_subset(dataset.labels, dataset.classes, count, seed);

@@ -24,6 +24,9 @@ struct BatchSpec {
   /// Key of the augmentation: a sample's draws are a function of (seed, epoch, its index in the data set) alone.
   std::uint64_t seed = 0;
   std::int64_t epoch = 0;
+  /// Labels of pixels are written square by square of so many pixels a side, squares and pixels in them row by row, as
+  /// networks have them that give all pixels of a patch beside each other. 1: row by row. Divides height and width.
+  std::int64_t label_patch = 1;
 };
 
 /// What a data set's samples cannot become, in one line; nothing when they can: any height and width can be reached,
@@ -38,6 +41,9 @@ void fill_batch(const Dataset& dataset, const BatchSpec& spec, std::span<const s
 /// Writes the labels of the samples `indices`. Those of pixels move as `fill_batch` moves the pixels; 0 moves in.
 void fill_labels(const Dataset& dataset, const BatchSpec& spec, std::span<const std::int64_t> indices,
                  std::span<std::uint8_t> out);
+/// The same of the numbers of a regression.
+void fill_values(const Dataset& dataset, const BatchSpec& spec, std::span<const std::int64_t> indices,
+                 std::span<float> out);
 
 /// A permutation of `samples`, a function of (seed, epoch).
 [[nodiscard]] std::vector<std::int64_t> epoch_order(std::vector<std::int64_t> samples, std::uint64_t seed,
@@ -50,7 +56,8 @@ void fill_labels(const Dataset& dataset, const BatchSpec& spec, std::span<const 
 /// contained in larger ones.
 [[nodiscard]] std::vector<std::int64_t> balanced_subset(std::span<const std::uint8_t> labels, std::int64_t classes,
                                                         std::int64_t count, std::uint64_t seed);
-/// The same of a data set's samples; where each pixel has a label, all samples are of one class.
+/// The same of a data set's samples; where each pixel has a label, or numbers are learned, all samples are of one
+/// class.
 [[nodiscard]] std::vector<std::int64_t> balanced_subset(const Dataset& dataset, std::int64_t count, std::uint64_t seed);
 
 }  // namespace cosearch

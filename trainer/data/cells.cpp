@@ -1,16 +1,14 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <numeric>
 
-#include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/json_reader.hpp"
 #include "spaces/base/rng.hpp"
 #include "trainer/data/dataset.hpp"
+#include "trainer/data/generated.hpp"
 
 namespace cosearch {
 namespace {
@@ -18,29 +16,20 @@ namespace {
 struct CellsOptions {
   std::int64_t size, cells;
   double blur, noise;
-  std::int64_t train, search, test;
-  std::int64_t seed;
+  GeneratedSplits splits;
 };
 
 CellsOptions read_options(const nlohmann::json& config) {
   const JsonReader reader(config);
   reader.only({"blur", "cells", "name", "noise", "search", "seed", "size", "test", "train"});
-  constexpr std::int64_t kMostSamples = 1'000'000;
-  const CellsOptions options{
+  CellsOptions options{
       .size = reader.integer("size", 32, 8, 512),
       .cells = reader.integer("cells", 6, 1, 1000),
       .blur = reader.number("blur", 1.0, {.lower = 0.0, .upper = 16.0}),
       .noise = reader.number("noise", 20.0, {.lower = 0.0, .upper = 255.0}),
-      .train = reader.integer("train", 256, 1, kMostSamples),
-      .search = reader.integer("search", 64, 1, kMostSamples),
-      .test = reader.integer("test", 64, 1, kMostSamples),
-      .seed = reader.integer("seed", 0, 0, INT64_MAX),
+      .splits = {},
   };
-  constexpr std::int64_t kMostBytes = std::int64_t{1} << 30U;
-  const std::int64_t bytes = options.size * options.size * (options.train + options.search + options.test);
-  if (bytes > kMostBytes) {
-    throw ConfigError("", fmt::format("the splits hold {} pixels, expected at most {}", bytes, kMostBytes));
-  }
+  options.splits = read_generated_splits(reader, options.size * options.size);
   return options;
 }
 
@@ -153,7 +142,7 @@ TaskShape cells_shape(const nlohmann::json& config) {
 TaskData make_cells_data(const nlohmann::json& config) {
   const CellsOptions options = read_options(config);
   // The data's own key, so that subsets drawn with the same seed do not repeat its numbers.
-  const std::uint64_t key = Hasher{}.add("cells").add(options.seed).value();
+  const std::uint64_t key = Hasher{}.add("cells").add(options.splits.seed).value();
   std::uint64_t stream = 0;
   const auto make_split = [&](std::int64_t count) {
     Dataset split{.sample = {options.size, options.size, 1}, .classes = 2, .pixels = {}, .labels = {}, .dense = true};
@@ -171,9 +160,9 @@ TaskData make_cells_data(const nlohmann::json& config) {
   TaskData data;
   data.name = "cells";
   data.class_names = {"background", "cell"};
-  data.train = make_split(options.train);
-  data.search = make_split(options.search);
-  data.test = make_split(options.test);
+  data.train = make_split(options.splits.train);
+  data.search = make_split(options.splits.search);
+  data.test = make_split(options.splits.test);
   measure(data);
   return data;
 }

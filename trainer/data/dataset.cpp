@@ -36,6 +36,9 @@ void measure(TaskData& data) {
     hasher.add(split->classes);
     hasher.add_bytes(std::as_bytes(std::span(split->pixels)));
     hasher.add_bytes(std::as_bytes(std::span(split->labels)));
+    if (split->regression) {
+      hasher.add_bytes(std::as_bytes(std::span(split->values)));
+    }
   }
   data.content_hash = hasher.value();
 }

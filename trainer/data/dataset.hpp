@@ -14,17 +14,20 @@
 /// Labelled samples. The only place of the trainer that reads data sets from disk.
 namespace cosearch {
 
-/// Samples as bytes, NHWC, with integer labels; the trainer normalises by `mean` and `std_dev` of the pixel / 255.
+/// Samples as bytes, NHWC, with integer labels or numbers; the trainer normalises by `mean` and `std_dev` of the pixel
+/// / 255.
 struct Dataset {
-  graph::Shape sample;  ///< (height, width, channels)
-  std::int64_t classes = 0;
+  graph::Shape sample;               ///< (height, width, channels)
+  std::int64_t classes = 0;          ///< 1 where numbers are learned
   std::vector<std::uint8_t> pixels;  ///< size() * elements(sample)
-  std::vector<std::uint8_t> labels;  ///< size() * labels_per_sample()
+  std::vector<std::uint8_t> labels;  ///< size() * labels_per_sample(); none where numbers are learned
   bool dense = false;                ///< each pixel has a label, row by row; 0 is the background
+  bool regression = false;           ///< numbers are learned, not classes
+  std::vector<float> values = {};    ///< the numbers, as many as there would be labels
 
   [[nodiscard]] std::int64_t labels_per_sample() const noexcept { return dense ? sample[0] * sample[1] : 1; }
   [[nodiscard]] std::int64_t size() const noexcept {
-    return static_cast<std::int64_t>(labels.size()) / labels_per_sample();
+    return static_cast<std::int64_t>(regression ? values.size() : labels.size()) / labels_per_sample();
   }
 };
 
@@ -48,10 +51,11 @@ struct TaskData {
 /// types and ranges.
 [[nodiscard]] TaskShape task_shape_of(const nlohmann::json& config);
 
-/// {"name": "fashion_mnist", "directory": "..."}: Fashion-MNIST (Xiao et al., arXiv:1708.07747), 55,000 training
-/// images, the last 5,000 of the training file held out for the search, 10,000 test images; 28 x 28 x 1, 10 classes.
-/// Reads the four IDX files, gzip-compressed (`.gz`) or plain; the default directory is that of Debian's package
-/// dataset-fashion-mnist.
+/// {"name": "fashion_mnist", "directory": "...", "labels": "class"}: Fashion-MNIST (Xiao et al., arXiv:1708.07747),
+/// 55,000 training images, the last 5,000 of the training file held out for the search, 10,000 test images; 28 x 28 x
+/// 1, 10 classes. With "labels": "group" the same images have five groups of classes as labels, a second task: tops
+/// (T-shirt, pullover, coat, shirt), trousers, dresses, shoes (sandal, sneaker, ankle boot), bags. Reads the four IDX
+/// files, gzip-compressed (`.gz`) or plain; the default directory is that of Debian's package dataset-fashion-mnist.
 [[nodiscard]] TaskData load_fashion_mnist(const nlohmann::json& config);
 [[nodiscard]] TaskShape fashion_mnist_shape(const nlohmann::json& config);
 
@@ -69,6 +73,19 @@ struct TaskData {
 /// stands in for microscopy data and says nothing about real cells.
 [[nodiscard]] TaskData make_cells_data(const nlohmann::json& config);
 [[nodiscard]] TaskShape cells_shape(const nlohmann::json& config);
+
+/// Generated pictures for several tasks on the same images, which need no file: grey, `size` x `size` pixels, `shapes`
+/// discs, squares, triangles and crosses, turned and slanted, at different distances in front of a wall. The nearest is
+/// the largest and about the middle, and is what the picture shows. What is farther is darker on average, by less than
+/// shapes differ, so that brightness alone does not tell the distance. "task" says what is learned:
+///   "class": the kind of the nearest shape, 4 classes;
+///   "edges": each pixel, 1 where one of the four neighbours belongs to something nearer or farther, else 0;
+///   "depth": each pixel's distance, a number from 0 (at the eye) to 1 (the wall): a regression.
+/// Pictures are a function of all keys but "task", with normal noise of `noise` grey levels. {"name": "shapes", "task":
+/// "class", "size": 32, "shapes": 3, "noise": 12, "train": 256, "search": 64, "test": 64, "seed": 0}; every key but the
+/// name may be left out (defaults as shown). Synthetic: it says nothing about photographs.
+[[nodiscard]] TaskData make_shapes_data(const nlohmann::json& config);
+[[nodiscard]] TaskShape shapes_shape(const nlohmann::json& config);
 
 /// The data sets below read files of the user. Their configs state the samples' shape and the classes, since a campaign
 /// is checked without its data; files that say otherwise are refused. Of the training samples, "search" (default: a

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -18,14 +19,31 @@ constexpr std::int64_t kTrainFileImages = 60'000;
 constexpr std::int64_t kTestFileImages = 10'000;
 constexpr std::int64_t kHeldOutImages = 5'000;
 
-std::string directory_of(const nlohmann::json& config) {
+// Of each class: tops, trousers, dresses, shoes or bags.
+constexpr std::array<std::uint8_t, kClasses> kGroups{0, 1, 0, 2, 0, 3, 0, 3, 4, 3};
+constexpr std::array<const char*, 5> kGroupNames{"tops", "trousers", "dresses", "shoes", "bags"};
+
+struct Options {
+  std::string directory;
+  bool groups = false;
+};
+
+Options read_options(const nlohmann::json& config) {
   const JsonReader reader(config);
-  reader.only({"directory", "name"});
-  std::string directory = reader.text("directory", kDebianDirectory);
-  if (directory.empty()) {
+  reader.only({"directory", "labels", "name"});
+  Options options{reader.text("directory", kDebianDirectory),
+                  reader.name_of("labels", "class", {"class", "group"}) == "group"};
+  if (options.directory.empty()) {
     reader.at("directory").refuse("the directory of the four IDX files");
   }
-  return directory;
+  return options;
+}
+
+void label_groups(Dataset& split) {
+  split.classes = static_cast<std::int64_t>(kGroupNames.size());
+  for (std::uint8_t& label : split.labels) {
+    label = kGroups.at(label);
+  }
 }
 
 /// `directory/stem.gz`, or `directory/stem` where that is what there is.
@@ -77,12 +95,12 @@ Dataset split_tail(Dataset& from, std::int64_t count) {
 }  // namespace
 
 TaskShape fashion_mnist_shape(const nlohmann::json& config) {
-  static_cast<void>(directory_of(config));
-  return {{kSide, kSide, 1}, kClasses};
+  const bool groups = read_options(config).groups;
+  return {{kSide, kSide, 1}, groups ? static_cast<std::int64_t>(kGroupNames.size()) : kClasses};
 }
 
 TaskData load_fashion_mnist(const nlohmann::json& config) {
-  const std::string directory = directory_of(config);
+  const auto [directory, groups] = read_options(config);
   std::error_code ignored;
   if (!std::filesystem::is_directory(directory, ignored)) {
     const std::string hint =
@@ -96,6 +114,12 @@ TaskData load_fashion_mnist(const nlohmann::json& config) {
   data.train = read_pair(directory, "train", kTrainFileImages);
   data.search = split_tail(data.train, kHeldOutImages);
   data.test = read_pair(directory, "t10k", kTestFileImages);
+  if (groups) {
+    data.class_names.assign(kGroupNames.begin(), kGroupNames.end());
+    for (Dataset* split : {&data.train, &data.search, &data.test}) {
+      label_groups(*split);
+    }
+  }
   measure(data);
   return data;
 }

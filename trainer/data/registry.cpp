@@ -22,6 +22,8 @@ constexpr std::array kDatasets{
                  &load_image_folder},
     DatasetEntry{"npz", "arrays of images and labels in an NPZ archive or a directory of NPY files", &npz_shape,
                  &load_npz},
+    DatasetEntry{"shapes", "synthetic pictures of shapes made from a seed, for several tasks: class, edges, depth",
+                 &shapes_shape, &make_shapes_data},
     DatasetEntry{"synthetic", "noisy class prototypes of any size, made from a seed", &synthetic_shape,
                  &make_synthetic_data},
     DatasetEntry{"wav_folder", "recordings in one folder per class, as cepstral coefficients for keyword spotting",

@@ -1,44 +1,32 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/json_reader.hpp"
 #include "spaces/base/rng.hpp"
 #include "trainer/data/dataset.hpp"
+#include "trainer/data/generated.hpp"
 
 namespace cosearch {
 namespace {
 
 struct SyntheticOptions {
   std::int64_t height, width, channels, classes;
-  std::int64_t train, search, test;
-  std::int64_t seed;
+  GeneratedSplits splits;
 };
 
 SyntheticOptions read_options(const nlohmann::json& config) {
   const JsonReader reader(config);
   reader.only({"channels", "classes", "height", "name", "search", "seed", "test", "train", "width"});
-  constexpr std::int64_t kMostSamples = 1'000'000;
-  const SyntheticOptions options{
+  SyntheticOptions options{
       .height = reader.integer("height", 8, 1, 512),
       .width = reader.integer("width", 8, 1, 512),
       .channels = reader.integer("channels", 1, 1, 64),
       .classes = reader.integer("classes", 4, 2, 256),  // labels are bytes
-      .train = reader.integer("train", 256, 1, kMostSamples),
-      .search = reader.integer("search", 64, 1, kMostSamples),
-      .test = reader.integer("test", 64, 1, kMostSamples),
-      .seed = reader.integer("seed", 0, 0, INT64_MAX),
+      .splits = {},
   };
-  constexpr std::int64_t kMostBytes = std::int64_t{1} << 30U;
-  const std::int64_t bytes =
-      options.height * options.width * options.channels * (options.train + options.search + options.test);
-  if (bytes > kMostBytes) {
-    throw ConfigError("", fmt::format("the splits hold {} pixels, expected at most {}", bytes, kMostBytes));
-  }
+  options.splits = read_generated_splits(reader, options.height * options.width * options.channels);
   return options;
 }
 
@@ -88,7 +76,7 @@ TaskShape synthetic_shape(const nlohmann::json& config) {
 TaskData make_synthetic_data(const nlohmann::json& config) {
   const SyntheticOptions options = read_options(config);
   // The data's own key, so that subsets drawn with the same seed do not repeat its numbers.
-  const std::uint64_t key = Hasher{}.add("synthetic").add(options.seed).value();
+  const std::uint64_t key = Hasher{}.add("synthetic").add(options.splits.seed).value();
   std::uint64_t stream = 0;
   std::vector<std::vector<double>> prototypes;
   for (std::int64_t label = 0; label < options.classes; ++label) {
@@ -111,9 +99,9 @@ TaskData make_synthetic_data(const nlohmann::json& config) {
   };
   TaskData data;
   data.name = "synthetic";
-  data.train = make_split(options.train);
-  data.search = make_split(options.search);
-  data.test = make_split(options.test);
+  data.train = make_split(options.splits.train);
+  data.search = make_split(options.splits.search);
+  data.test = make_split(options.splits.test);
   measure(data);
   return data;
 }

@@ -100,6 +100,16 @@ void softmax_backward(std::int64_t rows, std::int64_t columns, float scale, cons
                                                 float gradient_scale, const float* x, const std::uint8_t* labels,
                                                 const float* teacher, float* dx);
 
+/// The same with the loss and the gradient of each row times the weight of its label's class.
+[[nodiscard]] double weighted_cross_entropy(std::int64_t rows, std::int64_t columns, float smoothing,
+                                            float gradient_scale, const float* x, const std::uint8_t* labels,
+                                            const float* class_weights, float* dx);
+
+enum class RegressionLoss { squared, absolute };
+/// Returns the sum of (x - target)^2, or |x - target|; dx = gradient_scale * its derivative (0 where x is the target).
+[[nodiscard]] double regression_loss(RegressionLoss loss, std::int64_t size, float gradient_scale, const float* x,
+                                     const float* target, float* dx);
+
 struct AttentionShape {
   std::int64_t batch = 1, tokens = 1, heads = 1, head_dim = 1;  // qkv: (batch, tokens, [3 | heads | head_dim])
 };

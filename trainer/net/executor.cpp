@@ -106,6 +106,26 @@ void pack_weights(const graph::NetworkGraph& graph, const Schedule& schedule, co
   });
 }
 
+/// The sum over `rows` labels or numbers from `first` on; `gradient` is that of their share of the mean loss.
+double loss_of(const Targets& targets, std::int64_t first, std::int64_t rows, std::int64_t classes,
+               const float* outputs, float* gradient) {
+  const auto smoothing = static_cast<float>(targets.label_smoothing);
+  const float scale = static_cast<float>(targets.loss_scale) / static_cast<float>(targets.size());
+  if (!targets.values.empty()) {
+    return kernels::regression_loss(targets.regression, rows, scale, outputs, targets.values.data() + first, gradient);
+  }
+  const std::uint8_t* labels = targets.labels.data() + first;
+  if (!targets.teacher.empty()) {
+    return kernels::distillation_cross_entropy(rows, classes, smoothing, targets.teacher_weight, scale, outputs, labels,
+                                               targets.teacher.data() + first * classes, gradient);
+  }
+  if (!targets.class_weights.empty()) {
+    return kernels::weighted_cross_entropy(rows, classes, smoothing, scale, outputs, labels,
+                                           targets.class_weights.data(), gradient);
+  }
+  return kernels::softmax_cross_entropy(rows, classes, smoothing, scale, outputs, labels, gradient);
+}
+
 }  // namespace
 
 TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch,
@@ -149,9 +169,11 @@ double TrainingExecutor::step(const InputSource& input, std::span<const std::uin
 
 double TrainingExecutor::step(const InputSource& input, const Targets& targets) {
   const auto outputs = static_cast<std::size_t>(batch_ * graph::elements(schedule_.units.back().geometry.output));
-  COSEARCH_CHECK(!targets.labels.empty() && targets.labels.size() % static_cast<std::size_t>(batch_) == 0 &&
-                     outputs % targets.labels.size() == 0,
-                 "equally many labels for each sample of the batch, equally many outputs for each label");
+  COSEARCH_CHECK(
+      targets.size() > 0 && targets.size() % static_cast<std::size_t>(batch_) == 0 && outputs % targets.size() == 0,
+      "equally many labels for each sample of the batch, equally many outputs for each label");
+  COSEARCH_CHECK(targets.values.empty() || (targets.labels.empty() && targets.values.size() == outputs),
+                 "one output for each number");
   COSEARCH_CHECK((targets.teacher.empty() || targets.teacher.size() == outputs) &&
                      (targets.probabilities.empty() || targets.probabilities.size() == outputs),
                  "one row of classes for each label");
@@ -161,7 +183,7 @@ double TrainingExecutor::step(const InputSource& input, const Targets& targets) 
   for (const double chunk : chunk_loss_) {
     loss += chunk;
   }
-  return loss / static_cast<double>(targets.labels.size());
+  return loss / static_cast<double>(targets.size());
 }
 
 void TrainingExecutor::run_regions(const Batch& batch) {
@@ -219,23 +241,16 @@ void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const
 void TrainingExecutor::run_loss(const Action& action, std::size_t chunk, const ChunkMemory& memory,
                                 const Targets& targets) {
   const Unit& unit = schedule_.units[index(action.unit)];
-  const auto labels_per_sample = static_cast<std::int64_t>(targets.labels.size()) / batch_;
+  const auto labels_per_sample = static_cast<std::int64_t>(targets.size()) / batch_;
   const std::int64_t rows = chunk_samples_[chunk] * labels_per_sample;
   const std::int64_t classes = graph::elements(unit.geometry.output) / labels_per_sample;
+  const std::int64_t first = chunk_first_[chunk] * labels_per_sample;
   const float* outputs = buffer(schedule_, memory, action.y);
-  float* gradient = buffer(schedule_, memory, unit.gradient);
-  const auto smoothing = static_cast<float>(targets.label_smoothing);
-  const float scale = static_cast<float>(targets.loss_scale) / static_cast<float>(targets.labels.size());
-  const std::uint8_t* labels = targets.labels.data() + chunk_first_[chunk] * labels_per_sample;
-  const std::int64_t first = chunk_first_[chunk] * labels_per_sample * classes;
   if (!targets.probabilities.empty()) {
-    kernels::softmax(rows, classes, 1.0F, outputs, targets.probabilities.data() + first);
+    kernels::softmax(rows, classes, 1.0F, outputs, targets.probabilities.data() + first * classes);
   }
-  chunk_loss_[chunk] =
-      targets.teacher.empty()
-          ? kernels::softmax_cross_entropy(rows, classes, smoothing, scale, outputs, labels, gradient)
-          : kernels::distillation_cross_entropy(rows, classes, smoothing, targets.teacher_weight, scale, outputs,
-                                                labels, targets.teacher.data() + first, gradient);
+  float* gradient = buffer(schedule_, memory, unit.gradient);
+  chunk_loss_[chunk] = loss_of(targets, first, rows, classes, outputs, gradient);
   unit.geometry.dense->round_to_storage(rows * classes, gradient);
 }
 

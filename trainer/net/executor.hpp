@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "spaces/graph/graph.hpp"
+#include "trainer/kernels/kernels.hpp"
 #include "trainer/net/aligned_floats.hpp"
 #include "trainer/net/parameters.hpp"
 #include "trainer/net/schedule.hpp"
@@ -21,8 +22,13 @@ using InputSource = std::function<void(std::int64_t first, std::int64_t count, f
 struct Targets {
   /// Of the batch, sample after sample: one for each, or equally many for each, which share its outputs evenly and in
   /// their order, as pixels do that are classified.
-  std::span<const std::uint8_t> labels;
+  std::span<const std::uint8_t> labels = {};
   double label_smoothing = 0.0;
+  /// One for each class, times the loss and gradients of its labels; empty: 1. Not beside a teacher.
+  std::span<const float> class_weights = {};
+  /// Numbers to be met by one output each, in place of labels.
+  std::span<const float> values = {};
+  kernels::RegressionLoss regression = kernels::RegressionLoss::squared;
   /// Probabilities of another network; empty: labels only.
   std::span<const float> teacher = {};
   /// Share w of the teacher: the target is (1 - w) * smoothed label + w * teacher.
@@ -31,6 +37,9 @@ struct Targets {
   std::span<float> probabilities = {};
   /// Gradients are those of this times the loss, so that small ones do not vanish in a narrow type.
   double loss_scale = 1.0;
+
+  /// How many labels, or numbers, the batch has.
+  [[nodiscard]] std::size_t size() const noexcept { return values.empty() ? labels.size() : values.size(); }
 };
 
 /// The memory that a chunk's actions work in.
@@ -53,7 +62,7 @@ class TrainingExecutor {
   /// Forward, softmax cross entropy with label smoothing, backward. Moves the running statistics of batch norms.
   /// Returns the mean loss over the labels; `gradients()` are those of the mean loss, times the loss scale.
   double step(const InputSource& input, std::span<const std::uint8_t> labels, double label_smoothing);
-  /// The same with a teacher's soft targets.
+  /// The same with a teacher's soft targets, or the loss of a regression.
   double step(const InputSource& input, const Targets& targets);
 
   /// Of the trainable weights, at the offsets of `Parameters`.

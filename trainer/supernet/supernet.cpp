@@ -1,5 +1,7 @@
 #include "trainer/supernet/supernet.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "spaces/base/check.hpp"
+#include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/rng.hpp"
 #include "trainer/net/executor.hpp"
@@ -140,6 +143,19 @@ class Sandwich {
   std::vector<float> teacher_;                                   ///< probabilities of the step's largest network
 };
 
+/// The order of pixels in the outputs of all networks: they share labels and the teacher's probabilities.
+std::int64_t common_label_patch(const SubnetSpace& space, const TaskData& data) {
+  const std::int64_t patch = label_patch(space.corners.front(), data.train);
+  for (const graph::NetworkGraph& corner : space.corners) {
+    if (label_patch(corner, data.train) != patch) {
+      throw ConfigError("", fmt::format("networks of one supernet give the pixels' classes in patches of {} and of {}; "
+                                        "fix the patch",
+                                        patch, label_patch(corner, data.train)));
+    }
+  }
+  return patch;
+}
+
 }  // namespace
 
 WeightStore make_supernet(const SubnetSpace& space, std::uint64_t seed) {
@@ -150,12 +166,13 @@ Expected<TrainResult, Infeasible> train_supernet(const SubnetSpace& space, const
                                                  const SupernetOptions& options, std::uint64_t seed, WeightStore& store,
                                                  const ProgressSink& progress, const std::stop_token& stop,
                                                  const Checkpoint& checkpoint) {
+  check_classes(data);
   for (const graph::NetworkGraph& corner : space.corners) {
     check_fit(corner, data, data.search);
     COSEARCH_CHECK(holds(store, corner), "the store has room for the corners");
   }
   Parameters shared(store, options.train.precision);
-  BatchSequence batches(data, options.train, seed);
+  BatchSequence batches(data, options.train, seed, common_label_patch(space, data));
   Sandwich sandwich(space, options, seed, store, shared, batches, data.train.classes);
   const std::uint64_t key = Hasher{}
                                 .add(supernet_fingerprint(space, data, options, seed))

@@ -5,7 +5,8 @@
 
 namespace cosearch {
 
-BatchSequence::BatchSequence(const TaskData& data, const TrainOptions& options, std::uint64_t seed)
+BatchSequence::BatchSequence(const TaskData& data, const TrainOptions& options, std::uint64_t seed,
+                             std::int64_t label_patch)
     : data_(data),
       seed_(seed),
       shift_(options.shift),
@@ -15,7 +16,11 @@ BatchSequence::BatchSequence(const TaskData& data, const TrainOptions& options, 
       batch_(std::min(options.batch, static_cast<std::int64_t>(subset_.size()))),
       steps_per_epoch_(static_cast<std::int64_t>(subset_.size()) / batch_),
       steps_(std::max<std::int64_t>(1, std::llround(options.epochs * static_cast<double>(steps_per_epoch_)))),
-      labels_(static_cast<std::size_t>(batch_ * data.train.labels_per_sample())) {}
+      label_patch_(label_patch) {
+  const auto targets = static_cast<std::size_t>(batch_ * data.train.labels_per_sample());
+  labels_.resize(data.train.regression ? 0 : targets);
+  values_.resize(data.train.regression ? targets : 0);
+}
 
 void BatchSequence::select(std::int64_t step) {
   const std::int64_t epoch = step / steps_per_epoch_;
@@ -27,9 +32,14 @@ void BatchSequence::select(std::int64_t step) {
     }
   }
   first_ = step % steps_per_epoch_ * batch_;
-  const BatchSpec spec{.input = {}, .shift = shift_, .flip = flip_, .seed = seed_, .epoch = epoch_};
-  fill_labels(data_.train, spec,
-              std::span(order_).subspan(static_cast<std::size_t>(first_), static_cast<std::size_t>(batch_)), labels_);
+  const BatchSpec spec{
+      .input = {}, .shift = shift_, .flip = flip_, .seed = seed_, .epoch = epoch_, .label_patch = label_patch_};
+  const auto samples = std::span(order_).subspan(static_cast<std::size_t>(first_), static_cast<std::size_t>(batch_));
+  if (data_.train.regression) {
+    fill_values(data_.train, spec, samples, values_);
+  } else {
+    fill_labels(data_.train, spec, samples, labels_);
+  }
 }
 
 InputSource BatchSequence::input(const graph::Shape& shape) {

@@ -17,7 +17,8 @@ namespace cosearch {
 /// recipe and the seed. The data outlives it.
 class BatchSequence {
  public:
-  BatchSequence(const TaskData& data, const TrainOptions& options, std::uint64_t seed);
+  /// `label_patch`: see BatchSpec.
+  BatchSequence(const TaskData& data, const TrainOptions& options, std::uint64_t seed, std::int64_t label_patch = 1);
 
   /// Samples of a step; fewer than the recipe says where the data has fewer.
   [[nodiscard]] std::int64_t batch() const noexcept { return batch_; }
@@ -28,6 +29,8 @@ class BatchSequence {
   void select(std::int64_t step);
   /// Of the chosen batch, sample after sample.
   [[nodiscard]] std::span<const std::uint8_t> labels() const noexcept { return labels_; }
+  /// The same of the numbers of a regression.
+  [[nodiscard]] std::span<const float> values() const noexcept { return values_; }
   /// Writes the chosen batch, whichever that is when it is called, for a network with this input. The sequence outlives
   /// and stays where it is.
   [[nodiscard]] InputSource input(const graph::Shape& shape);
@@ -44,7 +47,9 @@ class BatchSequence {
   std::vector<std::int64_t> order_;
   std::int64_t epoch_ = -1;
   std::int64_t first_ = 0;  ///< of the chosen batch, in `order_`
+  std::int64_t label_patch_;
   std::vector<std::uint8_t> labels_;
+  std::vector<float> values_;
   std::map<graph::Shape, BatchSpec> specs_;  ///< of the inputs asked for
 };
 

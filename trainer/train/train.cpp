@@ -40,10 +40,11 @@ Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const 
                                         const ProgressSink& progress, const std::stop_token& stop,
                                         const Checkpoint& checkpoint) {
   check_fit(graph, data, evaluate);
+  check_classes(data);
   Parameters parameters(graph, options.precision);
   parameters.load(store);
   const std::uint64_t key = checkpoint.path.empty() ? 0 : training_key(graph, data, options, seed, parameters);
-  BatchSequence batches(data, options, seed);
+  BatchSequence batches(data, options, seed, label_patch(graph, data.train));
   TrainingExecutor executor(graph, parameters, batches.batch());
   const InputSource input = batches.input(input_shape(graph));
   const auto step = [&](std::int64_t /*step*/) {

@@ -35,6 +35,39 @@ float normalised(const BatchSpec& spec, double pixel) {
   return static_cast<float>((pixel / 255.0 - spec.mean) / spec.std_dev);
 }
 
+TEST(FillLabels, OfPatchesFollowEachOther) {
+  constexpr std::int64_t kHeight = 6;
+  constexpr std::int64_t kWidth = 9;
+  constexpr std::int64_t kPatch = 3;
+  Dataset dataset = random_dataset(4, kHeight, kWidth, 1);
+  dataset.dense = true;
+  dataset.classes = 256;
+  dataset.labels = dataset.pixels;
+  Dataset numbers = dataset;
+  numbers.regression = true;
+  numbers.values.assign(dataset.pixels.begin(), dataset.pixels.end());
+  for (const bool flip : {false, true}) {
+    const std::vector<std::int64_t> indices{2, 0, 3};
+    BatchSpec spec{.input = {}, .shift = flip ? 2 : 0, .flip = flip, .seed = 4};
+    std::vector<std::uint8_t> rows(3 * kHeight * kWidth);
+    std::vector<std::uint8_t> patches(rows.size());
+    std::vector<float> values(rows.size());
+    fill_labels(dataset, spec, indices, rows);
+    spec.label_patch = kPatch;
+    fill_labels(dataset, spec, indices, patches);
+    fill_values(numbers, spec, indices, values);
+    for (std::int64_t i = 0; i < std::ssize(rows); ++i) {
+      const std::int64_t sample = i / (kHeight * kWidth);
+      const std::int64_t y = i / kWidth % kHeight;
+      const std::int64_t x = i % kWidth;
+      const std::int64_t patch = y / kPatch * (kWidth / kPatch) + x / kPatch;
+      const std::int64_t at = sample * kHeight * kWidth + patch * kPatch * kPatch + y % kPatch * kPatch + x % kPatch;
+      ASSERT_EQ(patches[static_cast<std::size_t>(at)], rows[static_cast<std::size_t>(i)]) << i;
+      ASSERT_EQ(values[static_cast<std::size_t>(at)], static_cast<float>(rows[static_cast<std::size_t>(i)])) << i;
+    }
+  }
+}
+
 TEST(FillBatch, EqualSizesCopyExactly) {
   const Dataset dataset = random_dataset(5, 4, 3, 2);
   const BatchSpec spec{.input = {4, 3, 2}, .mean = 0.3, .std_dev = 0.25};
