@@ -240,6 +240,18 @@ graph::NetworkGraph small_text_network() {
   return std::move(b).finish();
 }
 
+graph::NetworkGraph small_mixture() {
+  using namespace graph;
+  Builder b{"small_mixture", {5, 4}};
+  const int embedded = b.then("embed", Linear{.out_factors = {6}});
+  b.then("norm", LayerNorm{});
+  const int mixed = b.then("moe", MoeFfn{.experts = 4, .top_k = 2, .hidden = 5});
+  b.add("add", Add{}, {embedded, mixed});
+  b.then("mean", GlobalAveragePool{});
+  b.then("head", Linear{.out_factors = {3}});
+  return std::move(b).finish();
+}
+
 graph::NetworkGraph small_transformer() {
   using namespace graph;
   Builder b{"small_transformer", {6, 6, 2}};

@@ -120,6 +120,10 @@ void pack_weights(const graph::NetworkGraph& graph, const Schedule& schedule, co
 
 }  // namespace
 
+std::uint64_t noise_seed(std::uint64_t training_seed, std::int64_t step) {
+  return Hasher{}.add(training_seed).add(step).value();
+}
+
 TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch,
                                    std::shared_ptr<TrainingMemory> memory)
     : TrainingExecutor(graph, parameters, batch, false, std::move(memory)) {}

@@ -36,6 +36,9 @@ struct Targets {
   std::optional<std::uint64_t> noise_seed = std::nullopt;
 };
 
+/// The noise seed of one step of a training.
+[[nodiscard]] std::uint64_t noise_seed(std::uint64_t training_seed, std::int64_t step);
+
 /// The memory that a chunk's actions work in.
 struct ChunkMemory {
   float* kept = nullptr;       ///< the chunk's own block

@@ -54,10 +54,10 @@ struct Forward {
   const float* shared = nullptr;
   const float* packed = nullptr;
   // A mixture of experts only.
-  std::int64_t first_sample = 0;            ///< the call's first sample in the batch
-  std::optional<std::uint64_t> noise_seed;  ///< of this node; none: no gate noise
-  double* added_loss = nullptr;             ///< receives the mixture's own loss; null: not wanted
-  std::int32_t* picks = nullptr;            ///< receives the experts that tokens choose (samples, T, top_k), or null
+  std::int64_t first_sample = 0;                           ///< the call's first sample in the batch
+  std::optional<std::uint64_t> noise_seed = std::nullopt;  ///< of this node; none: no gate noise
+  double* added_loss = nullptr;                            ///< receives the mixture's own loss; null: not wanted
+  std::int32_t* picks = nullptr;  ///< receives the experts that tokens choose (samples, T, top_k), or null
 };
 
 struct Backward {

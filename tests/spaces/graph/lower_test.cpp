@@ -68,6 +68,7 @@ TEST(Lower, InterpretedInferenceEqualsTheNaiveForwardForNetworks) {
   expect_lowering_equals_naive_forward(oracle::small_transformer(), 2, 2);
   expect_lowering_equals_naive_forward(oracle::small_u_net(), 2, 3);
   expect_lowering_equals_naive_forward(oracle::small_text_network(), 2, 4);
+  expect_lowering_equals_naive_forward(oracle::small_mixture(), 3, 5);
 }
 
 /// Whether the loop runs over what an opaque einsum chooses from or adds to, one element for each that it moves: what a
