@@ -18,6 +18,7 @@ enum class Purpose : std::uint32_t {
   test = 7,
   subnet = 8,  ///< networks that a supernet trains, by step
   map = 9,     ///< restarts and changes of a mapper's local search
+  gate = 10,   ///< noise of routers of experts, by sample
   task = 11,   ///< which of several tasks a training step learns, by step
 };
 
