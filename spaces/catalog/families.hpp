@@ -2,10 +2,12 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "spaces/graph/graph.hpp"
+#include "spaces/space/search_space.hpp"
 
 /// Families of networks: plain descriptions and the graphs that they mean. The spaces decode into these, and the
 /// reference networks are members of them.
@@ -44,6 +46,7 @@ struct TransformerBlock {
   std::int64_t heads = 4;
   double mlp_ratio = 2.0;                                ///< hidden width of the MLP over embed_dim
   std::int64_t weight_bits = graph::kDefaultWeightBits;  ///< of all linear maps
+  std::optional<graph::MoeFfn> experts = std::nullopt;   ///< in the place of the MLP
 };
 
 /// A vision transformer with pre-norm blocks and the mean over tokens before the head (Dosovitskiy et al., "An image is
@@ -59,9 +62,13 @@ struct VisionTransformer {
   std::vector<TransformerBlock> blocks = std::vector<TransformerBlock>(4);
   std::int64_t hidden_multiple = 8;  ///< hidden widths are rounded to a multiple of it
   LowRank qkv, proj, mlp;            ///< `attn.qkv`, `attn.proj`, both layers of the MLP
+  /// What it predicts, one output each; empty: `classes`. Those of positions get the tokens' features, each a linear
+  /// map to all positions of its patch (see output_patch); the others their mean.
+  std::vector<TaskHead> tasks = {};
 };
 /// Weighted nodes: `patch_embed`, `position_embed`, `blocks.N.{norm1,attn.qkv,attn.proj,norm2,mlp.fc1,mlp.fc2}`,
-/// `norm`, `head`; see LowRank for layers of several factors.
+/// `norm`, `head`; see LowRank for layers of several factors. With experts `blocks.N.moe` instead of `mlp`; of several
+/// tasks `heads.<name>`.
 [[nodiscard]] graph::NetworkGraph build(const std::string& name, const VisionTransformer& net);
 
 /// DS-CNN (Zhang et al., "Hello Edge: keyword spotting on microcontrollers", 2017): a convolution and `depth`

@@ -20,6 +20,8 @@ constexpr std::array kSpaces{
                &catalog::make_mcunet},
     SpaceEntry{"mobile_cnn", "inverted residuals: resolution, stage depth and width, kernels, expansion",
                &catalog::make_mobile_cnn},
+    SpaceEntry{"moe_vit", "transformers with mixtures of experts for one or several tasks: experts, top-k, routing",
+               &catalog::make_moe_vit},
     SpaceEntry{"resnet8", "residual CNNs around MLPerf Tiny's ResNet8", &catalog::make_resnet8},
     SpaceEntry{"resnet9", "NASAIC's residual CNNs: filters and residual layers of three blocks",
                &catalog::make_resnet9},

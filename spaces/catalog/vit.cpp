@@ -47,6 +47,16 @@ void add_linear(Builder& builder, const std::string& name, const Linear& dense, 
   builder.then(name + ".out", out);
 }
 
+void add_mlp(Builder& builder, const std::string& name, const VisionTransformer& net, const TransformerBlock& block) {
+  const auto multiple = static_cast<double>(net.hidden_multiple);
+  const std::int64_t hidden =
+      net.hidden_multiple *
+      std::max<std::int64_t>(1, std::llround(block.mlp_ratio * static_cast<double>(net.embed_dim) / multiple));
+  add_linear(builder, name + ".fc1", Linear{{hidden}, {}, true, block.weight_bits}, net.mlp);
+  builder.then(name + ".act", graph::Activation{graph::ActivationKind::gelu});
+  add_linear(builder, name + ".fc2", Linear{{net.embed_dim}, {}, true, block.weight_bits}, net.mlp);
+}
+
 void add_block(Builder& builder, const std::string& name, const VisionTransformer& net, const TransformerBlock& block) {
   const int input = builder.last();
   const auto linear = [&](std::vector<std::int64_t> out_factors, std::vector<std::int64_t> in_factors = {}) {
@@ -58,14 +68,22 @@ void add_block(Builder& builder, const std::string& name, const VisionTransforme
   add_linear(builder, name + ".attn.proj", linear({net.embed_dim}, {block.heads, net.head_dim}), net.proj);
   const int attended = builder.add(name + ".add1", graph::Add{}, {builder.last(), input});
   builder.then(name + ".norm2", graph::LayerNorm{});
-  const auto multiple = static_cast<double>(net.hidden_multiple);
-  const std::int64_t hidden =
-      net.hidden_multiple *
-      std::max<std::int64_t>(1, std::llround(block.mlp_ratio * static_cast<double>(net.embed_dim) / multiple));
-  add_linear(builder, name + ".mlp.fc1", linear({hidden}), net.mlp);
-  builder.then(name + ".mlp.act", graph::Activation{graph::ActivationKind::gelu});
-  add_linear(builder, name + ".mlp.fc2", linear({net.embed_dim}), net.mlp);
+  if (block.experts) {
+    builder.then(name + ".moe", *block.experts);
+  } else {
+    add_mlp(builder, name + ".mlp", net, block);
+  }
   builder.add(name + ".add2", graph::Add{}, {builder.last(), attended});
+}
+
+/// Reads the node `tokens`; returns the output.
+int add_head(Builder& builder, const std::string& name, const VisionTransformer& net, const TaskHead& head,
+             int tokens) {
+  if (head.dense) {
+    return builder.add(name, Linear{{net.patch, net.patch, head.classes}}, {tokens});
+  }
+  builder.add(name + ".pool", graph::GlobalAveragePool{}, {tokens});
+  return builder.then(name, Linear{{head.classes}});
 }
 
 class VitSpace final : public SearchSpace {
@@ -127,9 +145,19 @@ graph::NetworkGraph build(const std::string& name, const VisionTransformer& net)
   for (std::size_t i = 0; i < net.blocks.size(); ++i) {
     add_block(builder, "blocks." + std::to_string(i), net, net.blocks[i]);
   }
-  builder.then("norm", graph::LayerNorm{});
-  pooled_classifier(builder, "head", net.classes);
-  return std::move(builder).finish();
+  const int tokens = builder.then("norm", graph::LayerNorm{});
+  if (net.tasks.empty()) {
+    pooled_classifier(builder, "head", net.classes);
+    return std::move(builder).finish();
+  }
+  std::vector<int> outputs;
+  for (const TaskHead& head : net.tasks) {
+    const std::string node = head.name.empty() ? "head" : "heads." + head.name;
+    outputs.push_back(add_head(builder, node, net, head, tokens));
+  }
+  graph::NetworkGraph graph = std::move(builder).finish();
+  graph.outputs = std::move(outputs);
+  return graph;
 }
 
 std::unique_ptr<SearchSpace> make_vit(const nlohmann::json& options, const TaskShape& task) {

@@ -68,8 +68,8 @@ TEST(SpaceRegistry, IsSortedAndComplete) {
     names.emplace_back(entry.name);
     EXPECT_FALSE(entry.summary.empty());
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"custom", "ds_cnn", "hybrid", "mcu_vit", "mcunet", "mobile_cnn", "resnet8",
-                                             "resnet9", "unet", "vit"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"custom", "ds_cnn", "hybrid", "mcu_vit", "mcunet", "mobile_cnn", "moe_vit",
+                                             "resnet8", "resnet9", "unet", "vit"}));
 }
 
 TEST(SpaceRegistry, EveryGenomeDecodesForEveryShapeOfImage) {
