@@ -62,8 +62,11 @@ int validate(CommandLine& line, const ValidateOptions& options) {
   for (std::size_t i = 0; i < campaign.networks.size(); ++i) {
     const CampaignNetwork& network = campaign.networks[i];
     const std::string of = network.name.empty() ? "" : " of " + network.name;
-    if (data[i] != nullptr) {
-      table.add_row({"data set" + of, described(*data[i])});
+    if (data[i].data != nullptr) {
+      table.add_row({"data set" + of, described(*data[i].data)});
+    }
+    for (const LearningTask& task : data[i].tasks) {
+      table.add_row({"task " + task.name + of, described(*task.data)});
     }
     table.add_row({"space" + of, network.space_name});
   }

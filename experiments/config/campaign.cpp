@@ -13,6 +13,7 @@
 #include "experiments/config/networks.hpp"
 #include "experiments/config/one_shot.hpp"
 #include "experiments/config/section.hpp"
+#include "experiments/config/tasks.hpp"
 #include "predictors/predictor.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
@@ -26,12 +27,11 @@ using nlohmann::json;
 constexpr std::int64_t kMaxCount = 1'000'000'000;
 constexpr std::size_t kMaxNameLength = 100;
 
-// What training adds to a target's metrics.
-constexpr std::array<std::string_view, 3> kTrainedMetrics{"accuracy", "error", "train_loss"};
 // Ranges of metrics, for constraints that nothing can meet: shares lie in [0, 1]; all others are above 0, but these
 // may be 0 as well.
 constexpr std::array<std::string_view, 3> kShares{"accuracy", "error", "utilization"};
-constexpr std::array<std::string_view, 2> kMayBeZero{"traffic_bytes", "train_loss"};
+constexpr std::array<std::string_view, 3> kMayBeZero{"rmse", "traffic_bytes", "train_loss"};
+constexpr std::string_view kMayBeNegative = "delta_m";
 
 template <class Names>
 bool contains(const Names& names, std::string_view name) {
@@ -102,9 +102,11 @@ std::string read_metric(const JsonReader& metric, const Campaign& campaign, cons
   if (contains(reported, name)) {
     return name;
   }
-  if (contains(kTrainedMetrics, base_name(name)) && campaign.accuracy == AccuracyKind::none) {
-    const bool has_data = std::any_of(campaign.networks.begin(), campaign.networks.end(),
-                                      [](const CampaignNetwork& network) { return !network.dataset.empty(); });
+  const std::optional<MetricInfo> info = find_metric(name);
+  if (info && info->of_training && campaign.accuracy == AccuracyKind::none) {
+    const bool has_data =
+        std::any_of(campaign.networks.begin(), campaign.networks.end(),
+                    [](const CampaignNetwork& network) { return !network.dataset.empty() || !network.tasks.empty(); });
     metric.fail(fmt::format("\"{}\" comes from training, but {}", name,
                             has_data ? "/accuracy/kind is \"none\"" : "the config has no \"dataset\""));
   }
@@ -161,6 +163,9 @@ void check_satisfiable(const Constraint& constraint, const std::string& place) {
   }
   const bool share = contains(kShares, base_name(metric));
   const bool may_be_zero = share || contains(kMayBeZero, base_name(metric));
+  if (base_name(metric) == kMayBeNegative) {
+    return;
+  }
   if (upper < 0.0 || (upper == 0.0 && !may_be_zero)) {
     throw ConfigError(place + "/max", fmt::format("{} cannot be met: {} is {}", upper, metric,
                                                   may_be_zero ? "at least 0" : "always above 0"));
@@ -228,17 +233,28 @@ void read_search(const JsonReader& root, Campaign& campaign) {
   }
 }
 
-/// Spaces classify samples or their pixels; which of the two is part of what they are.
+/// Spaces classify samples or their pixels, for one task or for several; which of these is part of what they are.
 void check_outputs(const CampaignNetwork& network, const SearchSpace& space) {
+  const std::vector<TaskHead> heads = network.task.heads();
+  const std::string place = network.place + "/space/name";
   for (const Genome& corner : space.corners()) {
     const auto graph = std::get<graph::NetworkGraph>(space.decode(corner));
     const auto shapes = graph::infer_shapes(graph);
-    COSEARCH_CHECK(shapes && graph.outputs.size() == 1, "a space's networks have shapes and one output");
-    const graph::Shape& output = (*shapes)[static_cast<std::size_t>(graph.outputs.front())];
-    if (output != network.task.output()) {
-      throw ConfigError(network.place + "/space/name",
-                        fmt::format("the networks of {} end with shape {}; the task needs {}", network.space_name,
-                                    json(output).dump(), json(network.task.output()).dump()));
+    COSEARCH_CHECK(shapes.has_value(), "a space's networks have shapes");
+    if (graph.outputs.size() != heads.size()) {
+      throw ConfigError(place,
+                        fmt::format("the networks of {} have {} output{}; {} tasks need one each", network.space_name,
+                                    graph.outputs.size(), graph.outputs.size() == 1 ? "" : "s", heads.size()));
+    }
+    for (std::size_t i = 0; i < heads.size(); ++i) {
+      const graph::Shape& output = (*shapes)[static_cast<std::size_t>(graph.outputs[i])];
+      if (!output_patch(output, network.task.sample, heads[i])) {
+        const TaskShape needed{network.task.sample, heads[i].classes, heads[i].dense};
+        throw ConfigError(place,
+                          fmt::format("the networks of {} end with shape {}; the task{} needs {}", network.space_name,
+                                      json(output).dump(), heads[i].name.empty() ? "" : " " + heads[i].name,
+                                      json(needed.output()).dump()));
+      }
     }
   }
 }
@@ -298,13 +314,15 @@ void write_resolved(const Campaign& campaign, json& resolved) {
 
 std::vector<std::string> reported_metrics(const Campaign& campaign, const Target& target) {
   std::vector<std::string> names = target.metric_names();
-  for (const std::string_view metric : kTrainedMetrics) {
-    // A supernet's loss is that of many networks.
-    if (campaign.accuracy == AccuracyKind::train ||
-        (campaign.accuracy == AccuracyKind::one_shot && metric != "train_loss")) {
-      names.emplace_back(metric);
-      for (const CampaignNetwork& network : campaign.networks) {
-        names.push_back(network_metric(metric, network.name));
+  const auto& networks = campaign.networks;
+  for (std::size_t i = 0; campaign.accuracy != AccuracyKind::none && i < networks.size(); ++i) {
+    for (const std::string& metric : training_metrics(campaign, networks[i])) {
+      names.push_back(network_metric(metric, networks[i].name));
+      // Means are of what all networks have.
+      if (std::all_of(networks.begin(), networks.end(), [&](const CampaignNetwork& network) {
+            return contains(training_metrics(campaign, network), metric);
+          })) {
+        names.push_back(metric);
       }
     }
   }
@@ -315,8 +333,9 @@ std::vector<std::string> reported_metrics(const Campaign& campaign, const Target
 
 Campaign campaign_from_json(const json& config, const std::string& data_directory) {
   const JsonReader root(config);
-  root.only({"name", "seed", "dataset", "task", "space", "networks", "initial", "target", "objectives", "constraints",
-             "accuracy", "screen", "search", "budget", "final", "job"});
+  root.only({"name", "seed", "dataset", "task", "tasks", "task_baseline", "task_sampling", "space", "networks",
+             "initial", "target", "objectives", "constraints", "accuracy", "screen", "search", "budget", "final",
+             "job"});
   Campaign campaign;
   json resolved = json::object();
   campaign.name = read_name(root);
@@ -338,6 +357,10 @@ Campaign campaign_from_json(const json& config, const std::string& data_director
   read_constraints(root, campaign, reported);
   for (std::size_t i = 0; i < campaign.networks.size() && campaign.accuracy != AccuracyKind::none; ++i) {
     check_outputs(campaign.networks[i], space.space(i));
+    if (!campaign.networks[i].tasks.empty()) {
+      static_cast<void>(in_section(campaign.networks[i].place + "/task_baseline",
+                                   [&] { return space.decode_network(i, campaign.networks[i].task_baseline); }));
+    }
   }
   check_search(campaign, space);
   write_resolved(campaign, resolved);
@@ -369,13 +392,14 @@ CampaignData load_campaign_data(const Campaign& campaign) {
     const auto same = std::find_if(campaign.networks.begin(), campaign.networks.end(),
                                    [&](const CampaignNetwork& other) { return other.dataset == network.dataset; });
     const auto index = static_cast<std::size_t>(same - campaign.networks.begin());
-    if (index < data.size()) {
-      data.push_back(data[index]);
-    } else if (network.dataset.empty()) {
-      data.push_back(nullptr);
-    } else {
-      data.push_back(in_section(network.place + "/dataset",
-                                [&] { return std::make_shared<const TaskData>(load_task_data(network.dataset)); }));
+    NetworkData& loaded = data.emplace_back();
+    if (!network.tasks.empty()) {
+      loaded.tasks = load_tasks(network);
+    } else if (index + 1 < data.size()) {
+      loaded.data = data[index].data;
+    } else if (!network.dataset.empty()) {
+      loaded.data = in_section(network.place + "/dataset",
+                               [&] { return std::make_shared<const TaskData>(load_task_data(network.dataset)); });
     }
   }
   return data;

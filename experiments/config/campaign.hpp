@@ -12,6 +12,7 @@
 #include "search/algorithm.hpp"
 #include "spaces/base/metrics.hpp"
 #include "spaces/space/search_space.hpp"
+#include "trainer/multitask/train_tasks.hpp"
 #include "trainer/supernet/scorer.hpp"
 #include "trainer/supernet/supernet.hpp"
 #include "trainer/train/train.hpp"
@@ -53,13 +54,27 @@ struct Final {
   bool from_supernet = false;  ///< begins with the weights that the candidate was scored with
 };
 
+/// One of the tasks that a network learns at once.
+struct CampaignTask {
+  std::string name;  ///< see is_network_name
+  nlohmann::json dataset;
+  TaskShape shape;
+  double weight = 1.0;             ///< of its loss
+  std::optional<double> baseline;  ///< of delta_m, in the task's metric; without: found by `task_baseline`
+  std::vector<float> class_weights;
+  kernels::RegressionLoss loss = kernels::RegressionLoss::squared;
+};
+
 /// One of the networks that a campaign searches beside one hardware: what it learns, what it may look like, how its
 /// accuracy is found.
 struct CampaignNetwork {
-  std::string place;       ///< JSON pointer of its part of the config: `/networks/0`, empty for the root
-  std::string name;        ///< see is_network_name; empty where it is the only one
-  double weight = 1.0;     ///< of its accuracy in the candidate's; they sum to 1
-  nlohmann::json dataset;  ///< {} where it is only costed, for samples as `task` says
+  std::string place;                ///< JSON pointer of its part of the config: `/networks/0`, empty for the root
+  std::string name;                 ///< see is_network_name; empty where it is the only one
+  double weight = 1.0;              ///< of its accuracy in the candidate's; they sum to 1
+  nlohmann::json dataset;           ///< {} where it is only costed, for samples as `task` says
+  std::vector<CampaignTask> tasks;  ///< empty: one, `dataset`
+  TaskSampling task_sampling = TaskSampling::all;
+  nlohmann::json task_baseline;  ///< network genes of a design that learns each task alone, for delta_m
   TaskShape task;
   std::string space_name;
   nlohmann::json space_options;
@@ -108,8 +123,16 @@ struct CampaignOverrides {
 /// Reads a file (JSON with // and /* */ comments). @throws ConfigError with file, line and column of a syntax error.
 [[nodiscard]] Campaign load_campaign(const std::string& path, const CampaignOverrides& overrides = {});
 
-/// The data set of each network of a campaign; null for those without one. Equal ones are one object.
-using CampaignData = std::vector<std::shared_ptr<const TaskData>>;
+/// What a network of a campaign learns from.
+struct NetworkData {
+  std::shared_ptr<const TaskData> data;  ///< null where there is none, or several tasks
+  std::vector<LearningTask> tasks;
+  std::vector<double> baselines;  ///< of the tasks, see prepare_baselines
+
+  [[nodiscard]] bool empty() const noexcept { return data == nullptr && tasks.empty(); }
+};
+/// Of each network. Equal data sets are one object.
+using CampaignData = std::vector<NetworkData>;
 /// Reads them. @throws ConfigError: missing or broken files.
 [[nodiscard]] CampaignData load_campaign_data(const Campaign& campaign);
 
@@ -144,6 +167,8 @@ class JointSpace {
   [[nodiscard]] std::vector<bool> hardware_genes() const;
   /// The candidate's networks; where there are several, each bears its name in the campaign.
   [[nodiscard]] std::vector<graph::NetworkGraph> decode(const Genome& joint) const;
+  /// The network of that index that these genes (without prefix) describe. @throws ConfigError as ParamSet::from_json.
+  [[nodiscard]] graph::NetworkGraph decode_network(std::size_t network, const nlohmann::json& genes) const;
   /// The user's initial designs as joint genomes.
   [[nodiscard]] const std::vector<Genome>& initial() const noexcept { return initial_; }
 

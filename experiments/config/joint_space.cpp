@@ -88,6 +88,12 @@ AlgorithmContext algorithm_context(const Campaign& campaign, const JointSpace& s
           .learned = std::move(learned)};
 }
 
+graph::NetworkGraph JointSpace::decode_network(std::size_t network, const nlohmann::json& genes) const {
+  const Network& part = networks_.at(network);
+  const Genome genome = part.params.translate(part.params.from_json(genes), part.space->params(), "");
+  return std::get<graph::NetworkGraph>(part.space->decode(genome));
+}
+
 std::vector<graph::NetworkGraph> JointSpace::decode(const Genome& joint) const {
   std::vector<graph::NetworkGraph> graphs;
   for (std::size_t i = 0; i < networks_.size(); ++i) {

@@ -9,6 +9,7 @@
 
 #include "experiments/config/one_shot.hpp"
 #include "experiments/config/section.hpp"
+#include "experiments/config/tasks.hpp"
 #include "spaces/base/metrics.hpp"
 
 namespace cosearch {
@@ -68,6 +69,15 @@ std::string task_text(const TaskShape& task) {
 }
 
 void read_task(const JsonReader& part, CampaignNetwork& network) {
+  if (part.has("tasks")) {
+    read_tasks(part, network);
+    return;
+  }
+  for (const char* key : {"task_baseline", "task_sampling"}) {
+    if (part.has(key)) {
+      part.at(key).fail("has no meaning without \"tasks\"");
+    }
+  }
   network.dataset = part.section("dataset").value();
   if (part.has("dataset")) {
     network.task = in_section(network.place + "/dataset", [&] { return task_shape_of(network.dataset); });
@@ -107,7 +117,7 @@ void read_space(const JsonReader& part, CampaignNetwork& network, Campaign& camp
 }
 
 AccuracyKind read_accuracy(const JsonReader& part, CampaignNetwork& network) {
-  const bool has_data = part.has("dataset");
+  const bool has_data = part.has("dataset") || part.has("tasks");
   const JsonReader accuracy = part.section("accuracy");
   const std::string fallback = part.has("accuracy") || has_data ? "train" : "none";
   const std::string kind = accuracy.name_of("kind", fallback, {"none", "one_shot", "train"});
@@ -119,6 +129,9 @@ AccuracyKind read_accuracy(const JsonReader& part, CampaignNetwork& network) {
     throw ConfigError(
         network.place + "/dataset",
         fmt::format("is missing; training needs one, or set {}/accuracy/kind to \"none\"", network.place));
+  }
+  if (kind == "one_shot" && part.has("tasks")) {
+    accuracy.at("kind").fail("\"one_shot\" scores one task; allowed with \"tasks\": none, train");
   }
   if (kind == "one_shot") {
     read_one_shot(accuracy, network);
@@ -161,7 +174,7 @@ void check_root_keys(const JsonReader& root) {
     }
     return;
   }
-  for (const char* key : {"accuracy", "dataset", "space", "task"}) {
+  for (const char* key : {"accuracy", "dataset", "space", "task", "task_baseline", "task_sampling", "tasks"}) {
     if (root.has(key)) {
       root.at(key).fail("belongs to each of /networks where the config has that list");
     }
@@ -175,11 +188,15 @@ json merged(json options, const json& more) {
 
 json resolved_network(const Campaign& campaign, const CampaignNetwork& network) {
   json resolved = json::object();
-  if (!network.dataset.empty()) {
-    resolved["dataset"] = network.dataset;
+  if (!network.tasks.empty()) {
+    resolved = resolved_tasks(network);
+  } else {
+    if (!network.dataset.empty()) {
+      resolved["dataset"] = network.dataset;
+    }
+    resolved["task"] = {
+        {"sample", network.task.sample}, {"classes", network.task.classes}, {"dense", network.task.dense}};
   }
-  resolved["task"] = {
-      {"sample", network.task.sample}, {"classes", network.task.classes}, {"dense", network.task.dense}};
   resolved["space"] = merged(network.space_options, {{"name", network.space_name}, {"genes", network.space_genes}});
   resolved["accuracy"] = {{"kind", kind_name(campaign.accuracy)}};
   if (campaign.accuracy == AccuracyKind::none) {
@@ -208,7 +225,8 @@ void read_networks(const JsonReader& root, Campaign& campaign) {
     CampaignNetwork network;
     network.place = part.pointer();
     if (listed) {
-      part.only({"name", "weight", "dataset", "task", "space", "accuracy", "final"});
+      part.only({"name", "weight", "dataset", "task", "tasks", "task_baseline", "task_sampling", "space", "accuracy",
+                 "final"});
       network.name = read_network_name(part, campaign.networks);
       network.weight = part.number("weight", 1.0 / static_cast<double>(parts.size()), kUnitInterval);
     }

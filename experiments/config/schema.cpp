@@ -110,18 +110,46 @@ json open(json properties, json required, const char* description) {
           {"description", description}};
 }
 
+/// What one network learns at once.
+json tasks(const json& dataset) {
+  json task = closed(
+      {{"name", {{"type", "string"}, {"pattern", "^[a-z][a-z0-9_]{0,31}$"}, {"description", "ends its metrics"}}},
+       {"dataset", dataset},
+       {"weight",
+        {{"type", "number"}, {"exclusiveMinimum", 0}, {"default", 1}, {"description", "of its loss in the sum"}}},
+       {"baseline",
+        {{"type", "number"},
+         {"exclusiveMinimum", 0},
+         {"description", "what delta_m compares with: an accuracy, or a root mean squared error"}}},
+       {"class_weights",
+        {{"type", "array"},
+         {"items", {{"type", "number"}, {"minimum", 0}}},
+         {"description", "of the losses of each class's labels; 1 unless given"}}},
+       {"loss", with(one_of({"absolute", "squared"}, "of a task that predicts numbers"), "default", "squared")}},
+      json::array({"name", "dataset"}), "one of the tasks");
+  return {{"type", "array"},
+          {"items", std::move(task)},
+          {"minItems", 1},
+          {"maxItems", 16},
+          {"description",
+           "Several tasks that a network learns at once, on the same images, with an output for each; in place of "
+           "dataset and task. Each has its metrics: accuracy_<task> and error_<task>, or rmse_<task>."}};
+}
+
 json data_sections() {
   json properties;
-  properties["dataset"] = open({{"name", one_of(names(dataset_registry()), "data set")}}, json::array({"name"}),
-                               "What networks learn; further keys are options of the data set. cells: blur, cells, "
-                               "noise, search, seed, size, test, train. cifar: directory, "
-                               "search, variant. fashion_mnist: directory. idx: classes, height, images, labels, "
-                               "search, test_images, test_labels, width. image_folder: channels, classes, "
-                               "directory, height, search_percent, test_percent, width. npz: black, channels, "
-                               "classes, height, images, labels, layout, path, search, test_images, test_labels, "
-                               "white, width. synthetic: channels, classes, height, search, seed, test, train, "
-                               "width. wav_folder: classes, coefficients, directory, milliseconds, search_percent, "
-                               "test_percent. Needed wherever accuracy or error is asked for.");
+  properties["dataset"] =
+      open({{"name", one_of(names(dataset_registry()), "data set")}}, json::array({"name"}),
+           "What networks learn; further keys are options of the data set. cells: blur, cells, "
+           "noise, search, seed, size, test, train. cifar: directory, "
+           "search, variant. fashion_mnist: directory, labels. idx: classes, height, images, labels, "
+           "search, test_images, test_labels, width. image_folder: channels, classes, "
+           "directory, height, search_percent, test_percent, width. npz: black, channels, "
+           "classes, height, images, labels, layout, path, search, test_images, test_labels, "
+           "white, width. shapes: noise, search, seed, shapes, size, task, test, train. synthetic: channels, classes, "
+           "height, search, seed, test, train, "
+           "width. wav_folder: classes, coefficients, directory, milliseconds, search_percent, "
+           "test_percent. Needed wherever accuracy or error is asked for.");
   properties["task"] =
       closed({{"sample",
                {{"type", "array"},
@@ -137,6 +165,14 @@ json data_sections() {
              json::array({"sample", "classes"}),
              "Shape of the task for campaigns that cost networks without a data set; learnt from the data set "
              "otherwise.");
+  properties["tasks"] = tasks(properties["dataset"]);
+  properties["task_sampling"] =
+      with(one_of({"all", "one"},
+                  "tasks: what a training step learns, all of them or one drawn in proportion to the weights"),
+           "default", "all");
+  properties["task_baseline"] = genes(
+      "tasks: a design of the space; what it reaches when it learns each task alone is what delta_m compares "
+      "with, where the task says nothing else (missing genes take their first value)");
   return properties;
 }
 
@@ -226,8 +262,8 @@ json goal_sections() {
   json metric = {{"anyOf", json::array()},
                  {"description", "metric; which ones a target reports: `cosearch targets describe NAME`"}};
   metric["anyOf"].push_back({{"enum", names(metric_registry())}});
-  metric["anyOf"].push_back(
-      {{"pattern", "^(accuracy|error|train_loss)_[a-z][a-z0-9_]*$"}, {"description", "of one of several networks"}});
+  metric["anyOf"].push_back({{"pattern", "^(accuracy|delta_m|error|rmse|train_loss)_[a-z][a-z0-9_]*$"},
+                             {"description", "of one of several networks or tasks"}});
   metric["type"] = "string";
   json objective =
       closed({{"metric", metric}, {"direction", one_of({"maximize", "minimize"}, "the metric's own unless given")}},

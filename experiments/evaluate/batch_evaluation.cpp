@@ -10,8 +10,10 @@
 #include <utility>
 
 #include "experiments/evaluate/objectives.hpp"
+#include "hwmodels/job_graph.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
+#include "spaces/graph/moe.hpp"
 #include "trainer/net/parallel.hpp"
 
 namespace cosearch {
@@ -34,6 +36,24 @@ void set_violation(TrialRow& row, const std::vector<Violation>& violations) {
   if (row.violation == 0.0 && row.state == TrialState::infeasible) {
     row.violation = std::numeric_limits<double>::infinity();
   }
+}
+
+/// Trainable scalars of the networks of all tasks, those that they share counted once.
+std::int64_t parameters_of_tasks(const graph::NetworkGraph& network) {
+  if (!graph::routes_by_task(network)) {
+    return graph::total_counts(network).parameters;
+  }
+  std::map<std::string, std::int64_t> sizes;
+  for (int task = 0; task < static_cast<int>(network.outputs.size()); ++task) {
+    for (const graph::WeightSpec& weight : graph::weights(graph::task_network(network, task))) {
+      sizes[weight.name] = weight.trainable ? weight.elements() : 0;
+    }
+  }
+  std::int64_t sum = 0;
+  for (const auto& [name, size] : sizes) {
+    sum += size;
+  }
+  return sum;
 }
 
 }  // namespace
@@ -145,10 +165,11 @@ void BatchEvaluation::describe(std::size_t row) {
   }
   candidate.cost_key += fmt::format("{}-{}", candidate.hardware_hash,
                                     hex(Hasher().add(evaluator_.space_.target().fingerprint()).value()));
+  for (const Job& job : candidate.jobs) {
+    candidate.metrics["macs"] += static_cast<double>(graph::total_counts(job_graph(job)).macs);
+  }
   for (const graph::NetworkGraph& network : candidate.networks) {
-    const graph::NodeCounts counts = graph::total_counts(network);
-    candidate.metrics["macs"] += static_cast<double>(counts.macs);
-    candidate.metrics["params"] += static_cast<double>(counts.parameters);
+    candidate.metrics["params"] += static_cast<double>(parameters_of_tasks(network));
   }
   candidate.seconds = seconds_since(start);
 }
@@ -171,8 +192,12 @@ Store::CachedCost BatchEvaluation::priced(std::size_t row) const {
 
 void BatchEvaluation::take_cost(std::size_t row, const Store::CachedCost& cost) {
   Candidate& candidate = candidates_[row];
+  const bool shared = candidate.jobs.size() > candidate.networks.size();
   for (const auto& [name, value] : cost.metrics) {
-    candidate.metrics[name] = value;  // the model's own counts, where it has some, are for its batch
+    // The model's own counts, where it has some, are for its batch; but weights that tasks share are there once.
+    if (name != "params" || !shared) {
+      candidate.metrics[name] = value;
+    }
   }
   const std::vector<Violation> broken = broken_constraints(campaign_, candidate.metrics);
   candidate.feasible = !cost.infeasible && broken.empty();

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "experiments/evaluate/batch_evaluation.hpp"
+#include "experiments/evaluate/learning.hpp"
 #include "trainer/net/parallel.hpp"
 
 namespace cosearch {
@@ -87,17 +88,16 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(const Training& training
   const graph::NetworkGraph& graph = candidates_[row].networks[training.index];
   const TrialId id = batch_[row].id;
   const std::uint64_t seed = evaluator_.training_seed(graph);
-  WeightStore weights = WeightStore::for_network(graph, seed);
+  const Learning learning = evaluator_.learning(training.index);
+  WeightStore weights = initial_weights(learning, graph, seed);
   const auto report = [&](const TrainProgress& progress) {
     const std::lock_guard guard(mutex_);
     if (events_.training) {
       events_.training(id, progress);
     }
   };
-  const TaskData& data = *evaluator_.data_[training.index];
   const TrainOptions recipe = evaluator_.recipe(training.index, batch_[row].fidelity);
-  const Expected<TrainResult, Infeasible> result =
-      train(graph, data, data.search, recipe, seed, weights, report, stop_);
+  const Expected<LearningResult, Infeasible> result = learn(learning, graph, recipe, seed, weights, report, stop_);
   {
     const std::lock_guard guard(mutex_);
     if (events_.trained) {
@@ -107,11 +107,9 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(const Training& training
   if (result && result->stopped) {
     return std::nullopt;
   }
-  if (result && std::isfinite(result->accuracy) && std::isfinite(result->train_loss)) {
-    return TrainingOutcome{
-        false,
-        {},
-        {{"accuracy", result->accuracy}, {"error", 1.0 - result->accuracy}, {"train_loss", result->train_loss}}};
+  if (result && std::all_of(result->metrics.begin(), result->metrics.end(),
+                            [](const auto& metric) { return std::isfinite(metric.second); })) {
+    return TrainingOutcome{false, {}, result->metrics};
   }
   return TrainingOutcome{true, result ? "the training loss is not finite" : result.error().reason, {}};
 }
@@ -120,7 +118,7 @@ TrainingOutcome BatchEvaluation::scored(const Training& training) {
   const std::size_t row = training.rows.front();
   SubnetScorer& scorer = evaluator_.supernets_->scorer(training.index, batch_[row].genome);
   const Expected<double, Infeasible> accuracy =
-      scorer.accuracy(candidates_[row].networks[training.index], evaluator_.data_[training.index]->search);
+      scorer.accuracy(candidates_[row].networks[training.index], evaluator_.data_[training.index].data->search);
   if (!accuracy) {
     return {true, accuracy.error().reason, {}};
   }

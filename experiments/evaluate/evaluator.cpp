@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "experiments/evaluate/batch_evaluation.hpp"
+#include "experiments/evaluate/learning.hpp"
 #include "experiments/evaluate/objectives.hpp"
+#include "hwmodels/job_graph.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 
@@ -57,7 +59,7 @@ std::string Evaluator::accuracy_key(std::size_t index, const graph::NetworkGraph
                                     std::uint64_t origin) const {
   COSEARCH_CHECK(index < data_.size(), "an accuracy needs data");
   Hasher hasher;
-  hasher.add(to_json(recipe).dump()).add(data_[index]->content_hash);
+  hasher.add(to_json(recipe).dump()).add(learning_hash(learning(index)));
   hasher.add(trainer_fingerprint()).add(training_seed(network));
   if (origin != 0) {
     hasher.add(origin);
@@ -76,7 +78,7 @@ std::string Evaluator::one_shot_key(std::size_t index, const graph::NetworkGraph
 
 Evaluator::InitialWeights Evaluator::final_weights(std::size_t index, const graph::NetworkGraph& network,
                                                    const Genome& joint) const {
-  InitialWeights initial{WeightStore::for_network(network, training_seed(network)), 0};
+  InitialWeights initial{initial_weights(learning(index), network, training_seed(network)), 0};
   if (campaign_.final_stage.from_supernet) {
     COSEARCH_CHECK(supernets_ != nullptr, "weights of a supernet need one");
     if (supernets_->scorer(index, joint).initialize(network, initial.weights)) {
@@ -89,7 +91,9 @@ Evaluator::InitialWeights Evaluator::final_weights(std::size_t index, const grap
 std::vector<Job> Evaluator::jobs(const std::vector<graph::NetworkGraph>& networks) const {
   std::vector<Job> jobs;
   for (const graph::NetworkGraph& network : networks) {
-    jobs.push_back({network, graph::Phase::inference, campaign_.batch, campaign_.types, {}, std::nullopt});
+    const std::vector<Job> parts =
+        task_jobs({network, graph::Phase::inference, campaign_.batch, campaign_.types, {}, std::nullopt});
+    jobs.insert(jobs.end(), parts.begin(), parts.end());
   }
   return jobs;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "experiments/config/campaign.hpp"
+#include "experiments/evaluate/learning.hpp"
 #include "experiments/evaluate/supernets.hpp"
 #include "experiments/store/store.hpp"
 
@@ -68,6 +69,9 @@ class Evaluator {
   [[nodiscard]] std::string one_shot_key(std::size_t index, const graph::NetworkGraph& network,
                                          const Genome& joint) const;
 
+  /// Needs data.
+  [[nodiscard]] Learning learning(std::size_t index) const { return {campaign_.networks[index], data_[index]}; }
+
   /// What a candidate's final training begins with.
   struct InitialWeights {
     WeightStore weights;
@@ -80,7 +84,7 @@ class Evaluator {
 
  private:
   friend class BatchEvaluation;
-  /// One for each network.
+  /// One for each network, or for each task of one that routes by task.
   [[nodiscard]] std::vector<Job> jobs(const std::vector<graph::NetworkGraph>& networks) const;
   [[nodiscard]] Expected<Cost, Infeasible> cost(const std::vector<Job>& jobs, const Genome& joint) const;
   /// Whether a proposal of this fidelity is trained, and how.

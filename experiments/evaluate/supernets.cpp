@@ -96,7 +96,7 @@ bool Supernets::prepare_one(std::size_t index, const std::string& directory, con
   Supernet& supernet = supernets_[index];
   const SubnetSpace& subnets = supernet.space.subnets;
   const CampaignNetwork& network = campaign_.networks[supernet.space.network];
-  const TaskData& data = *data_[supernet.space.network];
+  const TaskData& data = *data_[supernet.space.network].data;
   const Supernet* origin = origin_of(index);
   supernet.fingerprint = supernet_fingerprint(subnets, data, options(supernet), campaign_.seed,
                                               origin == nullptr ? 0 : origin->fingerprint);
@@ -127,8 +127,8 @@ bool Supernets::train_one(const Supernet& supernet, const std::string& stem, Wei
                           const std::stop_token& stop) const {
   const SubnetSpace& subnets = supernet.space.subnets;
   const auto report = [&](const TrainProgress& progress) { events.training(label(supernet), progress); };
-  const auto result = train_supernet(subnets, *data_[supernet.space.network], options(supernet), campaign_.seed, store,
-                                     report, stop, {stem + kCheckpoint});
+  const auto result = train_supernet(subnets, *data_[supernet.space.network].data, options(supernet), campaign_.seed,
+                                     store, report, stop, {stem + kCheckpoint});
   if (!result) {
     throw std::runtime_error(fmt::format("{}: {}; a lower {}/accuracy/learning_rate may help", label(supernet),
                                          result.error().reason, campaign_.networks[supernet.space.network].place));

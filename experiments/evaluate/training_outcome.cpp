@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "experiments/config/tasks.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/metrics.hpp"
 
@@ -38,7 +39,7 @@ std::vector<TrainingOutcome> outcomes_of(const Campaign& campaign, const TrialRo
   std::vector<TrainingOutcome> outcomes;
   for (const CampaignNetwork& network : campaign.networks) {
     TrainingOutcome& outcome = outcomes.emplace_back();
-    for (const char* metric : {"accuracy", "error", "train_loss"}) {
+    for (const std::string& metric : training_metrics(campaign, network)) {
       const auto found = row.metrics.find(network_metric(metric, network.name));
       if (found != row.metrics.end()) {
         outcome.metrics.emplace(metric, found->second);

@@ -12,7 +12,7 @@ namespace cosearch {
 struct TrainingOutcome {
   bool failed = false;
   std::string reason;  ///< of a failed one
-  Metrics metrics;     ///< accuracy, error; of a training of its own also train_loss
+  Metrics metrics;     ///< `training_metrics` of its network
 };
 
 /// Hashes of a candidate's networks, in the campaign's order, as rows store them.

@@ -12,6 +12,7 @@
 #include <set>
 #include <tuple>
 
+#include "experiments/evaluate/learning.hpp"
 #include "experiments/evaluate/objectives.hpp"
 #include "experiments/evaluate/training_outcome.hpp"
 #include "search/pareto.hpp"
@@ -162,7 +163,7 @@ void FinalStage::train_one(Training& training) {
 
 bool FinalStage::learn(Training& training, const TrialRow& row) {
   const graph::NetworkGraph& network = training.network;
-  const TaskData& data = *context_.data[training.index];
+  const Learning learning = context_.evaluator.learning(training.index);
   const TrainOptions& recipe = campaign_.networks[training.index].final_train;
   Evaluator::InitialWeights initial = context_.evaluator.final_weights(training.index, network, row.genome);
   const std::string key = context_.evaluator.accuracy_key(training.index, network, recipe, initial.origin);
@@ -178,9 +179,9 @@ bool FinalStage::learn(Training& training, const TrialRow& row) {
     const std::lock_guard guard(mutex_);
     progress_.training(row.id, progress);
   };
-  const Expected<TrainResult, Infeasible> result =
-      train(network, data, data.search, recipe, context_.evaluator.training_seed(network), training.weights, report,
-            stop_, {training.checkpoint});
+  const Expected<LearningResult, Infeasible> result =
+      cosearch::learn(learning, network, recipe, context_.evaluator.training_seed(network), training.weights, report,
+                      stop_, {training.checkpoint});
   if (result && result->stopped) {
     return false;
   }
@@ -189,10 +190,9 @@ bool FinalStage::learn(Training& training, const TrialRow& row) {
     progress_.trained(row.id);
   }
   if (result) {
-    training.metrics = {
-        {"accuracy", result->accuracy},
-        {"test_accuracy", evaluate_accuracy(network, data, data.test, training.weights, 0, recipe.precision)},
-        {"train_loss", result->train_loss}};
+    training.metrics = result->metrics;
+    training.metrics.erase("error");
+    training.metrics.merge(test_metrics(learning, network, training.weights, recipe.precision));
   } else {
     training.failure = result.error().reason;
     store_.put_accuracy(key, {true, training.failure, {}});  // a resumed run need not find out again

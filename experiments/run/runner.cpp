@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "experiments/evaluate/evaluator.hpp"
+#include "experiments/evaluate/learning.hpp"
 #include "experiments/run/final_stage.hpp"
 #include "experiments/run/progress.hpp"
 #include "experiments/run/tally.hpp"
@@ -255,6 +256,14 @@ bool prepare_supernets(Supernets& supernets, const std::string& directory, bool 
   return supernets.prepare(directory, events, stop);
 }
 
+/// Finds what Delta_m compares with, and tells it.
+bool prepare_baselines(const Campaign& campaign, const JointSpace& space, CampaignData& data, Store& store, bool quiet,
+                       const std::stop_token& stop) {
+  Progress progress(stderr, quiet, [] { return std::string("baselines"); });
+  return cosearch::prepare_baselines(
+      campaign, space, data, store, [&](const std::string& line) { progress.note(line); }, stop);
+}
+
 std::string percent(double share) { return fmt::format("{:.3g} %", 100.0 * share); }
 
 }  // namespace
@@ -266,9 +275,10 @@ RunOutcome run_campaign(const Campaign& campaign, const CampaignData& data, Stor
   tbb::task_arena arena(threads);  // the default arena never exceeds the number of cores
   const JointSpace space(campaign, options.data_directory);
   const bool trains = campaign.accuracy != AccuracyKind::none;
-  COSEARCH_CHECK(!trains || (data.size() == campaign.networks.size() &&
-                             std::none_of(data.begin(), data.end(), [](const auto& set) { return set == nullptr; })),
-                 "a campaign that trains needs its data");
+  COSEARCH_CHECK(
+      !trains || (data.size() == campaign.networks.size() &&
+                  std::none_of(data.begin(), data.end(), [](const NetworkData& set) { return set.empty(); })),
+      "a campaign that trains needs its data");
   return arena.execute([&] {
     std::optional<Supernets> supernets;
     if (campaign.accuracy == AccuracyKind::one_shot) {
@@ -279,7 +289,13 @@ RunOutcome run_campaign(const Campaign& campaign, const CampaignData& data, Stor
         return RunOutcome::stopped;
       }
     }
-    return CampaignRun(campaign, space, data, supernets ? &*supernets : nullptr, store, campaign_id, options).run(stop);
+    CampaignData compared = data;
+    if (!prepare_baselines(campaign, space, compared, store, options.quiet, stop)) {
+      store.set_state(campaign_id, CampaignState::stopped);
+      return RunOutcome::stopped;
+    }
+    return CampaignRun(campaign, space, compared, supernets ? &*supernets : nullptr, store, campaign_id, options)
+        .run(stop);
   });
 }
 

@@ -112,11 +112,11 @@ TEST(Networks, GenesAreThoseOfEachNetworkWithItsNameAndOfTheHardware) {
 TEST(Networks, EqualDataSetsAreReadOnce) {
   json config = two_network_config();
   CampaignData data = load_campaign_data(campaign_from_json(config));
-  EXPECT_NE(data[0], data[1]);
+  EXPECT_NE(data[0].data, data[1].data);
   config["networks"][1]["dataset"] = config.at("networks")[0].at("dataset");
   data = load_campaign_data(campaign_from_json(config));
-  EXPECT_NE(data[0], nullptr);
-  EXPECT_EQ(data[0], data[1]);
+  EXPECT_NE(data[0].data, nullptr);
+  EXPECT_EQ(data[0].data, data[1].data);
 }
 
 TEST(Networks, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {

@@ -82,8 +82,8 @@ TEST(SeveralNetworks, EachLearnsItsTaskAndTheAccuracyIsTheWeightedMean) {
     EXPECT_EQ(row.metrics.at("error_shapes"), 1.0 - shapes);
     if (++checked <= 2) {
       const std::vector<graph::NetworkGraph> networks = space.decode(row.genome);
-      EXPECT_EQ(digits, trained_accuracy(evaluator, networks[0], *data[0], run.campaign_.networks[0].train));
-      EXPECT_EQ(shapes, trained_accuracy(evaluator, networks[1], *data[1], run.campaign_.networks[1].train));
+      EXPECT_EQ(digits, trained_accuracy(evaluator, networks[0], *data[0].data, run.campaign_.networks[0].train));
+      EXPECT_EQ(shapes, trained_accuracy(evaluator, networks[1], *data[1].data, run.campaign_.networks[1].train));
     }
   }
   EXPECT_GE(checked, 2U);
@@ -251,7 +251,7 @@ TEST(SeveralNetworks, FinalWeightsOfAllNetworksAreOneFile) {
         weights.insert({spec, tensors.at(run.campaign_.networks[i].name + "." + spec.name).values});
         ++used;
       }
-      tested.push_back(evaluate_accuracy(networks[i], *data[i], data[i]->test, weights));
+      tested.push_back(evaluate_accuracy(networks[i], *data[i].data, data[i].data->test, weights));
     }
     EXPECT_EQ(used, tensors.size());
     EXPECT_EQ(trained.metrics.at("test_accuracy_digits"), tested[0]);
@@ -290,7 +290,7 @@ TEST(SeveralNetworks, EachIsScoredWithASupernetOfItsOwn) {
       WeightStore weights = WeightStore::for_network(networks[i], 1);
       ASSERT_TRUE(supernets.scorer(i, row.genome).initialize(networks[i], weights));
       EXPECT_EQ(row.metrics.at("accuracy_" + run.campaign_.networks[i].name),
-                evaluate_accuracy(networks[i], *data[i], data[i]->search, weights));
+                evaluate_accuracy(networks[i], *data[i].data, data[i].data->search, weights));
     }
     EXPECT_DOUBLE_EQ(row.metrics.at("accuracy"),
                      0.75 * row.metrics.at("accuracy_digits") + 0.25 * row.metrics.at("accuracy_shapes"));

@@ -63,7 +63,7 @@ TEST(OneShotRun, ScoresEveryFeasibleCandidateWithTheSupernetsWeights) {
   const Campaign campaign = campaign_from_json(config);
   const JointSpace space(campaign, "");
   const CampaignData sets = load_campaign_data(campaign);
-  const TaskData& data = *sets.front();
+  const TaskData& data = *sets.front().data;
   Supernets supernets(campaign, space, sets);
   bool trained = false;
   Supernets::Events events;

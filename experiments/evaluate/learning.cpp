@@ -1,0 +1,169 @@
+#include "experiments/evaluate/learning.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <utility>
+
+#include "spaces/base/hash.hpp"
+#include "spaces/base/metrics.hpp"
+#include "trainer/multitask/train_tasks.hpp"
+
+namespace cosearch {
+namespace {
+
+double error_of(const TaskScore& score) { return score.lower_is_better ? score.value : 1.0 - score.value; }
+
+double mean_error(const std::vector<TaskScore>& scores) {
+  double sum = 0.0;
+  for (const TaskScore& score : scores) {
+    sum += error_of(score);
+  }
+  return sum / static_cast<double>(scores.size());
+}
+
+Metrics task_metrics(const Learning& learning, const MultitaskResult& result) {
+  const double error = mean_error(result.scores);
+  Metrics metrics{{"accuracy", 1.0 - error},
+                  {"error", error},
+                  {"train_loss", result.train_loss},
+                  {"delta_m", delta_m(result.scores, learning.data.baselines)}};
+  for (std::size_t i = 0; i < result.scores.size(); ++i) {
+    const std::string& name = learning.data.tasks[i].name;
+    const TaskScore& score = result.scores[i];
+    if (score.lower_is_better) {
+      metrics[network_metric("rmse", name)] = score.value;
+    } else {
+      metrics[network_metric("accuracy", name)] = score.value;
+      metrics[network_metric("error", name)] = error_of(score);
+    }
+  }
+  return metrics;
+}
+
+MultitaskOptions options_of(const Learning& learning, const TrainOptions& recipe) {
+  return {recipe, learning.about.task_sampling};
+}
+
+/// The score of the task that is learned alone; nothing when stopped.
+std::optional<double> score_alone(const Learning& learning, const graph::NetworkGraph& network, std::size_t index,
+                                  std::uint64_t seed, const std::stop_token& stop) {
+  const std::vector<LearningTask> alone{learning.data.tasks[index]};
+  WeightStore weights = make_task_weights(network, seed);
+  const auto result = train_tasks(network, alone, options_of(learning, learning.about.train), seed, weights,
+                                  &TaskData::search, {}, stop);
+  if (result && result->stopped) {
+    return std::nullopt;
+  }
+  const double score = result ? result->scores.front().value : 0.0;
+  if (!std::isfinite(score) || score <= 0.0) {
+    throw std::runtime_error(fmt::format("task \"{}\" alone gives no baseline for delta_m: {}; give its \"baseline\"",
+                                         alone.front().name, result ? "it reaches 0" : result.error().reason));
+  }
+  return score;
+}
+
+/// The same from the cache, where it is known.
+std::optional<double> cached_score_alone(const Learning& learning, const graph::NetworkGraph& network,
+                                         std::size_t index, std::uint64_t seed, Store& store,
+                                         const std::stop_token& stop) {
+  const std::string key = fmt::format("{}-{}", hex(graph::hash(network)),
+                                      hex(Hasher()
+                                              .add("alone")
+                                              .add(to_json(learning.about.train).dump())
+                                              .add(hash({learning.data.tasks[index]}))
+                                              .add(trainer_fingerprint())
+                                              .add(seed)
+                                              .value()));
+  if (const auto known = store.cached_accuracy(key)) {
+    return known->metrics.at("accuracy");
+  }
+  const std::optional<double> score = score_alone(learning, network, index, seed, stop);
+  if (score) {
+    store.put_accuracy(key, {false, {}, {{"accuracy", *score}}});
+  }
+  return score;
+}
+
+}  // namespace
+
+WeightStore initial_weights(const Learning& learning, const graph::NetworkGraph& network, std::uint64_t seed) {
+  return learning.data.tasks.empty() ? WeightStore::for_network(network, seed) : make_task_weights(network, seed);
+}
+
+Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph::NetworkGraph& network,
+                                           const TrainOptions& recipe, std::uint64_t seed, WeightStore& weights,
+                                           const ProgressSink& progress, const std::stop_token& stop,
+                                           const Checkpoint& checkpoint) {
+  if (learning.data.tasks.empty()) {
+    const TaskData& data = *learning.data.data;
+    const auto result = train(network, data, data.search, recipe, seed, weights, progress, stop, checkpoint);
+    if (!result) {
+      return Unexpected{result.error()};
+    }
+    return LearningResult{
+        result->stopped,
+        {{"accuracy", result->accuracy}, {"error", 1.0 - result->accuracy}, {"train_loss", result->train_loss}}};
+  }
+  const auto result = train_tasks(network, learning.data.tasks, options_of(learning, recipe), seed, weights,
+                                  &TaskData::search, progress, stop, checkpoint);
+  if (!result) {
+    return Unexpected{result.error()};
+  }
+  return result->stopped ? LearningResult{.stopped = true} : LearningResult{false, task_metrics(learning, *result)};
+}
+
+Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& network, const WeightStore& weights,
+                     kernels::Precision precision) {
+  if (learning.data.tasks.empty()) {
+    const TaskData& data = *learning.data.data;
+    return {{"test_accuracy", evaluate_accuracy(network, data, data.test, weights, 0, precision)}};
+  }
+  const std::vector<TaskScore> scores =
+      evaluate_tasks(network, learning.data.tasks, &TaskData::test, weights, 0, precision);
+  Metrics metrics{{"test_accuracy", 1.0 - mean_error(scores)}};
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const char* const metric = scores[i].lower_is_better ? "test_rmse" : "test_accuracy";
+    metrics[network_metric(metric, learning.data.tasks[i].name)] = scores[i].value;
+  }
+  return metrics;
+}
+
+std::uint64_t learning_hash(const Learning& learning) {
+  if (learning.data.tasks.empty()) {
+    return learning.data.data->content_hash;
+  }
+  Hasher hasher;
+  hasher.add(hash(learning.data.tasks)).add(static_cast<int>(learning.about.task_sampling));
+  for (const double baseline : learning.data.baselines) {
+    hasher.add(baseline);
+  }
+  return hasher.value();
+}
+
+bool prepare_baselines(const Campaign& campaign, const JointSpace& space, CampaignData& data, Store& store,
+                       const std::function<void(const std::string& line)>& note, const std::stop_token& stop) {
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    const CampaignNetwork& about = campaign.networks[i];
+    data[i].baselines.clear();
+    for (std::size_t task = 0; task < about.tasks.size(); ++task) {
+      std::optional<double> baseline = about.tasks[task].baseline;
+      if (!baseline) {
+        const graph::NetworkGraph network = space.decode_network(i, about.task_baseline);
+        const std::uint64_t seed = Hasher().add(campaign.seed).add(graph::hash(network)).value();
+        baseline = cached_score_alone({about, data[i]}, network, task, seed, store, stop);
+        if (!baseline) {
+          return false;
+        }
+        note(fmt::format("task {} alone: {:.4f}, the baseline of delta_m", about.tasks[task].name, *baseline));
+      }
+      data[i].baselines.push_back(*baseline);
+    }
+  }
+  return true;
+}
+
+}  // namespace cosearch

@@ -1,0 +1,186 @@
+// Campaigns with networks that learn several tasks at once.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "experiments/evaluate/learning.hpp"
+#include "experiments/run/runner.hpp"
+#include "spaces/base/config_error.hpp"
+#include "spaces/graph/moe.hpp"
+#include "tests/experiments/tiny_campaign.hpp"
+
+namespace cosearch {
+namespace {
+
+using nlohmann::json;
+using namespace testing_support;  // NOLINT(google-build-using-namespace)
+using ::testing::HasSubstr;
+
+json shapes(const std::string& name, const std::string& task) {
+  return {{"name", name},
+          {"dataset", {{"name", "shapes"}, {"task", task}, {"size", 16}, {"train", 64}, {"search", 32}, {"test", 16}}}};
+}
+
+json task_config() {
+  json edges = shapes("edges", "edges");
+  edges["class_weights"] = {0.5, 2.0};
+  json depth = shapes("depth", "depth");
+  depth["baseline"] = 0.5;
+  return {{"name", "tasks"},
+          {"tasks", {shapes("kind", "class"), edges, depth}},
+          {"task_baseline", {{"embed_dim", 16}, {"moe", "none"}}},
+          {"space", {{"name", "moe_vit"}, {"genes", {{"patch", 4}, {"embed_dim", 16}, {"depth", 3}, {"experts", 4}}}}},
+          {"target", {{"name", "roofline"}}},
+          {"objectives", {"delta_m", "latency_ms"}},
+          {"accuracy",
+           {{"epochs", 4}, {"batch", 16}, {"optimizer", "adamw"}, {"learning_rate", 0.005}, {"weight_decay", 0.0}}},
+          {"search", {{"algorithm", "random"}}},
+          {"budget", {{"evaluations", 6}, {"trainings", 4}}},
+          {"final", {{"top", 1}, {"epochs", 1}}}};
+}
+
+struct Run {
+  explicit Run(const json& config) : campaign(campaign_from_json(config)) {
+    Store store = Store::open_writer(path());
+    id = store.create_campaign(campaign.name, campaign.resolved, "0", campaign.evaluations).id;
+    RunOptions options;
+    options.quiet = true;
+    outcome = run_campaign(campaign, load_campaign_data(campaign), store, id, options, {});
+  }
+  [[nodiscard]] std::string path() const { return folder.file("runs.db"); }
+
+  TemporaryFolder folder;
+  Campaign campaign;
+  std::int64_t id = 0;
+  RunOutcome outcome = RunOutcome::stopped;
+};
+
+TEST(SeveralTasks, ACampaignMeasuresEachTaskAndTheirGain) {
+  const Run run(task_config());
+  ASSERT_EQ(run.outcome, RunOutcome::finished);
+  const JointSpace space(run.campaign, "");
+  CampaignData data = load_campaign_data(run.campaign);
+  Store store = Store::open_writer(run.path());
+  ASSERT_TRUE(prepare_baselines(run.campaign, space, data, store, [](const std::string&) {}, {}));
+  const std::vector<double>& baselines = data[0].baselines;
+  ASSERT_EQ(baselines.size(), 3U);
+  EXPECT_EQ(baselines[2], 0.5);
+  int measured = 0;
+  for (const TrialRow& row : store.trials(run.id)) {
+    if (row.state != TrialState::complete) {
+      continue;
+    }
+    ++measured;
+    const Metrics& m = row.metrics;
+    const double kind = m.at("accuracy_kind");
+    const double edges = m.at("accuracy_edges");
+    const double depth = m.at("rmse_depth");
+    EXPECT_EQ(m.at("error_kind"), 1.0 - kind);
+    EXPECT_NEAR(m.at("error"), (1.0 - kind + 1.0 - edges + depth) / 3.0, 1e-12);
+    EXPECT_NEAR(
+        m.at("delta_m"),
+        ((kind - baselines[0]) / baselines[0] + (edges - baselines[1]) / baselines[1] - (depth - 0.5) / 0.5) / 3,
+        1e-12);
+    EXPECT_GT(m.at("train_loss"), 0.0);
+  }
+  EXPECT_EQ(measured, 4);
+  const std::vector<FinalRow> finals = store.finals(run.id);
+  ASSERT_EQ(finals.size(), 1U);
+  EXPECT_GT(finals[0].metrics.at("test_rmse_depth"), 0.0);
+  EXPECT_NEAR(finals[0].metrics.at("test_accuracy"),
+              1.0 - (1.0 - finals[0].metrics.at("test_accuracy_kind") + 1.0 -
+                     finals[0].metrics.at("test_accuracy_edges") + finals[0].metrics.at("test_rmse_depth")) /
+                        3.0,
+              1e-12);
+}
+
+TEST(SeveralTasks, CostsAreThoseOfAllTasksOneAfterTheOther) {
+  json config = task_config();
+  config["accuracy"] = {{"kind", "none"}};
+  config["objectives"] = {"latency_ms", "params"};
+  config.erase("final");
+  config.erase("task_baseline");
+  config["budget"].erase("trainings");
+  const Run run(config);
+  ASSERT_EQ(run.outcome, RunOutcome::finished);
+  const JointSpace space(run.campaign, "");
+  int by_task = 0;
+  for (const TrialRow& row : Store::open_reader(run.path()).trials(run.id)) {
+    const graph::NetworkGraph network = space.decode(row.genome).front();
+    const auto model = space.target().build(space.hardware_part(row.genome));
+    ASSERT_TRUE(model.has_value());
+    by_task += graph::routes_by_task(network) ? 1 : 0;
+    double latency = 0.0;
+    std::set<std::string> names;
+    double params = 0.0;
+    for (int task = 0; task < 3; ++task) {
+      const graph::NetworkGraph part = graph::task_network(network, task);
+      latency += model.value()->evaluate(std::vector<Job>{{part}})->metrics.at("latency_ms");
+      for (const graph::WeightSpec& weight : graph::weights(part)) {
+        params += names.insert(weight.name).second ? static_cast<double>(weight.elements()) : 0.0;
+      }
+    }
+    if (graph::routes_by_task(network)) {  // otherwise the trunk runs once
+      EXPECT_NEAR(row.metrics.at("latency_ms"), latency, 1e-9 * latency);
+    }
+    EXPECT_EQ(row.metrics.at("params"), params);
+  }
+  EXPECT_GT(by_task, 0);
+}
+
+TEST(SeveralTasks, TheResolvedConfigIsTheSameCampaign) {
+  const Campaign campaign = campaign_from_json(task_config());
+  EXPECT_EQ(campaign_from_json(campaign.resolved).resolved, campaign.resolved);
+  EXPECT_EQ(campaign.objectives[0].direction, Direction::maximize);
+}
+
+TEST(SeveralTasks, TheSameImagesAreOneMatterOfAllTasks) {
+  const auto message = [](const json& config) -> std::string {
+    try {
+      static_cast<void>(load_campaign_data(campaign_from_json(config)));
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return {};
+  };
+  EXPECT_EQ(message(task_config()), "");
+  json config = task_config();
+  config["tasks"] = json::array();
+  EXPECT_THAT(message(config), HasSubstr("/tasks"));
+  EXPECT_THAT(message(config), HasSubstr("1 to 16 tasks"));
+  config = task_config();
+  config["tasks"][1]["dataset"]["seed"] = 7;
+  EXPECT_THAT(message(config), HasSubstr("other images than task \"kind\""));
+  config["tasks"][1]["dataset"]["size"] = 24;
+  EXPECT_THAT(message(config), HasSubstr("/tasks/1/dataset"));
+  EXPECT_THAT(message(config), HasSubstr("share their images"));
+  config = task_config();
+  config["tasks"][1].erase("dataset");
+  EXPECT_THAT(message(config), HasSubstr("/tasks/1/dataset"));
+  config = task_config();
+  config["tasks"][1]["name"] = "kind";
+  EXPECT_THAT(message(config), HasSubstr("each name once"));
+  config = task_config();
+  config["tasks"][0]["class_weights"] = {1, 2};
+  EXPECT_THAT(message(config), HasSubstr("a list of 4 numbers"));
+  config = task_config();
+  config["dataset"] = config["tasks"][0]["dataset"];
+  EXPECT_THAT(message(config), HasSubstr("belongs to each of \"tasks\""));
+  config = task_config();
+  config["accuracy"]["kind"] = "one_shot";
+  EXPECT_THAT(message(config), HasSubstr("none, train"));
+  config = task_config();
+  config["space"] = {{"name", "vit"}};
+  config.erase("task_baseline");
+  EXPECT_THAT(message(config), HasSubstr("the networks of vit have 1 output; 3 tasks need one each"));
+  config = task_config();
+  config["task_baseline"] = {{"moe", "nobody"}};
+  EXPECT_THAT(message(config), HasSubstr("/task_baseline/moe"));
+  config = task_config();
+  config["objectives"] = {"rmse_kind", "latency_ms"};
+  EXPECT_THAT(message(config), HasSubstr("rmse_kind"));
+}
+
+}  // namespace
+}  // namespace cosearch
