@@ -25,6 +25,12 @@ CS_INLINE int32_t cs_clamp(int32_t value, int32_t low, int32_t high) {
 
 #define CS_DSP 1
 
+/* The dot products fill the registers. Scheduling before their allocation would lengthen lives and spill, which takes a
+ * quarter more instructions on these in-order cores. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-schedule-insns")
+#endif
+
 /* One load from any address: ARMv7E-M reads unaligned words. */
 CS_INLINE uint32_t cs_load4(const int8_t* from) {
   uint32_t word;
@@ -81,8 +87,27 @@ CS_INLINE void cs_load_weights(const int8_t* weight, int32_t index, int32_t bits
 
 CS_INLINE int32_t cs_saturate8(int32_t value) {
   int32_t result;
-  __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(value) : "cc");
+  __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(value));
   return result;
+}
+
+/* Requantisation with a shift above 32, as nearly all layers have: the rounding has no bits in the low word of the
+ * product, and one instruction multiplies and adds the high words. */
+typedef struct {
+  int32_t rounding; /* in the high word */
+  int32_t shift;    /* of the high word */
+  int32_t zero_point;
+} cs_quick_output;
+
+CS_INLINE int cs_is_quick(int32_t shift) { return shift > 32; }
+CS_INLINE cs_quick_output cs_quick(int32_t shift, int32_t zero_point) {
+  const cs_quick_output quick = {(int32_t)(1u << (shift - 33)), shift - 32, zero_point};
+  return quick;
+}
+CS_INLINE int8_t cs_requantize_quick(int32_t sum, int32_t multiplier, const cs_quick_output* quick) {
+  int32_t high;
+  __asm__("smmla %0, %1, %2, %3" : "=r"(high) : "r"(sum), "r"(multiplier), "r"(quick->rounding));
+  return (int8_t)cs_saturate8((high >> quick->shift) + quick->zero_point);
 }
 
 #else
@@ -104,14 +129,6 @@ CS_INLINE int32_t cs_weight_bytes(int32_t count, int32_t bits) { return bits == 
 
 /* R of the formulas, with zero_point added, limited to int8. */
 CS_INLINE int8_t cs_requantize(int32_t sum, int32_t multiplier, int32_t shift, int32_t zero_point) {
-#if defined(CS_DSP)
-  if (shift > 32) {
-    /* The rounding has no bits in the low word of the product: one instruction multiplies and adds the high words. */
-    int32_t high;
-    __asm__("smmla %0, %1, %2, %3" : "=r"(high) : "r"(sum), "r"(multiplier), "r"((int32_t)(1u << (shift - 33))));
-    return (int8_t)cs_saturate8((high >> (shift - 32)) + zero_point);
-  }
-#endif
   const int64_t product = (int64_t)sum * multiplier + ((int64_t)1 << (shift - 1));
   return (int8_t)cs_saturate8((int32_t)(product >> shift) + zero_point);
 }
