@@ -169,16 +169,15 @@ std::vector<LiveRange> live_ranges(const Program& program) {
       ++end;
     }
     for (std::size_t j = i; j < end; ++j) {
+      // A row is written anew in each round, so nothing of it is needed before its first call or after its last one.
+      const auto name = [&](int buffer) {
+        const bool per_row = program.buffers[static_cast<std::size_t>(buffer)].per_row;
+        extend(buffer, static_cast<int>(per_row ? j : i), static_cast<int>(per_row ? j : end - 1));
+      };
       const KernelCall& call = program.calls[j];
-      const int first = static_cast<int>(i);
-      const int last = static_cast<int>(end) - 1;
-      for (const int input : call.inputs) {
-        extend(input, first, last);
-      }
-      for (const int scratch : call.scratch) {
-        extend(scratch, first, last);
-      }
-      extend(call.output, first, last);
+      std::for_each(call.inputs.begin(), call.inputs.end(), name);
+      std::for_each(call.scratch.begin(), call.scratch.end(), name);
+      name(call.output);
     }
     i = end;
   }

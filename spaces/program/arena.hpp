@@ -17,7 +17,7 @@ struct LiveRange {
 
 /// One range per buffer, in buffer order. A buffer that no call names lives for the whole program when it is
 /// persistent, an input or an output. Calls of one row block count as one step: what one of them needs lives through
-/// all of them.
+/// all of them, except a row that is written anew in each round (`Buffer::per_row`).
 [[nodiscard]] std::vector<LiveRange> live_ranges(const Program& program);
 
 /// Bytes in use during one call. A buffer and its alias, live in the same call, count once, with the larger size.

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <numeric>
 #include <type_traits>
 #include <utility>
 
 #include "spaces/base/check.hpp"
+#include "spaces/program/streaming.hpp"
 
 namespace cosearch::program {
 namespace {
@@ -46,6 +48,7 @@ constexpr std::array kKinds{
     NamedKind{KernelKind::concat, "concat"},
     NamedKind{KernelKind::upsample, "upsample"},
     NamedKind{KernelKind::token_embed, "token_embed"},
+    NamedKind{KernelKind::read_input, "read_input"},
 };
 
 // Clamping kinds cost nothing in a kernel that clamps to int8 anyway; the others look their value up.
@@ -142,8 +145,9 @@ class Lowering {
 
   /// The buffer for the value of `last`, in the place of `reuse`'s where given.
   int add_result(int last, std::optional<int> reuse = std::nullopt) {
-    Buffer buffer{node(last).name, graph::elements(shape(last)),
+    Buffer buffer{node(last).name, options_.element_bytes * graph::elements(shape(last)),
                   is_output(last) ? BufferRole::output : BufferRole::activation};
+    buffer.alignment = options_.element_bytes;
     if (reuse) {
       buffer.alias_of = *reuse;
     }
@@ -176,6 +180,25 @@ class Lowering {
         return add_tinyengine_scratch(call);
       case ScratchRule::cmsis_nn:
         return add_cmsis_nn_scratch(call);
+      case ScratchRule::cosearch:
+        return add_cosearch_scratch(call);
+    }
+  }
+
+  void add_cosearch_scratch(KernelCall& call) {
+    const Geometry& g = call.geometry;
+    const std::int64_t window = g.kernel_h * g.kernel_w * (g.in_c / g.groups);
+    std::int64_t elements = 0;
+    if (call.kind == KernelKind::conv2d) {
+      elements = 2 * window;
+    } else if (call.kind == KernelKind::patch_embed) {
+      elements = window;
+    } else if (call.kind == KernelKind::depthwise_conv2d && overwrites_) {
+      elements = g.kernel_h * g.in_w * g.in_c;
+    }
+    if (elements > 0) {
+      call.scratch.push_back(
+          add_buffer({call.name + ".scratch", options_.element_bytes * elements, BufferRole::scratch, kInt32Bytes}));
     }
   }
 
@@ -232,16 +255,31 @@ class Lowering {
     }
     call.activation = activation->kind;
     if (is_table(activation->kind)) {
-      call.constants.push_back({call.name + ".table", kTableBytes});
+      add_table(call);
       call.elementwise += call.outputs;
     }
   }
 
+  /// A function of an int8 is looked up, that of a float computed.
+  void add_table(KernelCall& call) const {
+    if (quantized()) {
+      call.constants.push_back({call.name + ".table", kTableBytes});
+    }
+  }
+  [[nodiscard]] bool quantized() const { return options_.element_bytes == 1; }
+
   /// A linear map: for each output channel `weights` weights of `bits`, and one requantisation.
   void finish_linear_map(KernelCall call, std::int64_t weights, std::int64_t bits, bool in_place) {
-    call.constants.push_back({call.name + ".weight", call.geometry.out_c * ((bits * weights + 7) / 8)});
-    call.constants.push_back({call.name + ".requantization", kRequantizationBytes * call.geometry.out_c});
+    const std::int64_t channels = call.geometry.out_c;
+    if (quantized()) {
+      call.constants.push_back({call.name + ".weight", channels * ((bits * weights + 7) / 8)});
+      call.constants.push_back({call.name + ".requantization", kRequantizationBytes * channels});
+    } else {
+      call.constants.push_back({call.name + ".weight", options_.element_bytes * channels * weights});
+      call.constants.push_back({call.name + ".bias", options_.element_bytes * channels});
+    }
     fuse_activation(call);
+    overwrites_ = in_place;
     add_scratch(call);
     call.output = add_result(call.nodes.back(), in_place ? std::optional(call.inputs[0]) : std::nullopt);
     program_.calls.push_back(std::move(call));
@@ -261,7 +299,7 @@ class Lowering {
     Buffer& input = program_.buffers[static_cast<std::size_t>(index)];
     input.role = BufferRole::input;
     if (graph::takes_token_ids(graph_)) {
-      input.bytes *= kInt32Bytes;
+      input.bytes = kInt32Bytes * graph::elements(shape(chain[0]));
       input.alignment = kInt32Bytes;
     }
     program_.inputs.push_back(index);
@@ -283,8 +321,10 @@ class Lowering {
     g.groups = op.groups;
     const std::int64_t weights = op.kernel_h * op.kernel_w * (g.in_c / op.groups);
     call.macs = call.outputs * weights;
+    // The rows of its input that our kernel keeps must be less than what it saves.
+    const bool pays = options_.scratch != ScratchRule::cosearch || g.kernel_h * g.in_w < g.out_h * g.out_w;
     const bool in_place = depthwise && options_.in_place_depthwise && g.in_c == g.out_c && g.out_h <= g.in_h &&
-                          g.out_w <= g.in_w && dies_at(node(chain[0]).inputs[0], chain[0]);
+                          g.out_w <= g.in_w && pays && dies_at(node(chain[0]).inputs[0], chain[0]);
     finish_linear_map(std::move(call), weights, op.weight_bits, in_place);
   }
 
@@ -313,9 +353,11 @@ class Lowering {
     const int context = add_result(chain.back());
     for (std::int64_t head = 0; head < op.heads; ++head) {
       const std::string prefix = base.name + ".head" + std::to_string(head) + ".";
-      const int scores = add_buffer({prefix + "scores", kInt32Bytes * tokens, BufferRole::scratch, kInt32Bytes});
-      const int shares = add_buffer({prefix + "shares", tokens, BufferRole::scratch, 1, scores});
-      const auto stage = [&](KernelKind kind, std::vector<int> inputs, int output) {
+      const int scores = add_buffer(
+          {prefix + "scores", kInt32Bytes * tokens, BufferRole::scratch, kInt32Bytes, std::nullopt, false, true});
+      const int shares = add_buffer({prefix + "shares", options_.element_bytes * tokens, BufferRole::scratch,
+                                     options_.element_bytes, scores, false, true});
+      const auto stage = [&](KernelKind kind, std::vector<int> inputs, int output, std::vector<Rows> operands) {
         KernelCall call = base;
         call.kind = kind;
         call.name = prefix + std::string(kind_name(kind));
@@ -323,7 +365,8 @@ class Lowering {
         call.geometry.heads = op.heads;
         call.inputs = std::move(inputs);
         call.output = output;
-        call.row_block = row_blocks_;
+        call.operands = std::move(operands);
+        call.row_block = program_.row_blocks;
         call.rows = tokens;
         call.outputs = tokens * (kind == KernelKind::attention_context ? head_dim : tokens);
         if (kind == KernelKind::softmax) {
@@ -333,10 +376,14 @@ class Lowering {
         }
         program_.calls.push_back(std::move(call));
       };
-      stage(KernelKind::attention_scores, {qkv}, scores);
-      stage(KernelKind::softmax, {scores}, shares);
-      stage(KernelKind::attention_context, {shares, qkv}, context);
-      ++row_blocks_;
+      const std::int64_t width = base.geometry.out_c;
+      const std::int64_t offset = head * head_dim;
+      const Rows row{0, 0};
+      stage(KernelKind::attention_scores, {qkv, qkv}, scores, {{offset, 3 * width}, {width + offset, 3 * width}, row});
+      stage(KernelKind::softmax, {scores}, shares, {row, row});
+      stage(KernelKind::attention_context, {shares, qkv}, context,
+            {row, {2 * width + offset, 3 * width}, {offset, width}});
+      ++program_.row_blocks;
     }
   }
 
@@ -357,14 +404,14 @@ class Lowering {
     KernelCall call = start(KernelKind::activation, chain);
     call.activation = op.kind;
     if (is_table(op.kind)) {
-      call.constants.push_back({call.name + ".table", kTableBytes});
+      add_table(call);
     }
     finish_rowwise(std::move(call));
   }
 
   void lower(const graph::PositionEmbed& /*op*/, const std::vector<int>& chain) {
     KernelCall call = start(KernelKind::position_embed, chain);
-    call.constants.push_back({call.name + ".embedding", call.outputs});
+    call.constants.push_back({call.name + ".embedding", options_.element_bytes * call.outputs});
     finish_rowwise(std::move(call));
   }
 
@@ -389,9 +436,9 @@ class Lowering {
     KernelCall call = start(KernelKind::add, chain);
     call.elementwise = call.outputs;
     fuse_activation(call);
-    std::optional<int> reuse;
-    for (std::size_t i = 0; options_.in_place_add && i < call.inputs.size() && !reuse; ++i) {
-      if (dies_at(node(chain[0]).inputs[i], chain[0])) {
+    std::optional<int> reuse;  // the oldest: the tokens that a transformer's block adds to
+    for (std::size_t i = 0; options_.in_place_add && i < call.inputs.size(); ++i) {
+      if (dies_at(node(chain[0]).inputs[i], chain[0]) && (!reuse || call.inputs[i] < *reuse)) {
         reuse = call.inputs[i];
       }
     }
@@ -401,8 +448,10 @@ class Lowering {
 
   void lower(const graph::Concat& /*op*/, const std::vector<int>& chain) {
     KernelCall call = start(KernelKind::concat, chain);
-    const auto inputs = static_cast<std::int64_t>(call.inputs.size());
-    call.constants.push_back({call.name + ".requantization", kRequantizationBytes * inputs});
+    if (quantized()) {
+      const auto inputs = static_cast<std::int64_t>(call.inputs.size());
+      call.constants.push_back({call.name + ".requantization", kRequantizationBytes * inputs});
+    }
     call.elementwise = call.outputs;
     call.output = add_result(chain.back());
     program_.calls.push_back(std::move(call));
@@ -417,7 +466,7 @@ class Lowering {
 
   void lower(const graph::TokenEmbed& op, const std::vector<int>& chain) {
     KernelCall call = start(KernelKind::token_embed, chain);
-    call.constants.push_back({call.name + ".embedding", op.vocabulary * op.width});
+    call.constants.push_back({call.name + ".embedding", options_.element_bytes * op.vocabulary * op.width});
     call.elementwise = call.outputs;
     call.output = add_result(chain.back());
     program_.calls.push_back(std::move(call));
@@ -429,7 +478,7 @@ class Lowering {
   std::vector<std::vector<int>> consumers_;  ///< nodes that read each node
   std::vector<int> buffer_;                  ///< of each node's value; unset for nodes inside a chain
   std::optional<int> im2col_, kernel_;
-  int row_blocks_ = 0;
+  bool overwrites_ = false;  ///< the linear map at hand works in place
   Program program_;
 };
 
@@ -463,8 +512,29 @@ std::int64_t KernelCall::constant_bytes() const noexcept {
 }
 
 std::int64_t Program::constant_bytes() const noexcept {
-  return std::accumulate(calls.begin(), calls.end(), std::int64_t{0},
-                         [](std::int64_t sum, const KernelCall& call) { return sum + call.constant_bytes(); });
+  std::map<std::string_view, std::int64_t> bytes;
+  for (const KernelCall& call : calls) {
+    for (const Constant& constant : call.constants) {
+      bytes[constant.name] = constant.bytes;
+    }
+  }
+  return std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0},
+                         [](std::int64_t sum, const auto& constant) { return sum + constant.second; });
+}
+
+std::string_view streaming_name(Streaming streaming) {
+  switch (streaming) {
+    case Streaming::layers:
+      return "layers";
+    case Streaming::rows:
+      return "rows";
+    case Streaming::heads:
+      return "heads";
+    case Streaming::heads_recomputed:
+      return "heads_recomputed";
+  }
+  COSEARCH_CHECK(false, "a streaming without a name");
+  return {};
 }
 
 LoweringOptions tinyengine_options() { return {}; }
@@ -484,12 +554,32 @@ LoweringOptions tflm_reference_options() {
   return options;
 }
 
+LoweringOptions cosearch_options() {
+  LoweringOptions options;
+  options.scratch = ScratchRule::cosearch;
+  options.in_place_add = true;
+  return options;
+}
+
 Expected<Program, std::string> lower_program(const NetworkGraph& graph, const LoweringOptions& options) {
   const Expected<std::vector<Shape>, std::string> shapes = graph::infer_shapes(graph);
   if (!shapes) {
     return Unexpected{shapes.error()};
   }
-  return Lowering(graph, *shapes, options).run();
+  Program program = Lowering(graph, *shapes, options).run();
+  if (options.streamed_input) {
+    stream_input(program);
+  }
+  if (options.streaming >= Streaming::heads) {
+    stream_heads(program, options.streaming == Streaming::heads_recomputed);
+  }
+  if (options.streaming >= Streaming::rows) {
+    stream_rows(program);
+  }
+  if (options.weights_in_sram) {
+    copy_weights(program);
+  }
+  return program;
 }
 
 }  // namespace cosearch::program

@@ -130,6 +130,7 @@ struct Program {
   std::vector<KernelCall> calls;
   std::vector<int> inputs;   ///< buffers written before the first call
   std::vector<int> outputs;  ///< buffers read after the last call
+  int row_blocks = 0;        ///< number of row blocks
   bool operator==(const Program&) const = default;
 
   /// Bytes of all constants, those that several calls name once.

@@ -19,7 +19,8 @@ using testing::reference_network;
 using testing::small_vit;
 
 /// Which buffers are needed during each call, by the definition: from the call that first names a buffer to the last
-/// one, whole row blocks together, inputs from the start, outputs to the end, persistent ones always.
+/// one, whole row blocks together except for buffers of one row, inputs from the start, outputs to the end, persistent
+/// ones always.
 std::vector<std::vector<bool>> needed(const Program& program) {
   const std::size_t calls = std::max<std::size_t>(1, program.calls.size());
   std::vector<std::vector<bool>> named(calls, std::vector<bool>(program.buffers.size(), false));
@@ -30,12 +31,12 @@ std::vector<std::vector<bool>> needed(const Program& program) {
       if (!together) {
         continue;
       }
-      const KernelCall& call = program.calls[j];
-      named[i][static_cast<std::size_t>(call.output)] = true;
-      for (const std::vector<int>* list : {&call.inputs, &call.scratch}) {
-        for (const int buffer : *list) {
-          named[i][static_cast<std::size_t>(buffer)] = true;
-        }
+      std::vector<int> buffers = program.calls[j].inputs;
+      buffers.insert(buffers.end(), program.calls[j].scratch.begin(), program.calls[j].scratch.end());
+      buffers.push_back(program.calls[j].output);
+      for (const int buffer : buffers) {
+        const auto index = static_cast<std::size_t>(buffer);
+        named[i][index] = named[i][index] || i == j || !program.buffers[index].per_row;
       }
     }
   }
@@ -96,7 +97,7 @@ void expect_valid(const Program& program, const ArenaPlan& plan) {
   }
 }
 
-/// A chain of calls with random extra readers, scratch, in-place outputs and row blocks.
+/// A chain of calls with random extra readers, scratch, in-place outputs, row blocks and rows in them.
 Program random_program(std::uint64_t seed, std::size_t calls, std::int64_t largest) {
   RngStream rng(seed, Purpose::test, 0);
   const auto size = [&] { return static_cast<std::int64_t>(rng.below(static_cast<std::uint64_t>(largest))) + 1; };
@@ -128,6 +129,7 @@ Program random_program(std::uint64_t seed, std::size_t calls, std::int64_t large
       call.scratch.push_back(static_cast<int>(program.buffers.size()) - 1);
     }
     call.row_block = rng.below(6) == 0 ? static_cast<int>(i / 2) : -1;
+    output.per_row = call.row_block >= 0 && rng.below(2) == 0;
     program.buffers.push_back(output);
     aliased.push_back(false);
     call.output = static_cast<int>(program.buffers.size()) - 1;
@@ -240,6 +242,31 @@ TEST(Arena, NetworksNeedNoMoreThanTheirLiveBytes) {
       EXPECT_GE(plan.bytes, plan.lower_bound);
     }
   }
+}
+
+TEST(Arena, RowsOfABlockShareBytesWhereTensorsCannot) {
+  // in -> a -> b -> c -> out by rows: with one row each, a is dead when c is written.
+  Program program;
+  program.buffers = {{"in", 8, BufferRole::input}, {"a", 5}, {"b", 5}, {"c", 5}, {"out", 8, BufferRole::output}};
+  program.inputs = {0};
+  program.outputs = {4};
+  for (int i = 0; i < 4; ++i) {
+    KernelCall call;
+    call.inputs = {i};
+    call.output = i + 1;
+    call.row_block = 0;
+    call.rows = 2;
+    program.calls.push_back(call);
+  }
+  EXPECT_EQ(plan_arena(program).bytes, 8 + 8 + 15);
+  for (const std::size_t row : {1U, 2U, 3U}) {
+    program.buffers[row].per_row = true;
+  }
+  const ArenaPlan plan = plan_arena(program);
+  EXPECT_EQ(plan.bytes, 8 + 8 + 10);
+  EXPECT_EQ(live_ranges(program)[0], (LiveRange{0, 3}));
+  EXPECT_EQ(live_ranges(program)[2], (LiveRange{1, 2}));
+  expect_valid(program, plan);
 }
 
 TEST(Arena, ProgramWithoutCallsHoldsItsInput) {
