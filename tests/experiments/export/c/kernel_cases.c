@@ -92,10 +92,12 @@ static void draw_image(struct kernel_case* call, int partly) {
   }
 }
 
+/* Up to so many groups, and channels of each. (Draws stand in statements of their own: compilers differ in the order in
+ * which they evaluate arguments.) */
 static void draw_channels(cs_geometry* g, int32_t groups, int32_t in_c, int32_t out_c) {
   g->groups = groups;
-  g->in_c = groups * in_c;
-  g->out_c = groups * out_c;
+  g->in_c = groups * between(1, in_c);
+  g->out_c = groups * between(1, out_c);
   g->in_row = g->in_w * g->in_c + (one_in(3) ? between(1, 5) : 0);
   g->out_row = g->out_w * g->out_c + (one_in(3) ? between(1, 5) : 0);
 }
@@ -103,9 +105,10 @@ static void draw_channels(cs_geometry* g, int32_t groups, int32_t in_c, int32_t 
 static void make_convolution(struct kernel_case* call) {
   cs_geometry* g = &call->geometry;
   draw_image(call, call->kernel != DEPTHWISE_IN_PLACE);
+  const int32_t groups = one_in(2) ? 1 : between(2, 3), channels = between(2, 21);
   switch (call->kernel) {
     case CONV2D:
-      draw_channels(g, one_in(2) ? 1 : between(2, 3), between(1, 9), between(1, 7));
+      draw_channels(g, groups, 9, 7);
       call->scratch_bytes = 2 * g->kernel_h * g->kernel_w * g->in_c / g->groups;
       break;
     case POINTWISE:
@@ -114,22 +117,22 @@ static void make_convolution(struct kernel_case* call) {
       g->pad_left = -between(0, g->in_w - 1);
       g->out_h = (g->in_h + g->pad_top - 1) / g->stride + 1;
       g->out_w = (g->in_w + g->pad_left - 1) / g->stride + 1;
-      draw_channels(g, 1, between(1, 40), between(1, 12));
+      draw_channels(g, 1, 40, 12);
       break;
     case DEPTHWISE:
-      draw_channels(g, between(2, 21), 1, one_in(4) ? between(2, 3) : 1);
+      draw_channels(g, channels, 1, groups);
       break;
     case DEPTHWISE_IN_PLACE:
       g->out_h = g->out_h < g->in_h ? g->out_h : g->in_h;
       g->out_w = g->out_w < g->in_w ? g->out_w : g->in_w;
-      draw_channels(g, between(2, 21), 1, 1);
+      draw_channels(g, channels, 1, 1);
       g->in_row = g->in_w * g->in_c;
       g->out_row = g->out_w * g->out_c;
       call->scratch_bytes = g->kernel_h * g->in_row;
       break;
     default: /* patch embeddings */
       g->kernel_h = g->kernel_w = g->stride = between(1, 5);
-      draw_channels(g, 1, between(1, 4), between(1, 9));
+      draw_channels(g, 1, 4, 9);
       call->index = between(0, g->out_h * g->out_w - 1);
       call->scratch_bytes = g->kernel_h * g->kernel_w * g->in_c;
       break;
@@ -156,7 +159,8 @@ static void make_attention(struct kernel_case* call) {
   attention->shift = one_in(4) ? draw_shift(8, 32) : draw_shift(33, 39);
   attention->multiplier = draw_multiplier(attention->shift, 8);
   attention->softmax_shift = draw_shift(14, 40);
-  const int32_t multiplier = draw_multiplier(attention->softmax_shift, between(2, 10));
+  const int32_t softer = between(2, 10);
+  const int32_t multiplier = draw_multiplier(attention->softmax_shift, softer);
   attention->softmax_multiplier = multiplier < 0 ? -multiplier : multiplier;
   draw_output(&attention->out);
   attention->out.table = 0;
@@ -206,7 +210,7 @@ static void make_image_without_weights(struct kernel_case* call) {
   make_elementwise(call);
   draw_image(call, 0);
   call->index = between(1, 4);
-  draw_channels(&call->geometry, 1, between(1, 9), 1);
+  draw_channels(&call->geometry, 1, 9, 1);
   cs_geometry* g = &call->geometry;
   g->out_c = g->in_c;
   g->out_row += g->out_w * (g->in_c - 1);

@@ -6,6 +6,7 @@
 #define TIMER ((volatile uint32_t*)0x40000000u)
 
 extern uint32_t stack_top;
+void reset(void);
 
 static void call_host(int32_t operation, const void* argument) {
   register int32_t r0 __asm__("r0") = operation;
@@ -35,7 +36,7 @@ void print_number(uint32_t number) {
 
 uint32_t instructions_now(void) { return (uint32_t)((uint64_t)(0xffffffffu - TIMER[1]) * 40u / 64u); }
 
-static void start(void) {
+void reset(void) {
   *(volatile uint32_t*)0xe000ed88u |= 0xfu << 20; /* access to the floating-point unit */
   __asm__ volatile("dsb\nisb");
   TIMER[2] = 0xffffffffu; /* reload */
@@ -50,5 +51,5 @@ static void fault(void) {
 }
 
 __attribute__((section(".vectors"), used)) static const void* const vectors[16] = {
-    &stack_top, (const void*)start, (const void*)fault, (const void*)fault,
+    &stack_top,         (const void*)reset, (const void*)fault, (const void*)fault,
     (const void*)fault, (const void*)fault, (const void*)fault};
