@@ -10,6 +10,7 @@
 #include "hwmodels/data_files.hpp"
 #include "hwmodels/job_graph.hpp"
 #include "hwmodels/layers.hpp"
+#include "hwmodels/mcu/accounting.hpp"
 #include "hwmodels/mcu/boards.hpp"
 #include "hwmodels/mcu/coefficients.hpp"
 #include "hwmodels/mcu/mcuformer_memory.hpp"
@@ -23,21 +24,13 @@
 namespace cosearch {
 namespace {
 
+using mcu::Accounting;
 using mcu::Board;
 using mcu::CycleModel;
 using mcu::CycleTable;
 using mcu::Engine;
 using program::KernelCall;
 using program::Program;
-
-/// What counts as SRAM.
-enum class Accounting { ours, mcuformer };
-
-/// So that nobody takes the figure for all that a board needs.
-constexpr const char* kMcuformerNote =
-    "sram_bytes is MCUFormer's accounting in place of the static plan: output, rank intermediate and largest factor of "
-    "qkv or of the MLP's first layer, with a class token; left out: image, tokens read, attention scores, int32 sums, "
-    "all other layers, stack";
 
 struct Options {
   Accounting accounting = Accounting::ours;
@@ -49,9 +42,7 @@ Options read_options(const nlohmann::json& json) {
   const JsonReader reader = JsonReader::of_options(json, "/target");
   reader.only({"accounting", "reserved_flash_bytes", "reserved_sram_bytes"});
   Options options;
-  if (reader.name_of("accounting", "ours", {"mcuformer", "ours"}) == "mcuformer") {
-    options.accounting = Accounting::mcuformer;
-  }
+  options.accounting = mcu::read_accounting(reader);
   options.reserved_sram_bytes = reader.integer("reserved_sram_bytes", 0, 0);
   options.reserved_flash_bytes = reader.integer("reserved_flash_bytes", 0, 0);
   return options;
@@ -92,12 +83,8 @@ class CortexM final : public Model {
       totals.params += static_cast<double>(graph::total_counts(network).parameters);
       const std::string prefix = layer_prefix(jobs, job);
       add_layers(*lowered, prefix, totals);
-      if (options_.accounting == Accounting::ours) {
-        plan_memory(*lowered, prefix, totals);
-      } else if (!count_mcuformer_memory(network, prefix, totals)) {
-        return Unexpected{Infeasible{{},
-                                     "accounting \"mcuformer\" counts the layers of transformers only; " +
-                                         (network.name.empty() ? "the network" : network.name) + " has none"}};
+      if (std::optional<Infeasible> refusal = count_memory(network, *lowered, prefix, totals)) {
+        return Unexpected{*std::move(refusal)};
       }
     }
     if (std::optional<Infeasible> overflow = check_capacity(totals)) {
@@ -140,6 +127,21 @@ class CortexM final : public Model {
     }
   }
 
+  std::optional<Infeasible> count_memory(const graph::NetworkGraph& network, const Program& lowered,
+                                         const std::string& prefix, Totals& totals) const {
+    if (options_.accounting == Accounting::ours) {
+      plan_memory(lowered, prefix, totals);
+    } else if (options_.accounting == Accounting::tinyengine) {
+      plan_memory(*program::lower_program(network, program::tinyengine_options()), prefix, totals);
+    } else if (!count_mcuformer_memory(network, prefix, totals)) {
+      return Infeasible{
+          {},
+          fmt::format("accounting \"{}\" counts the layers of transformers only; {} has none",
+                      mcu::name_of(options_.accounting), network.name.empty() ? "the network" : network.name)};
+    }
+    return std::nullopt;
+  }
+
   void plan_memory(const Program& lowered, const std::string& prefix, Totals& totals) const {
     const program::ArenaPlan plan = program::plan_arena(lowered);
     const std::vector<program::LiveStep> steps = program::live_steps(lowered);
@@ -154,16 +156,28 @@ class CortexM final : public Model {
     }
   }
 
+  [[nodiscard]] std::vector<mcu::McuformerLayer> counted_layers(const graph::NetworkGraph& network) const {
+    if (options_.accounting == Accounting::mcuformer) {
+      return mcu::mcuformer_layers(network);
+    }
+    const std::optional<mcu::McuformerLayer> layer = mcu::mcuformer_supernet_layer(network);
+    return layer ? std::vector{*layer} : std::vector<mcu::McuformerLayer>{};
+  }
+
   /// False for a network that has none of the layers.
   bool count_mcuformer_memory(const graph::NetworkGraph& network, const std::string& prefix, Totals& totals) const {
-    const std::vector<mcu::McuformerLayer> layers = mcu::mcuformer_layers(network);
+    const std::vector<mcu::McuformerLayer> layers = counted_layers(network);
     for (const mcu::McuformerLayer& layer : layers) {
       totals.sram_bytes = std::max(totals.sram_bytes, layer.bytes() + options_.reserved_sram_bytes);
-      totals.cost.memory.push_back({prefix + layer.name,
-                                    layer.bytes(),
-                                    {{layer.name + ".act", layer.output_bytes},
-                                     {layer.name + ".rank", layer.intermediate_bytes},
-                                     {layer.name + ".weight", layer.weight_bytes}}});
+      MemoryStep step{prefix + layer.name, layer.bytes(), {}};
+      for (const auto& [part, bytes] :
+           {std::pair{".tokens", layer.input_bytes}, std::pair{".act", layer.output_bytes},
+            std::pair{".rank", layer.intermediate_bytes}, std::pair{".weight", layer.weight_bytes}}) {
+        if (bytes > 0) {
+          step.buffers.emplace_back(layer.name + part, bytes);
+        }
+      }
+      totals.cost.memory.push_back(std::move(step));
     }
     return !layers.empty();
   }
@@ -281,8 +295,8 @@ class CortexM final : public Model {
                                 board_.energy_calibrated ? "calibrated" : "uncalibrated", board_.nanojoules_per_cycle,
                                 board_.energy_source));
     notes.push_back(engine_.note);
-    if (options_.accounting == Accounting::mcuformer) {
-      notes.emplace_back(kMcuformerNote);
+    if (options_.accounting != Accounting::ours) {
+      notes.emplace_back(mcu::note_of(options_.accounting));
     }
     return notes;
   }
@@ -308,8 +322,8 @@ class CortexMTarget final : public Target {
     hasher.add(load_data("boards", data_directory).dump());
     hasher.add(load_data("mcu_coefficients", data_directory).dump());
     hasher.add(options_.reserved_sram_bytes).add(options_.reserved_flash_bytes);
-    if (options_.accounting == Accounting::mcuformer) {
-      hasher.add("mcuformer");
+    if (options_.accounting != Accounting::ours) {
+      hasher.add(mcu::name_of(options_.accounting));
     }
     fingerprint_ = "cortex_m/1/" + hex(hasher.value());
   }

@@ -57,6 +57,25 @@ TEST(CortexM, LatenciesAreNearThePublishedOnes) {
   EXPECT_EQ(listed, 8);
 }
 
+TEST(CortexM, WeightsOfFourBitsNeedHalfTheFlashAndTheSameTime) {
+  graph::NetworkGraph network = reference_network("resnet8");
+  const auto eight = evaluate({}, Job{network});
+  // All have an even number of weights in each output channel, so that no half byte is lost.
+  std::int64_t weights = 0;
+  for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+    if (auto* conv = std::get_if<graph::Conv2d>(&network.nodes[i].op); conv != nullptr && i > 1) {
+      conv->weight_bits = 4;
+      weights += graph::weights(network, static_cast<int>(i), *graph::infer_shapes(network)).front().elements();
+    }
+  }
+  const auto four = evaluate({}, Job{network});
+  ASSERT_TRUE(eight && four);
+  EXPECT_EQ(eight->metrics.at("flash_bytes") - four->metrics.at("flash_bytes"), static_cast<double>(weights) / 2.0);
+  for (const char* metric : {"latency_ms", "params", "sram_bytes"}) {
+    EXPECT_EQ(eight->metrics.at(metric), four->metrics.at(metric)) << metric;
+  }
+}
+
 // published: SRAM and flash of TinyEngine on STM32H743.
 TEST(CortexM, SramAndFlashAreThePublishedOnes) {
   const testing::Table table = testing::read_table("mcu_published.csv");
