@@ -22,6 +22,30 @@ CS_INLINE cs_window cs_window_of(const cs_geometry* g, int32_t y, int32_t x) {
   return window;
 }
 
+/* Few bytes at any address: without a call, in words where these may be unaligned. */
+CS_INLINE void cs_copy(char* to, const char* from, int32_t bytes) {
+#if defined(CS_DSP)
+  for (; bytes >= 16; bytes -= 16, from += 16, to += 16) {
+    memcpy(to, from, 4);
+    memcpy(to + 4, from + 4, 4);
+    memcpy(to + 8, from + 8, 4);
+    memcpy(to + 12, from + 12, 4);
+  }
+  if (bytes >= 4) {
+    for (; bytes > 4; bytes -= 4, from += 4, to += 4) {
+      memcpy(to, from, 4);
+    }
+    memcpy(to + bytes - 4, from + bytes - 4, 4); /* may overlap the one before */
+    return;
+  }
+  for (; bytes > 0; --bytes) {
+    *to++ = *from++;
+  }
+#else
+  memcpy(to, from, (uint32_t)bytes);
+#endif
+}
+
 /* Gathers the window of output pixel (y, x), channels [first, first + channels) of each input pixel. */
 static inline void cs_gather(const cs_geometry* g, int32_t size, int32_t fill, int32_t y, int32_t x, int32_t first,
                              int32_t channels, const void* in, void* out) {
@@ -35,15 +59,16 @@ static inline void cs_gather(const cs_geometry* g, int32_t size, int32_t fill, i
       continue;
     }
     const char* from = (const char*)in + size * ((top + ky) * g->in_row + (left + begin) * g->in_c + first);
-    memset(to, fill, (uint32_t)(begin * pixel));
+    if (end - begin < g->kernel_w) {
+      memset(to, fill, (uint32_t)(g->kernel_w * pixel));
+    }
     if (channels == g->in_c) {
-      memcpy(to + begin * pixel, from, (uint32_t)((end - begin) * pixel));
+      cs_copy(to + begin * pixel, from, (end - begin) * pixel);
     } else {
       for (int32_t kx = begin; kx < end; ++kx, from += size * g->in_c) {
-        memcpy(to + kx * pixel, from, (uint32_t)pixel);
+        cs_copy(to + kx * pixel, from, pixel);
       }
     }
-    memset(to + end * pixel, fill, (uint32_t)((g->kernel_w - end) * pixel));
   }
 }
 
