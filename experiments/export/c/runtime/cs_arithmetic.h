@@ -10,8 +10,10 @@
 /* gcc for microcontrollers does not inline these by itself at all levels; every loop below depends on it. */
 #if defined(__GNUC__)
 #define CS_INLINE static inline __attribute__((always_inline, unused))
+#define CS_NOINLINE static __attribute__((noinline)) /* where the registers belong to one loop alone */
 #else
 #define CS_INLINE static inline
+#define CS_NOINLINE static
 #endif
 
 CS_INLINE int32_t cs_minimum(int32_t a, int32_t b) { return a < b ? a : b; }
