@@ -49,10 +49,20 @@ TEST(PlaneSlopes, SolveTheNormalEquations) {
       mean[1] += points.back()[1] / 5.0;
       mean[2] += values.back() / 5.0;
     }
-    double xx = 0.0, xy = 0.0, yy = 0.0, xz = 0.0, yz = 0.0;
+    double xx = 0.0;
+    double xy = 0.0;
+    double yy = 0.0;
+    double xz = 0.0;
+    double yz = 0.0;
     for (std::size_t i = 0; i < 5; ++i) {
-      const double x = points[i][0] - mean[0], y = points[i][1] - mean[1], z = values[i] - mean[2];
-      xx += x * x, xy += x * y, yy += y * y, xz += x * z, yz += y * z;
+      const double x = points[i][0] - mean[0];
+      const double y = points[i][1] - mean[1];
+      const double z = values[i] - mean[2];
+      xx += x * x;
+      xy += x * y;
+      yy += y * y;
+      xz += x * z;
+      yz += y * z;
     }
     const double determinant = xx * yy - xy * xy;
     const std::vector<double> slopes = plane_slopes(points, values);

@@ -282,7 +282,7 @@ TEST(CampaignSchema, KnowsEverySectionOfAResolvedConfig) {
 }
 
 TEST(Campaign, ConfigsOfTheRepositoryAreValid) {
-  for (const char* name : {"tiny", "quickstart", "asic_vit", "asic_heterogeneous"}) {
+  for (const char* name : {"tiny", "quickstart", "mcuformer", "asic_vit", "asic_heterogeneous"}) {
     json config = read_json_file(std::string(COSEARCH_SOURCE_DIR "/experiments/configs/") + name + ".json");
     EXPECT_EQ(config.at("name"), name);
     // Their data set may not be installed where the tests run.
