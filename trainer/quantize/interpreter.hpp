@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "spaces/program/arena.hpp"
 #include "spaces/program/program.hpp"
+#include "trainer/quantize/bound_call.hpp"
 #include "trainer/quantize/quantized_network.hpp"
 
 namespace cosearch::quantize {
@@ -30,9 +32,20 @@ class Interpreter {
   [[nodiscard]] std::int64_t high_water_bytes() const noexcept { return high_water_bytes_; }
 
  private:
+  [[nodiscard]] std::span<std::int8_t> bytes_of(int buffer);
+  [[nodiscard]] Operand operand(int buffer, const program::Rows& rows, std::int64_t element_bytes);
+  [[nodiscard]] BoundCall bind(const program::KernelCall& call);
+  void bind_attention(const program::KernelCall& call, BoundCall& bound);
+  void run_round(const BoundCall& bound, std::int64_t round, const InputReader& reader);
+  void read_input(const BoundCall& bound, std::int64_t round, const InputReader& reader);
+  void written(const std::int8_t* end);
+
   const program::Program& program_;
   const QuantizedNetwork& network_;
+  std::vector<graph::Shape> shapes_;                     ///< of the graph's nodes
+  std::vector<std::optional<PreparedWeights>> weights_;  ///< by node
   program::ArenaPlan plan_;
+  RowWorkspace workspace_;
   std::vector<std::int8_t> arena_;
   std::int64_t high_water_bytes_ = 0;
 };
