@@ -8,6 +8,9 @@
 #include <utility>
 
 #include "spaces/base/check.hpp"
+#include "spaces/program/arena.hpp"
+#include "spaces/program/order.hpp"
+#include "spaces/program/patches.hpp"
 #include "spaces/program/streaming.hpp"
 
 namespace cosearch::program {
@@ -78,19 +81,38 @@ class Lowering {
       }
     }
     program_.name = graph.name;
+    set_chains(chains_in_node_order());
+  }
+
+  /// The chains of nodes that fuse into one call (attention: several), as what the search for an order knows of them.
+  [[nodiscard]] std::vector<Operation> operations() const {
+    std::vector<Operation> operations(chains_.size());
+    for (std::size_t i = 0; i < chains_.size(); ++i) {
+      const int last = chains_[i].back();
+      for (const int input : node(chains_[i][0]).inputs) {
+        operations[i].inputs.push_back(static_cast<int>(position_[static_cast<std::size_t>(input)]));
+      }
+      operations[i].bytes = options_.element_bytes * graph::elements(shape(last));
+      operations[i].kept = is_output(last);
+      if (may_overwrite(chains_[i][0])) {
+        operations[i].overwrites = operations[i].inputs;
+      }
+    }
+    return operations;
+  }
+
+  /// Runs the chains in this order of their places in node order.
+  void reorder(const std::vector<int>& order) {
+    std::vector<std::vector<int>> chains;
+    for (const int chain : order) {
+      chains.push_back(chains_[static_cast<std::size_t>(chain)]);
+    }
+    set_chains(std::move(chains));
   }
 
   Program run() && {
-    std::vector<bool> done(graph_.nodes.size(), false);
-    for (std::size_t node = 0; node < graph_.nodes.size(); ++node) {
-      if (done[node]) {
-        continue;
-      }
-      const std::vector<int> chain = fused_chain(static_cast<int>(node));
-      for (const int member : chain) {
-        done[static_cast<std::size_t>(member)] = true;
-      }
-      std::visit([this, &chain](const auto& op) { lower(op, chain); }, graph_.nodes[node].op);
+    for (const std::vector<int>& chain : chains_) {
+      std::visit([this, &chain](const auto& op) { lower(op, chain); }, node(chain[0]).op);
     }
     for (const int output : graph_.outputs) {
       const int buffer = buffer_[static_cast<std::size_t>(output)];
@@ -116,6 +138,45 @@ class Lowering {
       return std::nullopt;
     }
     return readers[0];
+  }
+
+  std::vector<std::vector<int>> chains_in_node_order() const {
+    std::vector<std::vector<int>> chains;
+    std::vector<bool> done(graph_.nodes.size(), false);
+    for (std::size_t first = 0; first < graph_.nodes.size(); ++first) {
+      if (!done[first]) {
+        chains.push_back(fused_chain(static_cast<int>(first)));
+        for (const int member : chains.back()) {
+          done[static_cast<std::size_t>(member)] = true;
+        }
+      }
+    }
+    return chains;
+  }
+
+  void set_chains(std::vector<std::vector<int>> chains) {
+    chains_ = std::move(chains);
+    position_.resize(graph_.nodes.size());
+    for (std::size_t i = 0; i < chains_.size(); ++i) {
+      for (const int member : chains_[i]) {
+        position_[static_cast<std::size_t>(member)] = i;
+      }
+    }
+  }
+
+  /// The operator's kernel writes in the place of an input that dies, if there is one.
+  bool may_overwrite(int index) const {
+    const graph::Op& op = node(index).op;
+    if (const auto* conv = std::get_if<graph::Conv2d>(&op)) {
+      const std::int64_t channels = shape(node(index).inputs[0]).back();
+      return options_.in_place_depthwise && conv->groups == channels && conv->out_channels == channels;
+    }
+    if (std::holds_alternative<graph::Add>(op)) {
+      return options_.in_place_add;
+    }
+    return options_.in_place_rows &&
+           (std::holds_alternative<graph::BatchNorm>(op) || std::holds_alternative<graph::LayerNorm>(op) ||
+            std::holds_alternative<graph::Activation>(op) || std::holds_alternative<graph::PositionEmbed>(op));
   }
 
   std::vector<int> fused_chain(int first) const {
@@ -159,7 +220,10 @@ class Lowering {
   /// Nothing reads the value of `input` after the call of node `reader`.
   bool dies_at(int input, int reader) const {
     const std::vector<int>& readers = consumers_[static_cast<std::size_t>(input)];
-    return !is_output(input) && std::all_of(readers.begin(), readers.end(), [&](int r) { return r <= reader; });
+    const std::size_t now = position_[static_cast<std::size_t>(reader)];
+    return !is_output(input) && std::all_of(readers.begin(), readers.end(), [&](int later) {
+      return position_[static_cast<std::size_t>(later)] <= now;
+    });
   }
 
   /// The static buffer `name`, grown to `bytes`.
@@ -476,11 +540,32 @@ class Lowering {
   const std::vector<Shape>& shapes_;
   const LoweringOptions& options_;
   std::vector<std::vector<int>> consumers_;  ///< nodes that read each node
+  std::vector<std::vector<int>> chains_;     ///< nodes that fuse, in the order in which they run
+  std::vector<std::size_t> position_;        ///< of each node's chain
   std::vector<int> buffer_;                  ///< of each node's value; unset for nodes inside a chain
   std::optional<int> im2col_, kernel_;
   bool overwrites_ = false;  ///< the linear map at hand works in place
   Program program_;
 };
+
+/// Our own engine runs operators in the order with the smallest peak, where that is known and helps.
+Program lower_layers(const NetworkGraph& graph, const std::vector<Shape>& shapes, const LoweringOptions& options) {
+  Lowering lowering(graph, shapes, options);
+  if (options.scratch != ScratchRule::cosearch) {
+    return std::move(lowering).run();
+  }
+  const std::optional<std::vector<int>> order = smallest_peak_order(lowering.operations());
+  Program program = Lowering(lowering).run();
+  if (order && !std::is_sorted(order->begin(), order->end())) {
+    lowering.reorder(*order);
+    Program reordered = std::move(lowering).run();
+    // The search knows tensors; scratch and rules of kernels may speak against what it found.
+    if (peak_live_bytes(reordered) < peak_live_bytes(program)) {
+      return reordered;
+    }
+  }
+  return program;
+}
 
 }  // namespace
 
@@ -566,7 +651,10 @@ Expected<Program, std::string> lower_program(const NetworkGraph& graph, const Lo
   if (!shapes) {
     return Unexpected{shapes.error()};
   }
-  Program program = Lowering(graph, *shapes, options).run();
+  Program program = lower_layers(graph, *shapes, options);
+  if (options.patches > 1) {
+    program = in_patches(program, options);
+  }
   if (options.streamed_input) {
     stream_input(program);
   }

@@ -20,7 +20,7 @@ namespace cosearch::oracle {
 
 /// A small random graph: a single operator with all its options, one of random_network.hpp's networks, or a network of
 /// a space of the catalogue (CNNs, transformers, low-rank transformers, U-Nets) on a small image; weights of 4 bits
-/// here and there.
+/// here and there, and now and then a second output from the middle.
 [[nodiscard]] graph::NetworkGraph random_graph(std::uint64_t seed);
 
 }  // namespace cosearch::oracle

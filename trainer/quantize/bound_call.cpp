@@ -167,33 +167,36 @@ void compute_token_embed(const BoundCall& bound, std::int64_t t) {
   std::copy_n(bound.layer->weight.data() + id * width, width, output_row(bound, t));
 }
 
-/// A row of scores, whose buffer holds one at a time.
-std::int32_t* score_row(const Operand& operand, std::int64_t tokens) {
-  return reinterpret_cast<std::int32_t*>(operand.row(0, kScoreBytes * tokens));
+std::int32_t* score_row(const Operand& operand, std::int64_t t, std::int64_t tokens) {
+  return reinterpret_cast<std::int32_t*>(operand.row(t, kWordBytes * tokens));
+}
+
+std::int64_t head_dim(const Geometry& g) { return g.out_c / g.heads; }
+
+/// The first of the keys or values of all tokens.
+const std::int8_t* first_token(const Operand& operand, const Geometry& g) {
+  static_cast<void>(operand.row(g.in_h - 1, head_dim(g)));  // the last one must be there too
+  return operand.row(0, head_dim(g));
 }
 
 void compute_scores(const BoundCall& bound, std::int64_t t) {
-  const std::int64_t tokens = bound.call->geometry.in_h;
-  const Operand& keys = bound.inputs[1];
-  static_cast<void>(keys.row(tokens - 1, bound.head_dim));
-  attention_scores_row(bound.inputs[0].row(t, bound.head_dim), keys.row(0, bound.head_dim), keys.stride, tokens,
-                       bound.head_dim, score_row(bound.output, tokens));
+  const Geometry& g = bound.call->geometry;
+  attention_scores_row(bound.inputs[0].row(t, head_dim(g)), first_token(bound.inputs[1], g), bound.inputs[1].stride,
+                       g.in_h, head_dim(g), score_row(bound.output, t, g.in_h));
 }
 
-void compute_softmax(const BoundCall& bound) {
+void compute_softmax(const BoundCall& bound, std::int64_t t) {
   const std::int64_t tokens = bound.call->geometry.in_h;
-  softmax_row(score_row(bound.inputs[0], tokens), bound.layer->softmax_multiplier, bound.layer->softmax_shift, tokens,
-              output_row(bound, 0));
+  softmax_row(score_row(bound.inputs[0], t, tokens), bound.layer->softmax_multiplier, bound.layer->softmax_shift,
+              tokens, output_row(bound, t));
 }
 
 void compute_context(const BoundCall& bound, std::int64_t t, RowWorkspace& workspace) {
-  const std::int64_t tokens = bound.call->geometry.in_h;
-  const Operand& values = bound.inputs[1];
-  static_cast<void>(values.row(tokens - 1, bound.head_dim));
-  workspace.sums.resize(index(bound.head_dim));
-  attention_context_sums(bound.inputs[0].row(0, tokens), values.row(0, bound.head_dim), values.stride, tokens,
-                         bound.head_dim, workspace.sums.data());
-  requantize_row(workspace.sums.data(), bound.layer->multiplier[0], bound.layer->shift, bound.finish, bound.head_dim,
+  const Geometry& g = bound.call->geometry;
+  workspace.sums.resize(index(head_dim(g)));
+  attention_context_sums(bound.inputs[0].row(t, g.in_h), first_token(bound.inputs[1], g), bound.inputs[1].stride,
+                         g.in_h, head_dim(g), workspace.sums.data());
+  requantize_row(workspace.sums.data(), bound.layer->multiplier[0], bound.layer->shift, bound.finish, head_dim(g),
                  output_row(bound, t));
 }
 
@@ -224,7 +227,7 @@ PreparedWeights prepare_weights(const graph::Op& op, const QuantizedLayer& layer
   for (std::int64_t o = 0; o < outputs; ++o) {
     for (std::int64_t i = 0; i < length; ++i) {
       prepared.values[index(prepared.by_position ? i * outputs + o : o * prepared.column_length + i)] =
-          layer.weight[index(o * length + i)];
+          std::int16_t{layer.weight[index(o * length + i)]};
     }
   }
   return prepared;
@@ -249,7 +252,7 @@ void compute_row(const BoundCall& bound, std::int64_t t, RowWorkspace& workspace
     case KernelKind::attention_scores:
       return compute_scores(bound, t);
     case KernelKind::softmax:
-      return compute_softmax(bound);
+      return compute_softmax(bound, t);
     case KernelKind::attention_context:
       return compute_context(bound, t, workspace);
     case KernelKind::max_pool:

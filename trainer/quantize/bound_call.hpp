@@ -10,8 +10,8 @@
 
 namespace cosearch::quantize {
 
-/// Scores of attention are int32.
-inline constexpr std::int64_t kScoreBytes = 4;
+/// Scores of attention and token ids are int32.
+inline constexpr std::int64_t kWordBytes = 4;
 
 /// An operand of a call in the arena, by rows. Row t of an image is its pixel (t / width, t % width).
 struct Operand {
@@ -46,7 +46,6 @@ struct BoundCall {
   std::vector<std::int64_t> channels;  ///< of a row of each input
   Operand output;
   std::int64_t output_bytes = 0;  ///< of a row, as the call writes it
-  std::int64_t head_dim = 0;      ///< attention
   Finish finish;
   std::vector<std::int8_t> copy;  ///< of an input that the output overwrites
 };

@@ -24,8 +24,19 @@ bool is_linear_map(const graph::Op& op) {
          std::holds_alternative<graph::PatchEmbed>(op);
 }
 
-bool is_attention(KernelKind kind) {
-  return kind == KernelKind::attention_scores || kind == KernelKind::softmax || kind == KernelKind::attention_context;
+/// Bytes that a call writes in a row of its output.
+std::int64_t output_row_bytes(const KernelCall& call) {
+  const Geometry& g = call.geometry;
+  switch (call.kind) {
+    case KernelKind::attention_scores:
+      return kWordBytes * g.in_h;
+    case KernelKind::softmax:
+      return g.in_h;
+    case KernelKind::attention_context:
+      return g.out_c / g.heads;
+    default:
+      return g.out_c;
+  }
 }
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
@@ -93,79 +104,38 @@ Operand Interpreter::operand(int buffer, const Rows& rows, std::int64_t element_
 
 BoundCall Interpreter::bind(const KernelCall& call) {
   const Geometry& g = call.geometry;
-  const Node& node = network_.graph.nodes[index(call.nodes.front())];
+  const auto first_node = index(call.nodes.front());
+  const Node& node = network_.graph.nodes[first_node];
   BoundCall bound;
   bound.call = &call;
   const std::int32_t output_zero = network_.values[index(call.nodes.back())].zero_point;
-  if (const auto& layer = network_.layers[index(call.nodes.front())]) {
+  if (const auto& layer = network_.layers[first_node]) {
     bound.layer = &*layer;
     bound.finish = finish_of(*layer, output_zero);
   }
-  if (const auto& weights = weights_[index(call.nodes.front())]) {
+  if (const auto& weights = weights_[first_node]) {
     bound.weights = &*weights;
   }
-  const std::int64_t element_bytes = call.kind == KernelKind::token_embed ? sizeof(std::int32_t) : 1;
-  if (is_attention(call.kind)) {
-    bind_attention(call, bound);
-    return bound;
-  }
-  for (std::size_t i = 0; i < call.inputs.size(); ++i) {
-    const auto source = index(node.inputs[i]);
+  for (std::size_t i = 0; i < call.inputs.size() && call.kind != KernelKind::read_input; ++i) {
+    // Both operands of a step of an attention come from its only input.
+    const auto source = index(node.inputs[std::min(i, node.inputs.size() - 1)]);
     bound.channels.push_back(shapes_[source].back());
     const Rows rows = call.operands.empty() ? Rows{0, bound.channels.back()} : call.operands[i];
-    bound.inputs.push_back(operand(call.inputs[i], rows, element_bytes));
+    const bool words = call.kind == KernelKind::token_embed || call.kind == KernelKind::softmax;
+    bound.inputs.push_back(operand(call.inputs[i], rows, words ? kWordBytes : 1));
     bound.inputs.back().width = g.in_w;
     bound.inputs.back().zero_point = network_.values[source].zero_point;
   }
-  bound.output = operand(call.output, call.operands.empty() ? Rows{0, g.out_c} : call.operands.back(), 1);
+  const Rows rows = call.operands.empty() ? Rows{0, g.out_c} : call.operands.back();
+  bound.output = operand(call.output, rows, call.kind == KernelKind::attention_scores ? kWordBytes : 1);
   bound.output.width = g.out_w;
-  bound.output.zero_point = output_zero;
-  bound.output_bytes = g.out_c;
+  bound.output_bytes = output_row_bytes(call);
   // Rows of windows are overwritten while others need them: the kernels keep some rows, here all are kept.
   if (call.kind == KernelKind::depthwise_conv2d && bound.inputs[0].bytes.data() == bound.output.bytes.data()) {
     bound.copy.assign(bound.inputs[0].bytes.begin(), bound.inputs[0].bytes.end());
     bound.inputs[0].bytes = bound.copy;
   }
   return bound;
-}
-
-void Interpreter::bind_attention(const KernelCall& call, BoundCall& bound) {
-  const std::int64_t features = shapes_[index(call.nodes.front())].back();
-  const std::int64_t heads =
-      std::get<graph::MultiHeadAttention>(network_.graph.nodes[index(call.nodes.front())].op).heads;
-  const std::int64_t tokens = call.geometry.in_h;
-  bound.head_dim = features / heads;
-  // Parts of a packed row: queries, keys, values, and in each the heads one after the other.
-  const auto packed = [&](std::int64_t part) {
-    return Rows{part * features + call.geometry.head * bound.head_dim, 3 * features};
-  };
-  const auto rows = [&](std::size_t i, const Rows& otherwise) {
-    return call.operands.empty() ? otherwise : call.operands[i];
-  };
-  const auto one_row = [this](int buffer, const Rows& where, std::int64_t element_bytes) {
-    Operand result = operand(buffer, where, element_bytes);
-    result.single_row = true;
-    return result;
-  };
-  const std::size_t output = call.inputs.size();
-  switch (call.kind) {
-    case KernelKind::attention_scores:
-      bound.inputs = {operand(call.inputs.front(), rows(0, packed(0)), 1),
-                      operand(call.inputs.back(), rows(output - 1, packed(1)), 1)};
-      bound.output = one_row(call.output, rows(output, {}), kScoreBytes);
-      bound.output_bytes = kScoreBytes * tokens;
-      return;
-    case KernelKind::softmax:
-      bound.inputs = {one_row(call.inputs[0], rows(0, {}), kScoreBytes)};
-      bound.output = one_row(call.output, rows(output, {}), 1);
-      bound.output_bytes = tokens;
-      return;
-    default:
-      bound.inputs = {one_row(call.inputs[0], rows(0, {}), 1), operand(call.inputs[1], rows(1, packed(2)), 1)};
-      bound.output = operand(call.output, rows(output, {call.geometry.head * bound.head_dim, features}), 1);
-      bound.output_bytes = bound.head_dim;
-      return;
-  }
 }
 
 void Interpreter::read_input(const BoundCall& bound, std::int64_t round, const InputReader& reader) {

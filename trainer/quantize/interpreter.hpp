@@ -13,7 +13,8 @@
 
 namespace cosearch::quantize {
 
-/// Gives a part of the input where the program streams it: rectangle `window` of the image, row-major with channels.
+/// Gives a part of the input where the program streams it: rectangle `window` of the image, row-major with channels. It
+/// lies inside of the image; what a patch has beyond the border is the zero point.
 using InputReader = std::function<void(const program::Window& window, std::int8_t* out)>;
 
 /// Runs an int8 program, call by call, in one arena at the planned offsets: the reference of the C export, equal to it
@@ -35,7 +36,6 @@ class Interpreter {
   [[nodiscard]] std::span<std::int8_t> bytes_of(int buffer);
   [[nodiscard]] Operand operand(int buffer, const program::Rows& rows, std::int64_t element_bytes);
   [[nodiscard]] BoundCall bind(const program::KernelCall& call);
-  void bind_attention(const program::KernelCall& call, BoundCall& bound);
   void run_round(const BoundCall& bound, std::int64_t round, const InputReader& reader);
   void read_input(const BoundCall& bound, std::int64_t round, const InputReader& reader);
   void written(const std::int8_t* end);
