@@ -37,6 +37,7 @@ struct OneShot {
   double distillation = SupernetOptions{}.distillation;
   std::int64_t calibration_samples = SubnetScorer::Options{}.calibration_samples;
   std::vector<std::string> supernets;  ///< network genes: one supernet for each combination of their values
+  bool lazy = false;  ///< each is trained when the first candidate needs it, rather than all before the search
 };
 
 /// Which feasible candidates of a batch are worth training.

@@ -188,6 +188,11 @@ json accuracy_keys() {
                        {"description",
                         "one_shot: network genes; each combination of their values has a supernet of "
                         "its own, and those after the first begin with weights of one before"}};
+  keys["lazy"] = {{"type", "boolean"},
+                  {"default", defaults.lazy},
+                  {"description",
+                   "one_shot: train each supernet when the first candidate needs it, rather than all before the "
+                   "search; then there may be any number of combinations"}};
   return keys;
 }
 

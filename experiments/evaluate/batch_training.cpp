@@ -19,9 +19,23 @@ bool BatchEvaluation::train_all(const std::vector<Group*>& groups) {
                    return !training->outcome && std::find(missing.begin(), missing.end(), training) == missing.end();
                  });
   }
+  if (!prepare_supernets(missing)) {
+    return false;
+  }
   for_each_training(std::ssize(missing),
                     [&](std::int64_t i) { train_one(*missing[static_cast<std::size_t>(i)], groups); });
   return std::all_of(groups.begin(), groups.end(), [](const Group* group) { return group->measured(); });
+}
+
+bool BatchEvaluation::prepare_supernets(const std::vector<Training*>& trainings) {
+  if (evaluator_.supernets_ == nullptr) {
+    return true;
+  }
+  return std::all_of(trainings.begin(), trainings.end(), [&](const Training* training) {
+    return finished_before(*training) || evaluator_.store_.cached_accuracy(key_of(*training)) ||
+           evaluator_.supernets_->train(training->index, batch_[training->rows.front()].genome, events_.supernets,
+                                        stop_);
+  });
 }
 
 void BatchEvaluation::train_one(Training& training, const std::vector<Group*>& groups) {
@@ -57,13 +71,17 @@ std::optional<TrainingOutcome> BatchEvaluation::finished_before(const Training& 
   return std::nullopt;
 }
 
-std::optional<TrainingOutcome> BatchEvaluation::measured(Training& training) {
+std::string BatchEvaluation::key_of(const Training& training) const {
   const std::size_t first = training.rows.front();
   const graph::NetworkGraph& graph = candidates_[first].networks[training.index];
-  const bool one_shot = campaign_.accuracy == AccuracyKind::one_shot;
-  const std::string key = one_shot ? evaluator_.one_shot_key(training.index, graph, batch_[first].genome)
-                                   : evaluator_.accuracy_key(training.index, graph,
-                                                             evaluator_.recipe(training.index, batch_[first].fidelity));
+  return campaign_.accuracy == AccuracyKind::one_shot
+             ? evaluator_.one_shot_key(training.index, graph, batch_[first].genome)
+             : evaluator_.accuracy_key(training.index, graph,
+                                       evaluator_.recipe(training.index, batch_[first].fidelity));
+}
+
+std::optional<TrainingOutcome> BatchEvaluation::measured(Training& training) {
+  const std::string key = key_of(training);
   const std::optional<Store::CachedAccuracy> cached = evaluator_.store_.cached_accuracy(key);
   {
     const std::lock_guard guard(mutex_);
@@ -74,7 +92,8 @@ std::optional<TrainingOutcome> BatchEvaluation::measured(Training& training) {
     return TrainingOutcome{cached->failed, cached->reason, cached->metrics};
   }
   const auto start = std::chrono::steady_clock::now();
-  std::optional<TrainingOutcome> outcome = one_shot ? scored(training) : trained(training);
+  std::optional<TrainingOutcome> outcome =
+      campaign_.accuracy == AccuracyKind::one_shot ? scored(training) : trained(training);
   if (outcome) {
     training.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     evaluator_.store_.put_accuracy(key, {outcome->failed, outcome->reason, outcome->metrics});

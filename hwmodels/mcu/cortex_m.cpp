@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -11,9 +13,11 @@
 #include "hwmodels/job_graph.hpp"
 #include "hwmodels/layers.hpp"
 #include "hwmodels/mcu/accounting.hpp"
+#include "hwmodels/mcu/arena_picture.hpp"
 #include "hwmodels/mcu/boards.hpp"
 #include "hwmodels/mcu/coefficients.hpp"
 #include "hwmodels/mcu/mcuformer_memory.hpp"
+#include "hwmodels/mcu/plan.hpp"
 #include "hwmodels/text.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
@@ -36,23 +40,31 @@ struct Options {
   Accounting accounting = Accounting::ours;
   std::int64_t reserved_sram_bytes = 0;
   std::int64_t reserved_flash_bytes = 0;
+  bool streamed_input = false;
+  std::optional<bool> weights_in_sram;  ///< nothing: as the board needs it
 };
 
 Options read_options(const nlohmann::json& json) {
   const JsonReader reader = JsonReader::of_options(json, "/target");
-  reader.only({"accounting", "reserved_flash_bytes", "reserved_sram_bytes"});
+  reader.only({"accounting", "input", "reserved_flash_bytes", "reserved_sram_bytes", "weights"});
   Options options;
   options.accounting = mcu::read_accounting(reader);
   options.reserved_sram_bytes = reader.integer("reserved_sram_bytes", 0, 0);
   options.reserved_flash_bytes = reader.integer("reserved_flash_bytes", 0, 0);
+  options.streamed_input = reader.name_of("input", "resident", {"resident", "streamed"}) == "streamed";
+  const std::string weights = reader.name_of("weights", "board", {"board", "flash", "sram"});
+  if (weights != "board") {
+    options.weights_in_sram = weights == "sram";
+  }
   return options;
 }
 
 double percent(double part, double whole) { return whole > 0.0 ? 100.0 * part / whole : 0.0; }
 
+/// Of each buffer once.
 std::int64_t buffer_bytes(const Program& program, const std::vector<int>& buffers) {
   std::int64_t bytes = 0;
-  for (const int buffer : buffers) {
+  for (const int buffer : std::set<int>(buffers.begin(), buffers.end())) {
     bytes += program.buffers[static_cast<std::size_t>(buffer)].bytes;
   }
   return bytes;
@@ -76,14 +88,14 @@ class CortexM final : public Model {
         return Unexpected{*std::move(refusal)};
       }
       const graph::NetworkGraph network = job_graph(job);
-      Expected<Program, std::string> lowered = program::lower_program(network, engine_.rules);
-      if (!lowered) {
-        return Unexpected{Infeasible{{}, "the network is malformed: " + lowered.error()}};
+      const Expected<program::PlannedProgram, Infeasible> planned = plan(network);
+      if (!planned) {
+        return Unexpected{planned.error()};
       }
       totals.params += static_cast<double>(graph::total_counts(network).parameters);
       const std::string prefix = layer_prefix(jobs, job);
-      add_layers(*lowered, prefix, totals);
-      if (std::optional<Infeasible> refusal = count_memory(network, *lowered, prefix, totals)) {
+      add_layers(planned->program, prefix, totals);
+      if (std::optional<Infeasible> refusal = count_memory(network, *planned, prefix, totals)) {
         return Unexpected{*std::move(refusal)};
       }
     }
@@ -91,6 +103,19 @@ class CortexM final : public Model {
       return Unexpected{*std::move(overflow)};
     }
     return finish(std::move(totals));
+  }
+
+  /// The arena of the job that needs most.
+  [[nodiscard]] std::string picture(std::span<const Job> jobs) const override {
+    std::optional<program::PlannedProgram> largest;
+    for (const Job& job : jobs) {
+      Expected<program::PlannedProgram, Infeasible> planned = plan(job_graph(job));
+      COSEARCH_CHECK(planned.has_value(), "a picture of a job that is not feasible");
+      if (!largest || planned->plan.bytes > largest->plan.bytes) {
+        largest = *std::move(planned);
+      }
+    }
+    return largest ? mcu::arena_picture(largest->program, largest->plan) : std::string{};
   }
 
  private:
@@ -101,10 +126,17 @@ class CortexM final : public Model {
     std::int64_t macs = 0;
     double params = 0.0;
     std::int64_t sram_bytes = 0;
-    std::string sram_peak;  ///< the call with most live bytes
     std::int64_t flash_bytes = 0;
     std::map<std::string, double> cycles_by_kind;
+    std::vector<std::string> streaming;  ///< how networks were made to fit
   };
+
+  [[nodiscard]] Expected<program::PlannedProgram, Infeasible> plan(const graph::NetworkGraph& network) const {
+    return mcu::plan_program(
+        network, engine_, board_,
+        {options_.streamed_input, options_.weights_in_sram.value_or(board_.weights_in_sram && mcu::can_stream(engine_)),
+         options_.reserved_sram_bytes});
+  }
 
   static std::optional<Infeasible> refuse(const Job& job) {
     if (job.phase != graph::Phase::inference) {
@@ -127,12 +159,16 @@ class CortexM final : public Model {
     }
   }
 
-  std::optional<Infeasible> count_memory(const graph::NetworkGraph& network, const Program& lowered,
+  std::optional<Infeasible> count_memory(const graph::NetworkGraph& network, const program::PlannedProgram& planned,
                                          const std::string& prefix, Totals& totals) const {
+    if (const std::string streaming = mcu::describe(planned.options); !streaming.empty()) {
+      totals.streaming.push_back(prefix.empty() ? streaming : prefix + " " + streaming);
+    }
     if (options_.accounting == Accounting::ours) {
-      plan_memory(lowered, prefix, totals);
+      add_memory(planned.program, planned.plan, prefix, totals);
     } else if (options_.accounting == Accounting::tinyengine) {
-      plan_memory(*program::lower_program(network, program::tinyengine_options()), prefix, totals);
+      const Program lowered = *program::lower_program(network, program::tinyengine_options());
+      add_memory(lowered, program::plan_arena(lowered), prefix, totals);
     } else if (!count_mcuformer_memory(network, prefix, totals)) {
       return Infeasible{
           {},
@@ -142,8 +178,8 @@ class CortexM final : public Model {
     return std::nullopt;
   }
 
-  void plan_memory(const Program& lowered, const std::string& prefix, Totals& totals) const {
-    const program::ArenaPlan plan = program::plan_arena(lowered);
+  void add_memory(const Program& lowered, const program::ArenaPlan& plan, const std::string& prefix,
+                  Totals& totals) const {
     const std::vector<program::LiveStep> steps = program::live_steps(lowered);
     totals.sram_bytes = std::max(totals.sram_bytes, plan.bytes + options_.reserved_sram_bytes);
     for (std::size_t i = 0; i < lowered.calls.size(); ++i) {
@@ -212,16 +248,26 @@ class CortexM final : public Model {
 
   std::optional<Infeasible> check_capacity(const Totals& totals) const {
     Infeasible infeasible;
-    const auto check = [&](const char* metric, const char* memory, std::int64_t required, std::int64_t limit) {
+    const auto check = [&](const char* metric, const char* memory, std::int64_t required, std::int64_t limit,
+                           const std::string& where) {
       if (required > limit) {
         infeasible.violations.push_back({metric, static_cast<double>(required), static_cast<double>(limit)});
-        infeasible.reason += fmt::format("{}{} bytes of {}, {} has {}", infeasible.reason.empty() ? "needs " : "; ",
-                                         grouped(required), memory, board_.part, grouped(limit));
+        infeasible.reason +=
+            fmt::format("{}{} bytes of {}{}, {} has {}: {} too many", infeasible.reason.empty() ? "needs " : "; ",
+                        grouped(required), memory, where, board_.part, grouped(limit), grouped(required - limit));
       }
     };
-    check("sram_bytes", "SRAM", totals.sram_bytes, board_.sram_bytes);
-    check("flash_bytes", "flash", totals.flash_bytes, board_.flash_bytes);
+    const MemoryStep* const peak = fullest(totals.cost);
+    check("sram_bytes", "SRAM", totals.sram_bytes, board_.sram_bytes, peak == nullptr ? "" : " at " + peak->name);
+    check("flash_bytes", "flash", totals.flash_bytes, board_.flash_bytes, "");
     return infeasible.violations.empty() ? std::nullopt : std::optional(std::move(infeasible));
+  }
+
+  /// The first of the calls with most bytes alive; null where there is none.
+  static const MemoryStep* fullest(const Cost& cost) {
+    const auto found = std::max_element(cost.memory.begin(), cost.memory.end(),
+                                        [](const auto& a, const auto& b) { return a.live_bytes < b.live_bytes; });
+    return found == cost.memory.end() ? nullptr : &*found;
   }
 
   Cost finish(Totals totals) const {
@@ -250,13 +296,12 @@ class CortexM final : public Model {
   std::string bound(const Totals& totals, const Cost& cost) const {
     const auto slowest = std::max_element(totals.cycles_by_kind.begin(), totals.cycles_by_kind.end(),
                                           [](const auto& a, const auto& b) { return a.second < b.second; });
-    const auto fullest = std::max_element(cost.memory.begin(), cost.memory.end(),
-                                          [](const auto& a, const auto& b) { return a.live_bytes < b.live_bytes; });
-    if (slowest == totals.cycles_by_kind.end()) {
+    const MemoryStep* const peak = fullest(cost);
+    if (slowest == totals.cycles_by_kind.end() || peak == nullptr) {
       return "nothing to compute";
     }
     return fmt::format("{} takes {:.0f} % of the cycles; {} fills {:.0f} % of the SRAM", slowest->first,
-                       percent(slowest->second, totals.cycles), fullest->name,
+                       percent(slowest->second, totals.cycles), peak->name,
                        percent(static_cast<double>(totals.sram_bytes), static_cast<double>(board_.sram_bytes)));
   }
 
@@ -272,18 +317,25 @@ class CortexM final : public Model {
       }
     }
     const std::string errors =
-        fitted > cycles_.terms.size()
+        cycles_.pooled || fitted > cycles_.terms.size()
             ? fmt::format("error within {:.1f} %, leave-one-out within {:.1f} %", 100.0 * worst, 100.0 * worst_left_out)
             : "as many rows as coefficients, so no error is known";
     if (cycles_.assumed_from) {
       notes.push_back(fmt::format("cycles uncalibrated on {} with {}: coefficients of {} with {} ({})", board_.name,
                                   engine_.name, cycles_.assumed_from->first, cycles_.assumed_from->second,
                                   cycles_.source));
+    } else if (cycles_.rows.empty()) {
+      notes.push_back(
+          fmt::format("cycles uncalibrated on {} with {}: the engine's pooled rates times the board's scale ({})",
+                      board_.name, engine_.name, cycles_.source));
     } else {
       notes.push_back(
           fmt::format("cycles calibrated on {} networks at {:.0f} MHz, {}", fitted, cycles_.clock_mhz, errors));
     }
-    if (!cycles_.assumed_from && clock_mhz_ != cycles_.clock_mhz) {
+    if (cycles_.pooled && !cycles_.rows.empty()) {
+      notes.push_back(fmt::format("too few for coefficients of their own: ratios pooled over {}", cycles_.source));
+    }
+    if (!cycles_.rows.empty() && !cycles_.assumed_from && clock_mhz_ != cycles_.clock_mhz) {
       notes.push_back(fmt::format("cycles were measured at {:.0f} MHz; wait states may differ at {:.0f} MHz",
                                   cycles_.clock_mhz, clock_mhz_));
     }
@@ -295,6 +347,9 @@ class CortexM final : public Model {
                                 board_.energy_calibrated ? "calibrated" : "uncalibrated", board_.nanojoules_per_cycle,
                                 board_.energy_source));
     notes.push_back(engine_.note);
+    for (const std::string& streaming : totals.streaming) {
+      notes.push_back("to fit: " + streaming);
+    }
     if (options_.accounting != Accounting::ours) {
       notes.emplace_back(mcu::note_of(options_.accounting));
     }
@@ -322,6 +377,8 @@ class CortexMTarget final : public Target {
     hasher.add(load_data("boards", data_directory).dump());
     hasher.add(load_data("mcu_coefficients", data_directory).dump());
     hasher.add(options_.reserved_sram_bytes).add(options_.reserved_flash_bytes);
+    hasher.add(options_.streamed_input)
+        .add(options_.weights_in_sram ? 1 + static_cast<int>(*options_.weights_in_sram) : 0);
     if (options_.accounting != Accounting::ours) {
       hasher.add(mcu::name_of(options_.accounting));
     }
@@ -335,9 +392,15 @@ class CortexMTarget final : public Target {
     const std::string& engine = params_.text(genome, "engine");
     const auto board = std::find_if(boards_.begin(), boards_.end(), [&](const Board& b) { return b.name == name; });
     COSEARCH_CHECK(board != boards_.end(), "a board that the target does not have");
-    return std::unique_ptr<const Model>(
-        std::make_unique<CortexM>(*board, table_.engine(engine), table_.model(name, engine),
-                                  params_.integer(genome, name + ".clock_mhz"), options_));
+    const CycleModel* const cycles = table_.find(name, engine);
+    if (cycles == nullptr) {
+      return Unexpected{Infeasible{{},
+                                   fmt::format("nobody published latencies of {} on {}, or of both beside others that "
+                                               "could tell; {} was measured there",
+                                               engine, board->part, table_.best_calibrated(name).name)}};
+    }
+    return std::unique_ptr<const Model>(std::make_unique<CortexM>(
+        *board, table_.engine(engine), *cycles, params_.integer(genome, name + ".clock_mhz"), options_));
   }
 
   [[nodiscard]] std::vector<std::string> metric_names() const override {

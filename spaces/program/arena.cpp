@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "spaces/base/check.hpp"
+#include "spaces/program/stacking.hpp"
 
 namespace cosearch::program {
 namespace {
@@ -17,6 +18,7 @@ struct Chain {
   std::int64_t bytes = 0;  ///< of the largest member
   std::int64_t alignment = 1;
   int first = 0, last = 0;
+  std::int64_t crowd = 0;  ///< largest sum of live bytes over its calls
 };
 
 bool meet(const LiveRange& a, const LiveRange& b) { return a.first <= b.last && b.first <= a.last; }
@@ -30,7 +32,7 @@ std::vector<Chain> chains_of(const Program& program, const std::vector<LiveRange
       chain_of[i] = chain_of[static_cast<std::size_t>(*buffer.alias_of)];
     } else {
       chain_of[i] = chains.size();
-      chains.push_back({{}, 0, 1, ranges[i].first, ranges[i].last});
+      chains.push_back({{}, 0, 1, ranges[i].first, ranges[i].last, 0});
     }
     Chain& chain = chains[chain_of[i]];
     chain.members.push_back(i);
@@ -40,6 +42,17 @@ std::vector<Chain> chains_of(const Program& program, const std::vector<LiveRange
     chain.last = std::max(chain.last, ranges[i].last);
   }
   return chains;
+}
+
+bool alive(const LiveRange& range, int call) { return range.first <= call && call <= range.last; }
+
+/// Bytes that a chain takes during a call.
+std::int64_t live_bytes(const Program& program, const std::vector<LiveRange>& ranges, const Chain& chain, int call) {
+  std::int64_t bytes = 0;
+  for (const std::size_t member : chain.members) {
+    bytes = std::max(bytes, alive(ranges[member], call) ? program.buffers[member].bytes : 0);
+  }
+  return bytes;
 }
 
 /// Places whole chains; an alias that is smaller than its base frees the rest of the base's bytes when the base dies.
@@ -105,7 +118,8 @@ class Packer {
   const std::vector<Chain>& chains_;
 };
 
-/// Orders in which first fit does well on networks: big first, long-lived and big first, by birth.
+/// Orders in which first fit does well on networks: big first, long-lived and big first, by birth, or those of the
+/// most crowded call first.
 std::vector<std::vector<std::size_t>> starting_orders(const std::vector<Chain>& chains) {
   const auto ordered = [&chains](auto key) {
     std::vector<std::size_t> order(chains.size());
@@ -120,6 +134,7 @@ std::vector<std::vector<std::size_t>> starting_orders(const std::vector<Chain>& 
       ordered([](const Chain& c) { return std::tuple(std::int64_t{c.first}, -c.bytes); }),
       ordered([](const Chain& c) { return std::tuple(std::int64_t{-c.last}, -c.bytes); }),
       ordered([](const Chain& c) { return std::tuple(std::int64_t{c.first} - c.last, -c.bytes); }),
+      ordered([](const Chain& c) { return std::tuple(-c.crowd, c.first - c.last, -c.bytes); }),
   };
 }
 
@@ -150,6 +165,72 @@ void improve(const Packer& packer, const std::vector<Chain>& chains, std::int64_
       return;
     }
     order = std::move(*better);
+  }
+}
+
+/// First fit in several orders, then improved.
+Packer::Packing packed(const Packer& packer, const std::vector<Chain>& chains, std::int64_t lower_bound) {
+  std::optional<Packer::Packing> best;
+  std::vector<std::size_t> best_order;
+  for (std::vector<std::size_t>& order : starting_orders(chains)) {
+    Packer::Packing packing = packer.first_fit(order);
+    if (!best || packing.bytes < best->bytes) {
+      best = std::move(packing);
+      best_order = std::move(order);
+    }
+    if (best->bytes == lower_bound) {
+      break;
+    }
+  }
+  COSEARCH_CHECK(best.has_value(), "no order of placement");
+  improve(packer, chains, lower_bound, best_order, *best);
+  return *std::move(best);
+}
+
+// Partial stacks that the search may visit, times the calls and buffers that each visit looks at: at most some ten
+// milliseconds.
+constexpr std::int64_t kMostStackingWork = 2'000'000;
+
+/// The chains and what they must leave free of each other.
+Stacking stacking_of(const Program& program, const std::vector<LiveRange>& ranges, const std::vector<Chain>& chains) {
+  Stacking stacking;
+  stacking.moments.resize(std::max<std::size_t>(1, program.calls.size()));
+  const auto bytes = [&program](std::size_t buffer) { return program.buffers[buffer].bytes; };
+  for (std::size_t low = 0; low < chains.size(); ++low) {
+    Stacking::Block block{chains[low].bytes, chains[low].alignment};
+    for (std::size_t high = 0; high < chains.size(); ++high) {
+      std::int64_t distance = 0;
+      for (const std::size_t a : chains[low].members) {
+        for (const std::size_t b : chains[high].members) {
+          const bool apart = low != high && bytes(b) > 0 && meet(ranges[a], ranges[b]);
+          distance = std::max(distance, apart ? bytes(a) : 0);
+        }
+      }
+      if (distance > 0) {
+        block.above.emplace_back(high, distance);
+      }
+    }
+    for (int moment = chains[low].first; moment <= chains[low].last; ++moment) {
+      if (const std::int64_t used = live_bytes(program, ranges, chains[low], moment); used > 0) {
+        stacking.moments[static_cast<std::size_t>(moment)].emplace_back(low, used);
+      }
+    }
+    stacking.blocks.push_back(std::move(block));
+  }
+  return stacking;
+}
+
+/// Looks for offsets below those of `best`.
+void stack_lower(const Stacking& stacking, std::int64_t lower_bound, Packer::Packing& best) {
+  const std::int64_t states =
+      kMostStackingWork / static_cast<std::int64_t>(stacking.moments.size() + stacking.blocks.size());
+  std::optional<std::vector<std::int64_t>> offsets = stacked(stacking, best.bytes, lower_bound, states);
+  if (!offsets) {
+    return;
+  }
+  best = {*std::move(offsets), 0};
+  for (std::size_t i = 0; i < stacking.blocks.size(); ++i) {
+    best.bytes = std::max(best.bytes, best.offsets[i] + stacking.blocks[i].bytes);
   }
 }
 
@@ -199,14 +280,13 @@ std::vector<LiveStep> live_steps(const Program& program) {
   std::vector<LiveStep> steps(std::max<std::size_t>(1, program.calls.size()));
   for (const Chain& chain : chains_of(program, ranges)) {
     for (int step = chain.first; step <= chain.last; ++step) {
-      std::int64_t bytes = 0;
+      LiveStep& live = steps[static_cast<std::size_t>(step)];
+      live.bytes += live_bytes(program, ranges, chain, step);
       for (const std::size_t member : chain.members) {
-        if (ranges[member].first <= step && step <= ranges[member].last) {
-          bytes = std::max(bytes, program.buffers[member].bytes);
-          steps[static_cast<std::size_t>(step)].buffers.push_back(static_cast<int>(member));
+        if (alive(ranges[member], step)) {
+          live.buffers.push_back(static_cast<int>(member));
         }
       }
-      steps[static_cast<std::size_t>(step)].bytes += bytes;
     }
   }
   for (LiveStep& step : steps) {
@@ -215,33 +295,33 @@ std::vector<LiveStep> live_steps(const Program& program) {
   return steps;
 }
 
+std::int64_t peak_live_bytes(const Program& program) {
+  const std::vector<LiveStep> steps = live_steps(program);
+  return std::max_element(steps.begin(), steps.end(),
+                          [](const LiveStep& a, const LiveStep& b) { return a.bytes < b.bytes; })
+      ->bytes;
+}
+
 ArenaPlan plan_arena(const Program& program) {
   const std::vector<LiveRange> ranges = live_ranges(program);
-  const std::vector<Chain> chains = chains_of(program, ranges);
+  const std::vector<LiveStep> steps = live_steps(program);
+  std::vector<Chain> chains = chains_of(program, ranges);
   ArenaPlan plan;
-  for (const LiveStep& step : live_steps(program)) {
-    plan.lower_bound = std::max(plan.lower_bound, step.bytes);
-  }
-  const Packer packer(program, ranges, chains);
-  std::optional<Packer::Packing> best;
-  std::vector<std::size_t> best_order;
-  for (std::vector<std::size_t>& order : starting_orders(chains)) {
-    Packer::Packing packing = packer.first_fit(order);
-    if (!best || packing.bytes < best->bytes) {
-      best = std::move(packing);
-      best_order = std::move(order);
+  for (Chain& chain : chains) {
+    for (int step = chain.first; step <= chain.last; ++step) {
+      chain.crowd = std::max(chain.crowd, steps[static_cast<std::size_t>(step)].bytes);
     }
-    if (best->bytes == plan.lower_bound) {
-      break;
-    }
+    plan.lower_bound = std::max(plan.lower_bound, chain.crowd);
   }
-  COSEARCH_CHECK(best.has_value(), "no order of placement");
-  improve(packer, chains, plan.lower_bound, best_order, *best);
-  plan.bytes = best->bytes;
+  Packer::Packing best = packed(Packer(program, ranges, chains), chains, plan.lower_bound);
+  if (best.bytes > plan.lower_bound) {
+    stack_lower(stacking_of(program, ranges, chains), plan.lower_bound, best);
+  }
+  plan.bytes = best.bytes;
   plan.offsets.resize(program.buffers.size());
   for (std::size_t i = 0; i < chains.size(); ++i) {
     for (const std::size_t member : chains[i].members) {
-      plan.offsets[member] = best->offsets[i];
+      plan.offsets[member] = best.offsets[i];
     }
   }
   return plan;

@@ -28,17 +28,20 @@ struct LiveStep {
 /// One step per call (one step for a program without calls).
 [[nodiscard]] std::vector<LiveStep> live_steps(const Program& program);
 
+/// Bytes of the largest step: no plan can be smaller.
+[[nodiscard]] std::int64_t peak_live_bytes(const Program& program);
+
 struct ArenaPlan {
   std::vector<std::int64_t> offsets;  ///< of each buffer, in bytes
   std::int64_t bytes = 0;             ///< size of the arena
-  /// Largest sum of live bytes: no plan can be smaller.
-  std::int64_t lower_bound = 0;
+  std::int64_t lower_bound = 0;       ///< peak_live_bytes
 };
 
 /// Static offsets for all buffers such that no two simultaneously live ones overlap, except a buffer and its alias,
 /// which share their first byte. First fit in several orders; while the result is above the lower bound, the buffers
-/// at the top of the best plan are placed earlier and the rest again. Deterministic; not always optimal (the problem
-/// is NP-hard), see tests/spaces/program/arena_test.cpp for how near it comes.
+/// at the top of the best plan are placed earlier and the rest again, and at last a branch and bound of limited size
+/// looks for less. Deterministic; of small programs the optimum, of large ones not always (the problem is NP-hard), see
+/// tests/spaces/program/arena_test.cpp for how near it comes.
 [[nodiscard]] ArenaPlan plan_arena(const Program& program);
 
 }  // namespace cosearch::program

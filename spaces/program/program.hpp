@@ -200,7 +200,8 @@ struct LoweringOptions {
 /// The kernels of our own C export: everything in place that can be.
 [[nodiscard]] LoweringOptions cosearch_options();
 
-/// The network as int8 kernel calls in node order. A batch norm is folded into the convolution or linear map before it
+/// The network as int8 kernel calls in node order; for ScratchRule::cosearch in the order whose live tensors need least
+/// memory, where node order is not one. A batch norm is folded into the convolution or linear map before it
 /// and an activation into the kernel before it, where nothing else reads the value between. Attention becomes, per
 /// head, a row block of scores, softmax and context around one int32 score row. The graph must be well formed
 /// (`infer_shapes`); the error is its message.

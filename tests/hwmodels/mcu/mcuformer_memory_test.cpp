@@ -209,7 +209,8 @@ TEST(McuformerMemory, IsCheckedAgainstTheBoard) {
   const json options{{"accounting", "mcuformer"}};
   const auto tight = cost_on("f411", small_network(2), {{"accounting", "mcuformer"}, {"reserved_sram_bytes", 123312}});
   ASSERT_FALSE(tight.has_value());
-  EXPECT_EQ(tight.error().reason, "needs 131,073 bytes of SRAM, STM32F411 has 131,072");
+  EXPECT_EQ(tight.error().reason,
+            "needs 131,073 bytes of SRAM at blocks.1.mlp.fc1.b, STM32F411 has 131,072: 1 too many");
   EXPECT_THAT(cost_on("f746", testing::reference_network("resnet8"), options).error().reason,
               HasSubstr("counts the layers of transformers only; resnet8 has none"));
   EXPECT_THAT(testing::config_error_of([] {
