@@ -7,10 +7,9 @@
 extern "C" {
 #endif
 
-/* Int8 kernels of exported networks, in C99, without a library. Each computes the same integers as the interpreter that
- * the network was exported with, on every core: with the DSP instructions of ARMv7E-M and later where the compiler has
- * them
- * (__ARM_FEATURE_DSP, __ARM_FEATURE_SIMD32), else in plain C.
+/* Int8 kernels of exported networks, in C99; of a library they need memcpy and memset. Each computes the same integers
+ * as the interpreter of the project that the network was exported from, on every core: with the DSP instructions of
+ * ARMv7E-M and later where the compiler has them (__ARM_FEATURE_DSP, __ARM_FEATURE_SIMD32), else in plain C.
  *
  * Images are stored by rows, pixels and channels, sequences by tokens and features. Sizes and strides are counted in
  * elements. `x`, `zx`: an input and its zero point, `y`: the output. Weights, tables and parameters are only read. An
@@ -29,7 +28,7 @@ typedef struct {
 /* A convolution or linear map: y = F(zero_point + R(bias[c] + sum of x * weight[c][...], multiplier[c])). */
 typedef struct {
   /* Of each output channel kernel rows, columns and input channels / groups: int8, or two int4 to a byte, the first one
-   * in the low half; each output channel begins with a new byte. */
+   * in the low half; each output channel begins with a new byte. Of int4 less than 2^17 for an output channel. */
   const int8_t* weight;
   /* [output channels][2]: bias, multiplier. -zx * (sum of the channel's weights) is part of the bias. */
   const int32_t* requantization;
