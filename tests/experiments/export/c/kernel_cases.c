@@ -155,8 +155,9 @@ static void make_attention(struct kernel_case* call) {
   call->rows = between(1, 70); /* tokens */
   g->in_c = between(1, 66);    /* of the head */
   g->in_row = g->in_c + between(0, 90);
-  attention->shift = one_in(4) ? between(8, 32) : between(33, 39);
-  attention->multiplier = draw_multiplier(attention->shift, 8);
+  attention->shift = one_in(4) ? between(16, 32) : between(33, 47);
+  attention->multiplier = draw_multiplier(attention->shift, 16);
+  call->other[0] = 127; /* the largest score's weight */
   attention->softmax_shift = between(14, 40);
   const int32_t softer = between(2, 10);
   const int32_t multiplier = draw_multiplier(attention->softmax_shift, softer);
