@@ -102,6 +102,9 @@ class Store {
   void insert_pending(std::int64_t campaign, const std::vector<TrialRow>& rows);
   /// One transaction: the finished trial. It must be stored and pending.
   void finish(std::int64_t campaign, const TrialRow& row);
+  /// Adds metrics to a finished trial, in place of earlier values. They are none that the search has seen, such as
+  /// measurements of an exported program. @throws StoreError 4 where there is no such trial or it is pending.
+  void add_metrics(std::int64_t campaign, TrialId id, const Metrics& metrics);
   /// In id order.
   [[nodiscard]] std::vector<TrialRow> trials(std::int64_t campaign) const;
   [[nodiscard]] std::optional<TrialRow> trial(std::int64_t campaign, TrialId id) const;

@@ -124,6 +124,23 @@ void Store::finish(std::int64_t campaign, const TrialRow& row) {
   });
 }
 
+void Store::add_metrics(std::int64_t campaign, TrialId id, const Metrics& metrics) {
+  check_metrics(metrics);
+  impl_->add_columns(metrics);
+  impl_->write([&] {
+    for (const auto& [name, value] : metrics) {
+      SQLite::Statement& trial = impl_->statement(
+          fmt::format("UPDATE trial SET \"{}\" = ? WHERE campaign = ? AND id = ? AND state != 'pending'", name));
+      trial.bind(1, value);
+      trial.bind(2, campaign);
+      trial.bind(3, id);
+      if (trial.exec() != 1) {
+        throw StoreError(4, fmt::format("there is no finished trial {}", id));
+      }
+    }
+  });
+}
+
 std::string Store::Impl::trial_select() const {
   return "SELECT t.id, batch, fidelity, epochs, state, violation, violated, violated_by, duration_s, genome, genes, "
          "reason, network_hash, hardware_hash" +

@@ -42,6 +42,7 @@ std::vector<Board> load_boards(const std::string& data_directory) {
     }
     board.sram_bytes = item.at("sram_bytes").integer(1);
     board.flash_bytes = item.at("flash_bytes").integer(1);
+    board.weights_in_sram = item.name_of("weights", "flash", {"flash", "sram"}) == "sram";
     const JsonReader energy = item.at("energy");
     board.nanojoules_per_cycle = energy.at("nanojoules_per_cycle").number(kPositive);
     board.energy_calibrated = energy.at("calibrated").boolean();

@@ -16,6 +16,7 @@ struct Board {
   std::vector<std::int64_t> clocks_mhz;  ///< highest first: the one that coefficients were calibrated at
   std::int64_t sram_bytes = 0;           ///< that an inference may use
   std::int64_t flash_bytes = 0;
+  bool weights_in_sram = false;  ///< its flash cannot be read in place: weights are copied before use
   /// Energy of the whole chip while it computes. Active power is this times the clock.
   double nanojoules_per_cycle = 0.0;
   bool energy_calibrated = false;  ///< measured on this part

@@ -113,9 +113,10 @@ nlohmann::json to_json(const CycleModel& model) {
 Engine read_engine(const std::string& name, const JsonReader& item) {
   Engine engine;
   engine.name = name;
-  const std::string rules = item.at("rules").name_of({"cmsis_nn", "tflm_reference", "tinyengine"});
+  const std::string rules = item.at("rules").name_of({"cmsis_nn", "cosearch", "tflm_reference", "tinyengine"});
   engine.rules = rules == "tinyengine" ? program::tinyengine_options()
                  : rules == "cmsis_nn" ? program::cmsis_nn_options()
+                 : rules == "cosearch" ? program::cosearch_options()
                                        : program::tflm_reference_options();
   engine.code_bytes = item.at("code_bytes").integer(0);
   engine.note = item.at("note").text();

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,9 +12,12 @@
 #include "hwmodels/data_files.hpp"
 #include "hwmodels/job_graph.hpp"
 #include "hwmodels/layers.hpp"
+#include "hwmodels/mcu/accounting.hpp"
+#include "hwmodels/mcu/arena_picture.hpp"
 #include "hwmodels/mcu/boards.hpp"
 #include "hwmodels/mcu/coefficients.hpp"
 #include "hwmodels/mcu/mcuformer_memory.hpp"
+#include "hwmodels/mcu/plan.hpp"
 #include "hwmodels/text.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
@@ -23,6 +28,7 @@
 namespace cosearch {
 namespace {
 
+using mcu::Accounting;
 using mcu::Board;
 using mcu::CycleModel;
 using mcu::CycleTable;
@@ -30,38 +36,35 @@ using mcu::Engine;
 using program::KernelCall;
 using program::Program;
 
-/// What counts as SRAM.
-enum class Accounting { ours, mcuformer };
-
-/// So that nobody takes the figure for all that a board needs.
-constexpr const char* kMcuformerNote =
-    "sram_bytes is MCUFormer's accounting in place of the static plan: output, rank intermediate and largest factor of "
-    "qkv or of the MLP's first layer, with a class token; left out: image, tokens read, attention scores, int32 sums, "
-    "all other layers, stack";
-
 struct Options {
   Accounting accounting = Accounting::ours;
   std::int64_t reserved_sram_bytes = 0;
   std::int64_t reserved_flash_bytes = 0;
+  bool streamed_input = false;
+  std::optional<bool> weights_in_sram;  ///< nothing: as the board needs it
 };
 
 Options read_options(const nlohmann::json& json) {
   const JsonReader reader = JsonReader::of_options(json, "/target");
-  reader.only({"accounting", "reserved_flash_bytes", "reserved_sram_bytes"});
+  reader.only({"accounting", "input", "reserved_flash_bytes", "reserved_sram_bytes", "weights"});
   Options options;
-  if (reader.name_of("accounting", "ours", {"mcuformer", "ours"}) == "mcuformer") {
-    options.accounting = Accounting::mcuformer;
-  }
+  options.accounting = mcu::read_accounting(reader);
   options.reserved_sram_bytes = reader.integer("reserved_sram_bytes", 0, 0);
   options.reserved_flash_bytes = reader.integer("reserved_flash_bytes", 0, 0);
+  options.streamed_input = reader.name_of("input", "resident", {"resident", "streamed"}) == "streamed";
+  const std::string weights = reader.name_of("weights", "board", {"board", "flash", "sram"});
+  if (weights != "board") {
+    options.weights_in_sram = weights == "sram";
+  }
   return options;
 }
 
 double percent(double part, double whole) { return whole > 0.0 ? 100.0 * part / whole : 0.0; }
 
+/// Of each buffer once.
 std::int64_t buffer_bytes(const Program& program, const std::vector<int>& buffers) {
   std::int64_t bytes = 0;
-  for (const int buffer : buffers) {
+  for (const int buffer : std::set<int>(buffers.begin(), buffers.end())) {
     bytes += program.buffers[static_cast<std::size_t>(buffer)].bytes;
   }
   return bytes;
@@ -85,25 +88,34 @@ class CortexM final : public Model {
         return Unexpected{*std::move(refusal)};
       }
       const graph::NetworkGraph network = job_graph(job);
-      Expected<Program, std::string> lowered = program::lower_program(network, engine_.rules);
-      if (!lowered) {
-        return Unexpected{Infeasible{{}, "the network is malformed: " + lowered.error()}};
+      const Expected<program::PlannedProgram, Infeasible> planned = plan(network);
+      if (!planned) {
+        return Unexpected{planned.error()};
       }
       totals.params += static_cast<double>(graph::total_counts(network).parameters);
       const std::string prefix = layer_prefix(jobs, job);
-      add_layers(*lowered, prefix, totals);
-      if (options_.accounting == Accounting::ours) {
-        plan_memory(*lowered, prefix, totals);
-      } else if (!count_mcuformer_memory(network, prefix, totals)) {
-        return Unexpected{Infeasible{{},
-                                     "accounting \"mcuformer\" counts the layers of transformers only; " +
-                                         (network.name.empty() ? "the network" : network.name) + " has none"}};
+      add_layers(planned->program, prefix, totals);
+      if (std::optional<Infeasible> refusal = count_memory(network, *planned, prefix, totals)) {
+        return Unexpected{*std::move(refusal)};
       }
     }
     if (std::optional<Infeasible> overflow = check_capacity(totals)) {
       return Unexpected{*std::move(overflow)};
     }
     return finish(std::move(totals));
+  }
+
+  /// The arena of the job that needs most.
+  [[nodiscard]] std::string picture(std::span<const Job> jobs) const override {
+    std::optional<program::PlannedProgram> largest;
+    for (const Job& job : jobs) {
+      Expected<program::PlannedProgram, Infeasible> planned = plan(job_graph(job));
+      COSEARCH_CHECK(planned.has_value(), "a picture of a job that is not feasible");
+      if (!largest || planned->plan.bytes > largest->plan.bytes) {
+        largest = *std::move(planned);
+      }
+    }
+    return largest ? mcu::arena_picture(largest->program, largest->plan) : std::string{};
   }
 
  private:
@@ -114,10 +126,17 @@ class CortexM final : public Model {
     std::int64_t macs = 0;
     double params = 0.0;
     std::int64_t sram_bytes = 0;
-    std::string sram_peak;  ///< the call with most live bytes
     std::int64_t flash_bytes = 0;
     std::map<std::string, double> cycles_by_kind;
+    std::vector<std::string> streaming;  ///< how networks were made to fit
   };
+
+  [[nodiscard]] Expected<program::PlannedProgram, Infeasible> plan(const graph::NetworkGraph& network) const {
+    return mcu::plan_program(
+        network, engine_, board_,
+        {options_.streamed_input, options_.weights_in_sram.value_or(board_.weights_in_sram && mcu::can_stream(engine_)),
+         options_.reserved_sram_bytes});
+  }
 
   static std::optional<Infeasible> refuse(const Job& job) {
     if (job.phase != graph::Phase::inference) {
@@ -140,8 +159,27 @@ class CortexM final : public Model {
     }
   }
 
-  void plan_memory(const Program& lowered, const std::string& prefix, Totals& totals) const {
-    const program::ArenaPlan plan = program::plan_arena(lowered);
+  std::optional<Infeasible> count_memory(const graph::NetworkGraph& network, const program::PlannedProgram& planned,
+                                         const std::string& prefix, Totals& totals) const {
+    if (const std::string streaming = mcu::describe(planned.options); !streaming.empty()) {
+      totals.streaming.push_back(prefix.empty() ? streaming : prefix + " " + streaming);
+    }
+    if (options_.accounting == Accounting::ours) {
+      add_memory(planned.program, planned.plan, prefix, totals);
+    } else if (options_.accounting == Accounting::tinyengine) {
+      const Program lowered = *program::lower_program(network, program::tinyengine_options());
+      add_memory(lowered, program::plan_arena(lowered), prefix, totals);
+    } else if (!count_mcuformer_memory(network, prefix, totals)) {
+      return Infeasible{
+          {},
+          fmt::format("accounting \"{}\" counts the layers of transformers only; {} has none",
+                      mcu::name_of(options_.accounting), network.name.empty() ? "the network" : network.name)};
+    }
+    return std::nullopt;
+  }
+
+  void add_memory(const Program& lowered, const program::ArenaPlan& plan, const std::string& prefix,
+                  Totals& totals) const {
     const std::vector<program::LiveStep> steps = program::live_steps(lowered);
     totals.sram_bytes = std::max(totals.sram_bytes, plan.bytes + options_.reserved_sram_bytes);
     for (std::size_t i = 0; i < lowered.calls.size(); ++i) {
@@ -154,16 +192,28 @@ class CortexM final : public Model {
     }
   }
 
+  [[nodiscard]] std::vector<mcu::McuformerLayer> counted_layers(const graph::NetworkGraph& network) const {
+    if (options_.accounting == Accounting::mcuformer) {
+      return mcu::mcuformer_layers(network);
+    }
+    const std::optional<mcu::McuformerLayer> layer = mcu::mcuformer_supernet_layer(network);
+    return layer ? std::vector{*layer} : std::vector<mcu::McuformerLayer>{};
+  }
+
   /// False for a network that has none of the layers.
   bool count_mcuformer_memory(const graph::NetworkGraph& network, const std::string& prefix, Totals& totals) const {
-    const std::vector<mcu::McuformerLayer> layers = mcu::mcuformer_layers(network);
+    const std::vector<mcu::McuformerLayer> layers = counted_layers(network);
     for (const mcu::McuformerLayer& layer : layers) {
       totals.sram_bytes = std::max(totals.sram_bytes, layer.bytes() + options_.reserved_sram_bytes);
-      totals.cost.memory.push_back({prefix + layer.name,
-                                    layer.bytes(),
-                                    {{layer.name + ".act", layer.output_bytes},
-                                     {layer.name + ".rank", layer.intermediate_bytes},
-                                     {layer.name + ".weight", layer.weight_bytes}}});
+      MemoryStep step{prefix + layer.name, layer.bytes(), {}};
+      for (const auto& [part, bytes] :
+           {std::pair{".tokens", layer.input_bytes}, std::pair{".act", layer.output_bytes},
+            std::pair{".rank", layer.intermediate_bytes}, std::pair{".weight", layer.weight_bytes}}) {
+        if (bytes > 0) {
+          step.buffers.emplace_back(layer.name + part, bytes);
+        }
+      }
+      totals.cost.memory.push_back(std::move(step));
     }
     return !layers.empty();
   }
@@ -198,16 +248,26 @@ class CortexM final : public Model {
 
   std::optional<Infeasible> check_capacity(const Totals& totals) const {
     Infeasible infeasible;
-    const auto check = [&](const char* metric, const char* memory, std::int64_t required, std::int64_t limit) {
+    const auto check = [&](const char* metric, const char* memory, std::int64_t required, std::int64_t limit,
+                           const std::string& where) {
       if (required > limit) {
         infeasible.violations.push_back({metric, static_cast<double>(required), static_cast<double>(limit)});
-        infeasible.reason += fmt::format("{}{} bytes of {}, {} has {}", infeasible.reason.empty() ? "needs " : "; ",
-                                         grouped(required), memory, board_.part, grouped(limit));
+        infeasible.reason +=
+            fmt::format("{}{} bytes of {}{}, {} has {}: {} too many", infeasible.reason.empty() ? "needs " : "; ",
+                        grouped(required), memory, where, board_.part, grouped(limit), grouped(required - limit));
       }
     };
-    check("sram_bytes", "SRAM", totals.sram_bytes, board_.sram_bytes);
-    check("flash_bytes", "flash", totals.flash_bytes, board_.flash_bytes);
+    const MemoryStep* const peak = fullest(totals.cost);
+    check("sram_bytes", "SRAM", totals.sram_bytes, board_.sram_bytes, peak == nullptr ? "" : " at " + peak->name);
+    check("flash_bytes", "flash", totals.flash_bytes, board_.flash_bytes, "");
     return infeasible.violations.empty() ? std::nullopt : std::optional(std::move(infeasible));
+  }
+
+  /// The first of the calls with most bytes alive; null where there is none.
+  static const MemoryStep* fullest(const Cost& cost) {
+    const auto found = std::max_element(cost.memory.begin(), cost.memory.end(),
+                                        [](const auto& a, const auto& b) { return a.live_bytes < b.live_bytes; });
+    return found == cost.memory.end() ? nullptr : &*found;
   }
 
   Cost finish(Totals totals) const {
@@ -236,13 +296,12 @@ class CortexM final : public Model {
   std::string bound(const Totals& totals, const Cost& cost) const {
     const auto slowest = std::max_element(totals.cycles_by_kind.begin(), totals.cycles_by_kind.end(),
                                           [](const auto& a, const auto& b) { return a.second < b.second; });
-    const auto fullest = std::max_element(cost.memory.begin(), cost.memory.end(),
-                                          [](const auto& a, const auto& b) { return a.live_bytes < b.live_bytes; });
-    if (slowest == totals.cycles_by_kind.end()) {
+    const MemoryStep* const peak = fullest(cost);
+    if (slowest == totals.cycles_by_kind.end() || peak == nullptr) {
       return "nothing to compute";
     }
     return fmt::format("{} takes {:.0f} % of the cycles; {} fills {:.0f} % of the SRAM", slowest->first,
-                       percent(slowest->second, totals.cycles), fullest->name,
+                       percent(slowest->second, totals.cycles), peak->name,
                        percent(static_cast<double>(totals.sram_bytes), static_cast<double>(board_.sram_bytes)));
   }
 
@@ -281,8 +340,11 @@ class CortexM final : public Model {
                                 board_.energy_calibrated ? "calibrated" : "uncalibrated", board_.nanojoules_per_cycle,
                                 board_.energy_source));
     notes.push_back(engine_.note);
-    if (options_.accounting == Accounting::mcuformer) {
-      notes.emplace_back(kMcuformerNote);
+    for (const std::string& streaming : totals.streaming) {
+      notes.push_back("to fit: " + streaming);
+    }
+    if (options_.accounting != Accounting::ours) {
+      notes.emplace_back(mcu::note_of(options_.accounting));
     }
     return notes;
   }
@@ -308,8 +370,10 @@ class CortexMTarget final : public Target {
     hasher.add(load_data("boards", data_directory).dump());
     hasher.add(load_data("mcu_coefficients", data_directory).dump());
     hasher.add(options_.reserved_sram_bytes).add(options_.reserved_flash_bytes);
-    if (options_.accounting == Accounting::mcuformer) {
-      hasher.add("mcuformer");
+    hasher.add(options_.streamed_input)
+        .add(options_.weights_in_sram ? 1 + static_cast<int>(*options_.weights_in_sram) : 0);
+    if (options_.accounting != Accounting::ours) {
+      hasher.add(mcu::name_of(options_.accounting));
     }
     fingerprint_ = "cortex_m/1/" + hex(hasher.value());
   }

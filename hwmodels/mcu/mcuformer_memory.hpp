@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,17 +9,19 @@
 
 namespace cosearch::mcu {
 
-/// What MCUFormer's accounting (Liang et al., NeurIPS 2023; the memory function of the authors' later code) counts of a
-/// layer in SRAM. Bytes, int8.
+/// What MCUFormer (Liang et al., NeurIPS 2023) counts of a layer in SRAM. Bytes, int8. The authors' code has two
+/// accountings, see `mcuformer_layers` and `mcuformer_supernet_layer`.
 struct McuformerLayer {
   std::string name;                     ///< of the node that gives the layer's output: of the last factor
+  std::int64_t input_bytes = 0;         ///< tokens x in; not counted by the later accounting
   std::int64_t output_bytes = 0;        ///< tokens x out
   std::int64_t intermediate_bytes = 0;  ///< tokens x rank; 0 for a dense layer
-  std::int64_t weight_bytes = 0;        ///< of the largest factor, which is copied into SRAM
-  [[nodiscard]] std::int64_t bytes() const { return output_bytes + intermediate_bytes + weight_bytes; }
+  std::int64_t weight_bytes = 0;        ///< of the factor that is copied into SRAM
+  [[nodiscard]] std::int64_t bytes() const { return input_bytes + output_bytes + intermediate_bytes + weight_bytes; }
 };
 
-/// The layers that it looks at, in order: linear maps of tokens whose output goes into an attention (qkv) or an
+/// The later accounting, by which the authors' search logs its networks: the layers that it looks at, in order, each
+/// with the largest of its factors: linear maps of tokens whose output goes into an attention (qkv) or an
 /// activation (the first of an MLP), each with the linear maps directly before it as its factors. Tokens are those of
 /// the network and one more, the class token that MCUFormer's networks have and those of the space `mcu_vit` have not.
 ///
@@ -29,5 +32,16 @@ struct McuformerLayer {
 
 /// The most bytes of a layer; 0 for a network without such layers.
 [[nodiscard]] std::int64_t mcuformer_peak_bytes(const graph::NetworkGraph& network);
+
+/// The first accounting, by which the authors' code decides at the stage of supernets what is legal: of the widest MLP
+/// the tokens that it reads, the hidden ones and its first layer's last factor (all of a dense one),
+///
+///   E * ((N + 1) * (1 + M) + E * M * R)
+///
+/// for width E, hidden width E * M, rank E * R and N patches. N is the image's pixels over those of a patch, a fraction
+/// where patches need padding, so the sum is rounded up here; the rank is the network's, a whole number. Left out, as
+/// there: attention, the first factor and what it gives, all other layers, the image, the stack. Nothing for networks
+/// without a patch embedding or an MLP of tokens.
+[[nodiscard]] std::optional<McuformerLayer> mcuformer_supernet_layer(const graph::NetworkGraph& network);
 
 }  // namespace cosearch::mcu

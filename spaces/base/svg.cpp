@@ -38,6 +38,16 @@ std::string escaped(std::string_view text) {
 
 std::string_view colour(std::size_t index) { return kColours[index % kColours.size()]; }
 
+std::int64_t tick_of(std::int64_t span) {
+  for (std::int64_t power = 1;; power *= 10) {
+    for (const std::int64_t factor : {1, 2, 5}) {
+      if (span / (factor * power) < 10) {
+        return factor * power;
+      }
+    }
+  }
+}
+
 Picture::Picture(double width, double height)
     : text_(fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" "
                         "height=\"{1:.0f}\" font-family=\"sans-serif\" font-size=\"11\">\n"
@@ -47,6 +57,12 @@ Picture::Picture(double width, double height)
 void Picture::text(double x, double y, Anchor anchor, std::string_view words) {
   text_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n", x, y,
                        kAnchors.at(static_cast<std::size_t>(anchor)), escaped(words));
+}
+
+void Picture::upright_text(double x, double y, Anchor anchor, std::string_view words) {
+  text_ += fmt::format(
+      "<text x=\"{0:.1f}\" y=\"{1:.1f}\" text-anchor=\"{2}\" transform=\"rotate(-90 {0:.1f} {1:.1f})\">{3}</text>\n", x,
+      y, kAnchors.at(static_cast<std::size_t>(anchor)), escaped(words));
 }
 
 void Picture::rectangle(double x, double y, double width, double height, std::string_view fill,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@ namespace cosearch::svg {
 /// wine); indices beyond take turns.
 [[nodiscard]] std::string_view colour(std::size_t index);
 
+/// 1, 2 or 5 times a power of ten, less than ten of which make up the span: where an axis has its marks.
+[[nodiscard]] std::int64_t tick_of(std::int64_t span);
+
 enum class Anchor { start, middle, end };
 
 /// Shapes on a white ground, in pixels from the upper left corner.
@@ -21,6 +25,8 @@ class Picture {
  public:
   Picture(double width, double height);
   void text(double x, double y, Anchor anchor, std::string_view words);
+  /// Words that run upwards; `x` is where their feet stand, `y` where `anchor` is.
+  void upright_text(double x, double y, Anchor anchor, std::string_view words);
   /// `title` shows when the pointer rests on it.
   void rectangle(double x, double y, double width, double height, std::string_view colour, std::string_view title);
   void line(double x1, double y1, double x2, double y2, std::string_view style);

@@ -53,15 +53,53 @@ int depthwise_separable(Builder& builder, const std::string& name, std::int64_t 
                      graph::ActivationKind::relu);
 }
 
+void inverted_residual(Builder& builder, const std::string& name, const InvertedResidual& block) {
+  const int input = builder.last();
+  const std::int64_t in_channels = builder.shape(input).back();
+  const auto pointwise = [&](std::int64_t out_channels) {
+    Conv2d conv = convolution(builder.shape(builder.last()), out_channels, 1, 1, 1, PaddingRule::symmetric);
+    conv.weight_bits = block.weight_bits;
+    return conv;
+  };
+  if (block.expansion > 1) {
+    conv_bn_act(builder, name + ".expand", pointwise(in_channels * block.expansion), graph::ActivationKind::relu6);
+  }
+  Conv2d window = depthwise(builder.shape(builder.last()), block.kernel, block.stride, PaddingRule::symmetric);
+  window.weight_bits = block.weight_bits;
+  conv_bn_act(builder, name + ".depthwise", window, graph::ActivationKind::relu6);
+  const int output = conv_bn(builder, name + ".project", pointwise(block.out_channels), builder.last());
+  if (block.stride == 1 && in_channels == block.out_channels) {
+    builder.add(name + ".add", graph::Add{}, {output, input});
+  }
+}
+
 int pooled_classifier(Builder& builder, const std::string& name, std::int64_t classes) {
   builder.then("pool", graph::GlobalAveragePool{});
   return builder.then(name, graph::Linear{{classes}, {}, true});
 }
 
-Choices choices(std::initializer_list<std::int64_t> values) {
+Choices choices(std::initializer_list<std::int64_t> values) { return choices(std::vector<std::int64_t>(values)); }
+
+Choices choices(const std::vector<std::int64_t>& values) {
   Choices list;
   list.values.assign(values.begin(), values.end());
   return list;
+}
+
+Choices hundredths(int lower, int upper, int step) {
+  Choices list;
+  for (int value = lower; value <= upper; value += step) {
+    list.values.emplace_back(static_cast<double>(value) / 100.0);
+  }
+  return list;
+}
+
+bool mixed_weight_bits(const JsonReader& options) {
+  return options.name_of("weight_bits", "8", {"8", "mixed"}) == "mixed";
+}
+
+Param weight_bits_gene(const std::string& block, const Condition& in_network) {
+  return {block + ".weight_bits", choices({4, 8}), in_network};
 }
 
 std::vector<std::int64_t> genes_from(std::int64_t first, std::int64_t count) {
@@ -80,6 +118,16 @@ Genome extreme(const ParamSet& params, bool last) {
     }
   }
   return genome;
+}
+
+std::int64_t larger_side(const graph::Shape& image) { return std::max(image.at(0), image.at(1)); }
+
+graph::Shape resized(const graph::Shape& image, std::int64_t side) {
+  const std::int64_t larger = larger_side(image);
+  const auto scaled = [&](std::int64_t extent) {
+    return std::max<std::int64_t>(1, (2 * extent * side + larger) / (2 * larger));
+  };
+  return {scaled(image.at(0)), scaled(image.at(1)), image.at(2)};
 }
 
 void require_images(const TaskShape& task) {

@@ -7,6 +7,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "spaces/base/json_reader.hpp"
+#include "spaces/catalog/families.hpp"
 #include "spaces/graph/graph.hpp"
 #include "spaces/space/search_space.hpp"
 
@@ -35,16 +37,32 @@ int conv_bn_act(graph::Builder& builder, const std::string& name, const graph::C
 int depthwise_separable(graph::Builder& builder, const std::string& name, std::int64_t out_channels,
                         std::int64_t stride);
 
+/// Nodes `name.{expand,depthwise,project}` and `name.add` as InvertedResidual has them, after the node added last;
+/// ReLU6, symmetric padding.
+void inverted_residual(graph::Builder& builder, const std::string& name, const InvertedResidual& block);
+
 /// Mean over all positions and a linear layer: nodes `pool` and `name`.
 int pooled_classifier(graph::Builder& builder, const std::string& name, std::int64_t classes);
 
 // --- for the spaces --------------------------------------------------------------------------------------------
 
 [[nodiscard]] Choices choices(std::initializer_list<std::int64_t> values);
+[[nodiscard]] Choices choices(const std::vector<std::int64_t>& values);
+/// lower, lower + step, ..., upper hundredths.
+[[nodiscard]] Choices hundredths(int lower, int upper, int step);
+/// The option `weight_bits` of spaces whose blocks can have weights of 4 bits: "8" (default: all have 8) or "mixed"
+/// (true: a gene for each block). What is behind the data and before the classes stays at 8.
+[[nodiscard]] bool mixed_weight_bits(const JsonReader& options);
+/// The gene `<block>.weight_bits`.
+[[nodiscard]] Param weight_bits_gene(const std::string& block, const Condition& in_network);
 /// The indices of all values of a domain of `count` values from `first` on, for conditions.
 [[nodiscard]] std::vector<std::int64_t> genes_from(std::int64_t first, std::int64_t count);
 /// All active genes at the first (or last) value of their domain. No real parameters.
 [[nodiscard]] Genome extreme(const ParamSet& params, bool last);
+/// The larger of an image's height and width.
+[[nodiscard]] std::int64_t larger_side(const graph::Shape& image);
+/// The image's shape with its larger side set to `side`, the other one in proportion (rounded, at least 1).
+[[nodiscard]] graph::Shape resized(const graph::Shape& image, std::int64_t side);
 /// @throws ConfigError unless the samples are images of at least 8 x 8 pixels with two or more classes.
 void require_images(const TaskShape& task);
 /// @throws ConfigError unless `options` is an empty object.

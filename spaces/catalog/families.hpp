@@ -18,6 +18,7 @@ struct InvertedResidual {
   std::int64_t kernel = 3;
   std::int64_t stride = 1;
   std::int64_t expansion = 6;
+  std::int64_t weight_bits = graph::kDefaultWeightBits;  ///< of all three
 };
 
 struct MobileNetV2 {
@@ -41,7 +42,8 @@ struct LowRank {
 
 struct TransformerBlock {
   std::int64_t heads = 4;
-  double mlp_ratio = 2.0;  ///< hidden width of the MLP over embed_dim
+  double mlp_ratio = 2.0;                                ///< hidden width of the MLP over embed_dim
+  std::int64_t weight_bits = graph::kDefaultWeightBits;  ///< of all linear maps
 };
 
 /// A vision transformer with pre-norm blocks and the mean over tokens before the head (Dosovitskiy et al., "An image is

@@ -24,16 +24,8 @@ struct Values {
   Choices mlp_ratios;
   Choices rank_ratios;
   std::int64_t head_dim = 0;
+  bool mixed_bits = false;  ///< a gene of each block
 };
-
-/// lower, lower + step, ..., upper hundredths.
-Choices hundredths(int lower, int upper, int step) {
-  Choices list;
-  for (int value = lower; value <= upper; value += step) {
-    list.values.emplace_back(static_cast<double>(value) / 100.0);
-  }
-  return list;
-}
 
 /// MCUFormer-T: the patches and widths of the authors' first and later code together.
 Values published_values(const graph::Shape& sample) {
@@ -63,20 +55,15 @@ Values small_values(const graph::Shape& sample) {
   return values;
 }
 
-Choices integers(const std::vector<std::int64_t>& values) {
-  Choices list;
-  list.values.assign(values.begin(), values.end());
-  return list;
-}
-
 std::string block_name(std::int64_t block) { return "blocks." + std::to_string(block); }
 
 class McuVitSpace final : public SearchSpace {
  public:
-  McuVitSpace(TaskShape task, Values values, std::int64_t head_dim, bool rank_of_largest)
+  McuVitSpace(TaskShape task, const Values& values, std::int64_t head_dim, bool rank_of_largest)
       : task_(std::move(task)),
         tilings_(values.tilings),
         head_dim_(head_dim),
+        mixed_bits_(values.mixed_bits),
         rank_width_(rank_of_largest ? values.embed_dims.back() : 0),
         params_(declare(values)) {}
 
@@ -90,8 +77,12 @@ class McuVitSpace final : public SearchSpace {
     net.blocks.clear();
     const std::int64_t depth = params_.integer(genome, "depth");
     for (std::int64_t i = 0; i < depth; ++i) {
-      net.blocks.push_back(
-          {params_.integer(genome, block_name(i) + ".heads"), params_.real(genome, block_name(i) + ".mlp_ratio")});
+      TransformerBlock block{params_.integer(genome, block_name(i) + ".heads"),
+                             params_.real(genome, block_name(i) + ".mlp_ratio")};
+      if (mixed_bits_) {
+        block.weight_bits = params_.integer(genome, block_name(i) + ".weight_bits");
+      }
+      net.blocks.push_back(block);
     }
     const auto factors = static_cast<int>(params_.integer(genome, "factors"));
     net.qkv = {factors, params_.real(genome, "rank_attn"), rank_width_ > 0 ? rank_width_ : net.embed_dim};
@@ -119,8 +110,8 @@ class McuVitSpace final : public SearchSpace {
  private:
   static ParamSet declare(const Values& values) {
     std::vector<Param> params{{"patch", patch_choices(values.tilings), {}},
-                              {"embed_dim", integers(values.embed_dims), {}},
-                              {"depth", integers(values.depths), {}}};
+                              {"embed_dim", choices(values.embed_dims), {}},
+                              {"depth", choices(values.depths), {}}};
     const auto depths = static_cast<std::int64_t>(values.depths.size());
     for (std::int64_t i = 0; i < values.depths.back(); ++i) {
       const auto deeper = std::upper_bound(values.depths.begin(), values.depths.end(), i);
@@ -128,6 +119,9 @@ class McuVitSpace final : public SearchSpace {
       const Condition in_network = first == 0 ? Condition{} : Condition{"depth", genes_from(first, depths)};
       params.push_back({block_name(i) + ".heads", values.heads, in_network});
       params.push_back({block_name(i) + ".mlp_ratio", values.mlp_ratios, in_network});
+      if (values.mixed_bits) {
+        params.push_back(weight_bits_gene(block_name(i), in_network));
+      }
     }
     params.push_back({"rank_attn", values.rank_ratios, {}});
     params.push_back({"rank_mlp", values.rank_ratios, {}});
@@ -138,6 +132,7 @@ class McuVitSpace final : public SearchSpace {
   TaskShape task_;
   std::vector<PatchTiling> tilings_;
   std::int64_t head_dim_;
+  bool mixed_bits_;
   std::int64_t rank_width_;  ///< of the attention; 0: each network's own
   ParamSet params_;
 };
@@ -147,16 +142,17 @@ class McuVitSpace final : public SearchSpace {
 std::unique_ptr<SearchSpace> make_mcu_vit(const nlohmann::json& options, const TaskShape& task) {
   constexpr std::int64_t kMostHeadDim = 256;
   const JsonReader reader = JsonReader::of_options(options);
-  reader.only({"head_dim", "rank_of"});
+  reader.only({"head_dim", "rank_of", "weight_bits"});
   require_images(task);
   const bool published = std::min(task.sample[0], task.sample[1]) >= kPublishedSide;
   Values values = published ? published_values(task.sample) : small_values(task.sample);
   if (values.tilings.empty()) {
     throw ConfigError("/name", "no patch size cuts the task's images into 9 to 64 patches");
   }
+  values.mixed_bits = mixed_weight_bits(reader);
   const std::int64_t head_dim = reader.integer("head_dim", values.head_dim, 1, kMostHeadDim);
   const bool rank_of_largest = reader.name_of("rank_of", "own", {"largest", "own"}) == "largest";
-  return std::make_unique<McuVitSpace>(task, std::move(values), head_dim, rank_of_largest);
+  return std::make_unique<McuVitSpace>(task, values, head_dim, rank_of_largest);
 }
 
 }  // namespace cosearch::catalog

@@ -11,25 +11,6 @@ namespace {
 
 using graph::Builder;
 
-void add_block(Builder& builder, const std::string& name, const InvertedResidual& block) {
-  const int input = builder.last();
-  const std::int64_t in_channels = builder.shape(input).back();
-  if (block.expansion > 1) {
-    conv_bn_act(builder, name + ".expand",
-                convolution(builder.shape(input), in_channels * block.expansion, 1, 1, 1, PaddingRule::symmetric),
-                graph::ActivationKind::relu6);
-  }
-  conv_bn_act(builder, name + ".depthwise",
-              depthwise(builder.shape(builder.last()), block.kernel, block.stride, PaddingRule::symmetric),
-              graph::ActivationKind::relu6);
-  const int output = conv_bn(
-      builder, name + ".project",
-      convolution(builder.shape(builder.last()), block.out_channels, 1, 1, 1, PaddingRule::symmetric), builder.last());
-  if (block.stride == 1 && in_channels == block.out_channels) {
-    builder.add(name + ".add", graph::Add{}, {output, input});
-  }
-}
-
 constexpr std::int64_t kStages = 3;
 
 class MobileCnn final : public SearchSpace {
@@ -40,7 +21,7 @@ class MobileCnn final : public SearchSpace {
 
   [[nodiscard]] TaskModel decode(const Genome& genome) const override {
     MobileNetV2 net;
-    net.input = resized(params_.integer(genome, "resolution"));
+    net.input = resized(task_.sample, params_.integer(genome, "resolution"));
     net.classes = task_.classes;
     net.stem_width = params_.integer(genome, "stem.width");
     net.last_width = params_.integer(genome, "last.width");
@@ -65,18 +46,16 @@ class MobileCnn final : public SearchSpace {
   }
 
  private:
-  static std::int64_t larger_side(const TaskShape& task) { return std::max(task.sample[0], task.sample[1]); }
-
   /// The first stage keeps the resolution of small images; from 48 pixels on it halves it like the others, so that
   /// the costs of the space stay in the range of microcontrollers.
   static std::int64_t stage_stride(const TaskShape& task, std::int64_t stage) {
-    return stage > 0 || larger_side(task) >= 48 ? 2 : 1;
+    return stage > 0 || larger_side(task.sample) >= 48 ? 2 : 1;
   }
 
   /// {16, 20, 24, 28, 32} for 28 pixels, scaled for others to multiples of 4; the sample's own size is always among
   /// them.
   static Choices resolutions(const TaskShape& task) {
-    const std::int64_t side = larger_side(task);
+    const std::int64_t side = larger_side(task.sample);
     std::vector<std::int64_t> sides{side};
     for (const std::int64_t of_28 : {16, 20, 24, 32}) {
       // Nearest multiple of 4 to of_28 * side / 28.
@@ -85,9 +64,7 @@ class MobileCnn final : public SearchSpace {
     }
     std::sort(sides.begin(), sides.end());
     sides.erase(std::unique(sides.begin(), sides.end()), sides.end());
-    Choices list;
-    list.values.assign(sides.begin(), sides.end());
-    return list;
+    return choices(sides);
   }
 
   static ParamSet declare(const TaskShape& task) {
@@ -108,15 +85,6 @@ class MobileCnn final : public SearchSpace {
     return ParamSet(std::move(params));
   }
 
-  /// The sample shape with its larger side set to `resolution`.
-  [[nodiscard]] graph::Shape resized(std::int64_t resolution) const {
-    const std::int64_t larger = larger_side(task_);
-    const auto scaled = [&](std::int64_t side) {
-      return std::max<std::int64_t>(1, (2 * side * resolution + larger) / (2 * larger));
-    };
-    return {scaled(task_.sample[0]), scaled(task_.sample[1]), task_.sample[2]};
-  }
-
   TaskShape task_;
   ParamSet params_;
 };
@@ -129,7 +97,8 @@ graph::NetworkGraph build(const std::string& name, const MobileNetV2& net) {
               graph::ActivationKind::relu6);
   for (std::size_t stage = 0; stage < net.stages.size(); ++stage) {
     for (std::size_t i = 0; i < net.stages[stage].size(); ++i) {
-      add_block(builder, "stages." + std::to_string(stage) + ".blocks." + std::to_string(i), net.stages[stage][i]);
+      inverted_residual(builder, "stages." + std::to_string(stage) + ".blocks." + std::to_string(i),
+                        net.stages[stage][i]);
     }
   }
   conv_bn_act(builder, "last",

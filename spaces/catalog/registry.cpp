@@ -12,9 +12,12 @@ namespace {
 constexpr std::array kSpaces{
     SpaceEntry{"custom", "parameters and a network template declared in the config", &catalog::make_custom},
     SpaceEntry{"ds_cnn", "depthwise-separable CNNs around MLPerf Tiny's DS-CNN", &catalog::make_ds_cnn},
-    SpaceEntry{"hybrid", "a family gene chooses between mobile_cnn and vit", &catalog::make_hybrid},
+    SpaceEntry{"hybrid", "a family gene chooses between spaces: mobile_cnn and vit, or also mcunet and mcu_vit",
+               &catalog::make_hybrid},
     SpaceEntry{"mcu_vit", "MCUFormer's low-rank transformers: patch, width, ranks, heads and MLP ratio of each block",
                &catalog::make_mcu_vit},
+    SpaceEntry{"mcunet", "MCUNet's CNNs: resolution, width, depths; kernel and expansion of each inverted residual",
+               &catalog::make_mcunet},
     SpaceEntry{"mobile_cnn", "inverted residuals: resolution, stage depth and width, kernels, expansion",
                &catalog::make_mobile_cnn},
     SpaceEntry{"resnet8", "residual CNNs around MLPerf Tiny's ResNet8", &catalog::make_resnet8},

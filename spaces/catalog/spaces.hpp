@@ -22,15 +22,31 @@ namespace cosearch::catalog {
 /// dense), 3 as in their first (qkv, projection and MLP). The MLP's rank is int(embed_dim * rank_mlp), the attention's
 /// int(width * rank_attn) with the width by the option `rank_of`: "own" (default, the later code) is embed_dim,
 /// "largest" the largest embed_dim that the space has (the first code: that of the supernet). Heads have `head_dim`
-/// features (option) whatever embed_dim; hidden widths are embed_dim * mlp_ratio. Images that a patch does not
-/// divide get the least padding by zeros that makes it do so, see PatchTiling. Unlike the original there is no class
-/// token (the head takes the mean over the tokens there too), and positions are absolute, not relative.
+/// features (option) whatever embed_dim; hidden widths are embed_dim * mlp_ratio. With the option `weight_bits` "mixed"
+/// (default "8") each block has a gene `blocks.N.weight_bits` in {4, 8} for all its linear maps. Images that a patch
+/// does not divide get the least padding by zeros that makes it do so, see PatchTiling. Unlike the original there is no
+/// class token (the head takes the mean over the tokens there too), and positions are absolute, not relative.
 ///
 /// Images of 160 x 160 pixels or more have the published sets of values (of MCUFormer-T; patches 16 to 32, head_dim
 /// 64), smaller ones sets scaled down: patches as in `vit`, 32 to 80 features, 2 to 5 blocks, head_dim 16.
 [[nodiscard]] std::unique_ptr<SearchSpace> make_mcu_vit(const nlohmann::json& options, const TaskShape& task);
-/// Either of mobile_cnn and vit: gene `family` in {cnn, vit}, and their genes as `cnn.*` and `vit.*`. Networks and
-/// their weights' names are those of the two spaces, so a network found here is the same network there.
+/// MCUNet's networks (Lin et al., "MCUNet: tiny deep learning on IoT devices", NeurIPS 2020): a 3 x 3 convolution, an
+/// inverted residual without expansion and six groups of inverted residuals, of 24, 40, 80, 96, 192 and 320 channels
+/// times `width`, each in multiples of 8. Genes `resolution`, `width`, `groups.G.depth` (2 to 4; the last group has one
+/// block) and `groups.G.blocks.B.{kernel,expansion}` of the blocks that the depth has. The eight networks mcunet-* of
+/// tests/data/mcunet_cfg are members, structures of the int4 ones too. Those named proxyless and mbv2 are not: they
+/// have other widths in some groups and a further convolution before the pooling.
+///
+/// Widths are 0.2, 0.3, ..., 1. Images whose larger side has 96 pixels or more have the resolutions 48, 64, ..., 224
+/// and their own, and the width 1.5 (that of the largest published network) too; smaller ones their own resolution and
+/// up to three multiples of it. With the option `weight_bits` "mixed" (default "8") each block has a gene
+/// `<block>.weight_bits` in {4, 8} for its convolutions, also `first_block`.
+[[nodiscard]] std::unique_ptr<SearchSpace> make_mcunet(const nlohmann::json& options, const TaskShape& task);
+/// One of several spaces: gene `family`, and the genes of each as `<family>.*`. Option `families`: which and in which
+/// order, of `cnn` (mobile_cnn), `mcu_vit`, `mcunet` and `vit`; default ["cnn", "vit"]. Option `options`: those of the
+/// families, {"mcunet": {"weight_bits": "mixed"}}. Networks and their weights' names are those of the spaces, so a
+/// network found here is the same network there; `vit` and `mcu_vit` have common names, and so share these weights in a
+/// supernet.
 [[nodiscard]] std::unique_ptr<SearchSpace> make_hybrid(const nlohmann::json& options, const TaskShape& task);
 /// Depthwise-separable CNNs; genes `stem.kernel_h`, `stem.kernel_w`, `width`, `depth`.
 [[nodiscard]] std::unique_ptr<SearchSpace> make_ds_cnn(const nlohmann::json& options, const TaskShape& task);

@@ -35,33 +35,36 @@ void add_linear(Builder& builder, const std::string& name, const Linear& dense, 
   const std::int64_t rank =
       std::max<std::int64_t>(1, static_cast<std::int64_t>(low_rank.ratio * static_cast<double>(width)));
   // No bias between the factors: it would only add to the last one's.
-  const Linear in{{rank}, dense.in_factors, false};
-  const Linear out{dense.out_factors, {}, dense.bias};
+  const Linear in{{rank}, dense.in_factors, false, dense.weight_bits};
+  const Linear out{dense.out_factors, {}, dense.bias, dense.weight_bits};
   if (low_rank.factors == 2) {
     builder.then(name + ".a", in);
     builder.then(name + ".b", out);
     return;
   }
   builder.then(name + ".in", in);
-  builder.then(name + ".core", Linear{{rank}, {}, false});
+  builder.then(name + ".core", Linear{{rank}, {}, false, dense.weight_bits});
   builder.then(name + ".out", out);
 }
 
 void add_block(Builder& builder, const std::string& name, const VisionTransformer& net, const TransformerBlock& block) {
   const int input = builder.last();
+  const auto linear = [&](std::vector<std::int64_t> out_factors, std::vector<std::int64_t> in_factors = {}) {
+    return Linear{std::move(out_factors), std::move(in_factors), true, block.weight_bits};
+  };
   builder.then(name + ".norm1", graph::LayerNorm{});
-  add_linear(builder, name + ".attn.qkv", Linear{{3, block.heads, net.head_dim}, {}, true}, net.qkv);
+  add_linear(builder, name + ".attn.qkv", linear({3, block.heads, net.head_dim}), net.qkv);
   builder.then(name + ".attn.heads", graph::MultiHeadAttention{block.heads});
-  add_linear(builder, name + ".attn.proj", Linear{{net.embed_dim}, {block.heads, net.head_dim}, true}, net.proj);
+  add_linear(builder, name + ".attn.proj", linear({net.embed_dim}, {block.heads, net.head_dim}), net.proj);
   const int attended = builder.add(name + ".add1", graph::Add{}, {builder.last(), input});
   builder.then(name + ".norm2", graph::LayerNorm{});
   const auto multiple = static_cast<double>(net.hidden_multiple);
   const std::int64_t hidden =
       net.hidden_multiple *
       std::max<std::int64_t>(1, std::llround(block.mlp_ratio * static_cast<double>(net.embed_dim) / multiple));
-  add_linear(builder, name + ".mlp.fc1", Linear{{hidden}, {}, true}, net.mlp);
+  add_linear(builder, name + ".mlp.fc1", linear({hidden}), net.mlp);
   builder.then(name + ".mlp.act", graph::Activation{graph::ActivationKind::gelu});
-  add_linear(builder, name + ".mlp.fc2", Linear{{net.embed_dim}, {}, true}, net.mlp);
+  add_linear(builder, name + ".mlp.fc2", linear({net.embed_dim}), net.mlp);
   builder.add(name + ".add2", graph::Add{}, {builder.last(), attended});
 }
 

@@ -188,7 +188,7 @@ Values run(const graph::Activation& /*op*/, const Site& site) {
   return each(site, [&](std::int64_t i, std::int64_t /*position*/, std::int64_t /*c*/) {
     const std::int32_t x = site.inputs[0]->at(static_cast<std::size_t>(i));
     return site.layer->table.empty() ? std::clamp(x, site.layer->low, site.layer->high)
-                                     : site.layer->table.at(static_cast<std::size_t>(x + 128));
+                                     : site.layer->table.at(static_cast<std::size_t>(std::int64_t{x} + 128));
   });
 }
 

@@ -233,9 +233,11 @@ class Generator {
   }
 
   bool fill(const graph::MultiHeadAttention& attention, std::size_t node, QuantizedLayer& layer) {
-    const auto head_dim = static_cast<double>(shapes_[node].back() / attention.heads);
+    const std::int64_t head_dim = shapes_[node].back() / attention.heads;
     // Scores spread over some octaves, 2^10 each.
-    set_ratios(layer, {between(1.0, 3.0) * 1024.0 / (std::sqrt(head_dim) * kDeviation * kDeviation)}, kWideBits);
+    set_ratios(layer,
+               {between(1.0, 3.0) * 1024.0 / (std::sqrt(static_cast<double>(head_dim)) * kDeviation * kDeviation)},
+               kWideBits);
     layer.softmax_multiplier = layer.multiplier[0];
     layer.softmax_shift = layer.shift;
     set_ratios(layer, {between(1.0, 2.0) / 256.0}, kWideBits);

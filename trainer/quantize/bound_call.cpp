@@ -227,7 +227,7 @@ PreparedWeights prepare_weights(const graph::Op& op, const QuantizedLayer& layer
   for (std::int64_t o = 0; o < outputs; ++o) {
     for (std::int64_t i = 0; i < length; ++i) {
       prepared.values[index(prepared.by_position ? i * outputs + o : o * prepared.column_length + i)] =
-          layer.weight[index(o * length + i)];
+          std::int16_t{layer.weight[index(o * length + i)]};
     }
   }
   return prepared;

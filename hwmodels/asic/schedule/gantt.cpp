@@ -54,17 +54,6 @@ double energy_of(const Task& task, const Placement& placement) {
   return task.on[static_cast<std::size_t>(placement.unit)]->energy;
 }
 
-/// 1, 2 or 5 times a power of ten, at most ten of which make up the span.
-std::int64_t tick_of(std::int64_t span) {
-  for (std::int64_t power = 1;; power *= 10) {
-    for (const std::int64_t factor : {1, 2, 5}) {
-      if (span / (factor * power) < 10) {
-        return factor * power;
-      }
-    }
-  }
-}
-
 std::string verdict(const Problem& problem, const Schedule& schedule) {
   if (!problem.deadline) {
     return "no deadline";
@@ -83,7 +72,7 @@ struct Axis {
 
 std::string grid(const Axis& axis, double bottom) {
   std::string svg;
-  const std::int64_t tick = tick_of(axis.span);
+  const std::int64_t tick = svg::tick_of(axis.span);
   for (std::int64_t cycle = 0; cycle <= axis.span; cycle += tick) {
     svg +=
         vertical(axis.x(cycle), bottom, "stroke=\"#ddd\"") + text(axis.x(cycle), bottom + 16, "middle", grouped(cycle));

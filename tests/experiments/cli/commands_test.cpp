@@ -264,6 +264,16 @@ TEST_F(CommandsTest, EstimateExplainsMappingsAndDrawsEnergies) {
   EXPECT_NE(shown.at("layers")[0].at("explanation").get<std::string>().find("DRAM ["), std::string::npos);
 }
 
+TEST_F(CommandsTest, EstimateDrawsTheArenaOfAMicrocontroller) {
+  const std::string picture = file("arena.svg");
+  const ProcessResult result = run_cosearch(
+      {"estimate", "--network", "resnet8", "--target", "cortex_m", "--set", "board=l4r5", "--picture", picture});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  std::ifstream svg(picture);
+  const std::string drawn((std::istreambuf_iterator<char>(svg)), std::istreambuf_iterator<char>());
+  EXPECT_NE(drawn.find("<title>stem.act: 16,384 bytes at "), std::string::npos);
+}
+
 TEST_F(CommandsTest, EstimateOfWhatDoesNotFitSaysWhyAndEndsWithThree) {
   const std::vector<std::string> arguments{"estimate", "--network", "mobilenet_v2_035_144", "--target", "cortex_m",
                                            "--set",    "board=f411"};

@@ -171,6 +171,28 @@ TEST_F(StoreTest, EveryFieldOfATrialComesBackAsItWasStored) {
   EXPECT_FALSE(store.trial(store.campaign("").id, 2).has_value());
 }
 
+TEST_F(StoreTest, MeasurementsAreAddedToFinishedTrials) {
+  Store store = Store::open_writer(path_);
+  const std::int64_t campaign = new_campaign(store);
+  TrialRow row = pending(0);
+  store_all(store, campaign, {pending(1)});
+  row.pending = false;
+  row.metrics = {{"latency_ms", 2.5}};
+  store_all(store, campaign, {row});
+  store.add_metrics(campaign, 0, {{"measured_instructions", 1e7}, {"measured_arena_bytes", 4096}});
+  store.add_metrics(campaign, 0, {{"measured_instructions", 2e7}});
+  row.metrics["measured_instructions"] = 2e7;
+  row.metrics["measured_arena_bytes"] = 4096;
+  expect_equal(store.trial(campaign, 0).value(), row);
+  for (const TrialId unknown : {TrialId{1}, TrialId{7}}) {  // pending; none
+    const auto add = [&] {
+      store.add_metrics(campaign, unknown, {{"measured_instructions", 1.0}});
+      return 0;
+    };
+    EXPECT_EQ(store_error(add).exit_code(), 4);
+  }
+}
+
 TEST_F(StoreTest, CampaignsComeBackAndAreFoundByName) {
   {
     Store store = Store::open_writer(path_);

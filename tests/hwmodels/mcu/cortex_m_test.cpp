@@ -57,6 +57,25 @@ TEST(CortexM, LatenciesAreNearThePublishedOnes) {
   EXPECT_EQ(listed, 8);
 }
 
+TEST(CortexM, WeightsOfFourBitsNeedHalfTheFlashAndTheSameTime) {
+  graph::NetworkGraph network = reference_network("resnet8");
+  const auto eight = evaluate({}, Job{network});
+  // All have an even number of weights in each output channel, so that no half byte is lost.
+  std::int64_t weights = 0;
+  for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+    if (auto* conv = std::get_if<graph::Conv2d>(&network.nodes[i].op); conv != nullptr && i > 1) {
+      conv->weight_bits = 4;
+      weights += graph::weights(network, static_cast<int>(i), *graph::infer_shapes(network)).front().elements();
+    }
+  }
+  const auto four = evaluate({}, Job{network});
+  ASSERT_TRUE(eight && four);
+  EXPECT_EQ(eight->metrics.at("flash_bytes") - four->metrics.at("flash_bytes"), static_cast<double>(weights) / 2.0);
+  for (const char* metric : {"latency_ms", "params", "sram_bytes"}) {
+    EXPECT_EQ(eight->metrics.at(metric), four->metrics.at(metric)) << metric;
+  }
+}
+
 // published: SRAM and flash of TinyEngine on STM32H743.
 TEST(CortexM, SramAndFlashAreThePublishedOnes) {
   const testing::Table table = testing::read_table("mcu_published.csv");
@@ -90,8 +109,10 @@ TEST(CortexM, NetworksThatDoNotFitSayByHowMuch) {
   EXPECT_EQ(reason.violations[0].required, 426120.0);
   EXPECT_EQ(reason.violations[0].limit, 131072.0);
   EXPECT_EQ(reason.violations[1].name, "flash_bytes");
-  EXPECT_EQ(reason.reason,
-            "needs 426,120 bytes of SRAM, STM32F411 has 131,072; 1,868,883 bytes of flash, STM32F411 has 524,288");
+  EXPECT_EQ(
+      reason.reason,
+      "needs 426,120 bytes of SRAM at blocks.1.expand, STM32F411 has 131,072: 295,048 too many; 1,868,883 bytes of "
+      "flash, STM32F411 has 524,288: 1,344,595 too many");
 }
 
 TEST(CortexM, ReservedMemoryCountsAgainstTheBoard) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <set>
 #include <sstream>
 
 #include <nlohmann/json.hpp>
@@ -98,6 +100,47 @@ TEST(McuformerMemory, OfADenseLayerAllWeightsCount) {
   EXPECT_EQ(mcu::mcuformer_peak_bytes(testing::reference_network("resnet8")), 0);
 }
 
+/// E * ((N + 1) * (1 + M) + E * M * R) as the authors' first code has it, of a network with the rank E * R.
+double supernet_formula(double side, double patch, double width, double mlp_ratio, double rank_ratio) {
+  const double patches = (side / patch) * (side / patch);
+  return width * ((patches + 1.0) * (1.0 + mlp_ratio) + width * mlp_ratio * rank_ratio);
+}
+
+TEST(McuformerMemory, OfTheSupernetStageIsTheWidestMlp) {
+  const auto published = catalog::make_mcu_vit(json::object(), {{240, 240, 3}, 1000});
+  struct Case {
+    std::int64_t patch, width;
+    double mlp_ratio, rank_ratio;
+  };
+  // Ranks width * rank_ratio that are whole numbers; 28 and 32 do not divide 240.
+  for (const Case& c : {Case{16, 240, 4.0, 0.9}, {20, 240, 3.5, 0.4}, {28, 240, 4.0, 0.75}, {32, 168, 3.5, 0.5}}) {
+    for (const int factors : {2, 3}) {
+      json genes{{"patch", c.patch}, {"embed_dim", c.width}, {"rank_mlp", c.rank_ratio}, {"factors", factors}};
+      genes["blocks.3.mlp_ratio"] = c.mlp_ratio;  // of the others the smallest
+      const auto layer = mcu::mcuformer_supernet_layer(decode(*published, genes));
+      const double expected = supernet_formula(240.0, static_cast<double>(c.patch), static_cast<double>(c.width),
+                                               c.mlp_ratio, c.rank_ratio);
+      EXPECT_EQ(static_cast<double>(layer.value().bytes()), std::ceil(expected - 1e-6)) << genes.dump();
+    }
+  }
+  // int(192 * 0.7) = 134 of 134.4: less than one of the rank's rows below the formula.
+  const auto whole = mcu::mcuformer_supernet_layer(decode(*published, {{"embed_dim", 192}, {"rank_mlp", 0.7}}));
+  const double formula = supernet_formula(240.0, 16.0, 192.0, 3.5, 0.7);
+  EXPECT_LT(static_cast<double>(whole.value().bytes()), formula);
+  EXPECT_GT(static_cast<double>(whole.value().bytes()), formula - 192.0 * 3.5);
+}
+
+TEST(McuformerMemory, OfTheSupernetStageIsForTransformersOnly) {
+  const graph::NetworkGraph net = small_network(2);
+  const auto layer = mcu::mcuformer_supernet_layer(net);
+  ASSERT_TRUE(layer.has_value());
+  EXPECT_EQ(layer->name, "blocks.1.mlp.fc1.b") << "the block with the wider MLP";
+  EXPECT_EQ(layer->input_bytes, 17 * 48);
+  EXPECT_EQ(layer->output_bytes, 17 * 144);
+  EXPECT_EQ(layer->weight_bytes, 33 * 144);
+  EXPECT_FALSE(mcu::mcuformer_supernet_layer(testing::reference_network("resnet8")).has_value());
+}
+
 Expected<Cost, Infeasible> cost_on(const std::string& board, const graph::NetworkGraph& network, const json& options) {
   const auto target = make_cortex_m(options, "");
   const Job job{network};
@@ -125,11 +168,49 @@ TEST(McuformerMemory, IsAnAccountingOfCortexM) {
       << "costs of one are not cached as those of the other";
 }
 
+TEST(McuformerMemory, OfTheSupernetStageIsAnAccountingOfCortexM) {
+  const json options{{"accounting", "mcuformer_supernet"}};
+  const auto cost = cost_on("f746", small_network(2), options);
+  ASSERT_TRUE(cost.has_value());
+  EXPECT_EQ(cost->metrics.at("sram_bytes"), 17.0 * 48 + 17 * 144 + 33 * 144);
+  EXPECT_EQ(cost->memory.size(), 1U);
+  EXPECT_THAT(cost->notes, Contains(HasSubstr("MCUFormer's supernet stage")));
+  EXPECT_THAT(cost_on("f746", testing::reference_network("resnet8"), options).error().reason,
+              HasSubstr("accounting \"mcuformer_supernet\" counts the layers of transformers only; resnet8 has none"));
+}
+
+TEST(Accounting, OfTinyEngineIsItsPlanWhateverTheEngine) {
+  const auto cost = [](const graph::NetworkGraph& network, const std::string& engine, const json& options) {
+    const auto target = make_cortex_m(options, "");
+    const Job job{network};
+    const Genome genome = target->params().from_json({{"board", "h743"}, {"engine", engine}});
+    return (*target->build(genome))->evaluate(std::span(&job, 1)).value();
+  };
+  const json options{{"accounting", "tinyengine"}};
+  for (const char* name : {"mcunet-in0", "ds_cnn"}) {
+    const graph::NetworkGraph network = testing::reference_network(name);
+    const Cost own = cost(network, "tinyengine", json::object());
+    const Cost plain = cost(network, "cmsis_nn", json::object());
+    const Cost theirs = cost(network, "cmsis_nn", options);
+    EXPECT_EQ(theirs.metrics.at("sram_bytes"), own.metrics.at("sram_bytes")) << name;
+    EXPECT_NE(theirs.metrics.at("sram_bytes"), plain.metrics.at("sram_bytes")) << name;
+    EXPECT_EQ(theirs.metrics.at("latency_ms"), plain.metrics.at("latency_ms")) << name;
+    EXPECT_EQ(theirs.metrics.at("flash_bytes"), plain.metrics.at("flash_bytes")) << name;
+    EXPECT_THAT(theirs.notes, Contains(HasSubstr("TinyEngine's buffer rules")));
+  }
+  std::set<std::string> fingerprints;
+  for (const char* accounting : {"mcuformer", "mcuformer_supernet", "ours", "tinyengine"}) {
+    fingerprints.insert(make_cortex_m({{"accounting", accounting}}, "")->fingerprint());
+  }
+  EXPECT_EQ(fingerprints.size(), 4U);
+}
+
 TEST(McuformerMemory, IsCheckedAgainstTheBoard) {
   const json options{{"accounting", "mcuformer"}};
   const auto tight = cost_on("f411", small_network(2), {{"accounting", "mcuformer"}, {"reserved_sram_bytes", 123312}});
   ASSERT_FALSE(tight.has_value());
-  EXPECT_EQ(tight.error().reason, "needs 131,073 bytes of SRAM, STM32F411 has 131,072");
+  EXPECT_EQ(tight.error().reason,
+            "needs 131,073 bytes of SRAM at blocks.1.mlp.fc1.b, STM32F411 has 131,072: 1 too many");
   EXPECT_THAT(cost_on("f746", testing::reference_network("resnet8"), options).error().reason,
               HasSubstr("counts the layers of transformers only; resnet8 has none"));
   EXPECT_THAT(testing::config_error_of([] {

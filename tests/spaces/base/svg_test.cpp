@@ -28,5 +28,26 @@ TEST(Svg, ColoursDifferAndTakeTurns) {
   EXPECT_EQ(colour(10), colour(0));
 }
 
+TEST(Svg, WordsMayRunUpwards) {
+  Picture picture(10.0, 10.0);
+  picture.upright_text(3.0, 4.0, Anchor::end, "a & b");
+  EXPECT_THAT(picture.finish(),
+              ::testing::HasSubstr("text-anchor=\"end\" transform=\"rotate(-90 3.0 4.0)\">a &amp; b<"));
+}
+
+TEST(Svg, TicksAreRoundAndFewerThanTenMakeUpTheSpan) {
+  for (std::int64_t span = 1; span < 3000; span += 7) {
+    const std::int64_t tick = tick_of(span);
+    EXPECT_LT(span / tick, 10);
+    std::int64_t digit = tick;
+    while (digit % 10 == 0) {
+      digit /= 10;
+    }
+    EXPECT_TRUE(digit == 1 || digit == 2 || digit == 5) << tick;
+    const std::int64_t finer = digit == 5 ? tick / 5 * 2 : tick / 2;
+    EXPECT_TRUE(tick == 1 || span / finer >= 10) << "a finer one would do for " << span;
+  }
+}
+
 }  // namespace
 }  // namespace cosearch::svg

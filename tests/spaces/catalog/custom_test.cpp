@@ -137,6 +137,20 @@ TEST(CustomSpace, VectorsAreTasksToo) {
   EXPECT_EQ(graph::total_counts(decode(*space, {{"width", 8}})).macs, 640 * 8 + 8 * 4);
 }
 
+TEST(CustomSpace, BitsOfWeightsMayBeGenes) {
+  json options = testing::custom_cnn();
+  options["params"].push_back({{"name", "bits"}, {"choices", {4, 8}}});
+  options["template"][3]["nodes"][1]["weight_bits"] = "$bits";
+  const auto space = make(options);
+  for (const std::int64_t bits : {4, 8}) {
+    for (const graph::Node& node : decode(*space, {{"depth", 2}, {"bits", bits}}).nodes) {
+      if (const auto* conv = std::get_if<graph::Conv2d>(&node.op)) {
+        EXPECT_EQ(conv->weight_bits, node.name.ends_with(".pointwise") ? bits : 8) << node.name;
+      }
+    }
+  }
+}
+
 TEST(CustomSpace, RepeatedNodesNeedNoGroup) {
   const auto space = make(json::parse(R"json({
     "params": [{"name": "depth", "min": 1, "max": 3}],

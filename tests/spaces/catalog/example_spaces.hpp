@@ -2,12 +2,14 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "spaces/catalog/registry.hpp"
 #include "spaces/space/search_space.hpp"
 
-/// Options with which every entry of the space registry can be made.
+/// Spaces for conformance: options with which every entry of the space registry can be made, and further ones.
 namespace cosearch::testing {
 
 /// A plain CNN with optional residual blocks and a string gene.
@@ -45,6 +47,29 @@ inline graph::Shape example_output(std::string_view space, const TaskShape& task
 
 inline nlohmann::json example_options(const std::string& space) {
   return space == "custom" ? custom_cnn() : nlohmann::json::object();
+}
+
+/// A space with options.
+struct SpaceExample {
+  std::string name;  ///< for messages
+  std::string space;
+  nlohmann::json options;
+};
+
+/// Every entry of the registry, and those whose options give them other genes.
+inline std::vector<SpaceExample> example_spaces() {
+  std::vector<SpaceExample> examples;
+  for (const SpaceEntry& entry : space_registry()) {
+    const std::string name(entry.name);
+    examples.push_back({name, name, example_options(name)});
+  }
+  const nlohmann::json mixed{{"weight_bits", "mixed"}};
+  examples.push_back({"mcu_vit with mixed bits", "mcu_vit", mixed});
+  examples.push_back({"mcunet with mixed bits", "mcunet", mixed});
+  examples.push_back({"hybrid of four families",
+                      "hybrid",
+                      {{"families", {"mcu_vit", "cnn", "vit", "mcunet"}}, {"options", {{"mcunet", mixed}}}}});
+  return examples;
 }
 
 }  // namespace cosearch::testing

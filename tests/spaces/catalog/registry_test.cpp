@@ -21,8 +21,10 @@ NetworkGraph network(const SearchSpace& space, const Genome& genome) {
   return std::get<NetworkGraph>(space.decode(genome));
 }
 
-std::unique_ptr<SearchSpace> example(const SpaceEntry& entry, const TaskShape& task) {
-  return entry.make(testing::example_options(std::string(entry.name)), task);
+using testing::SpaceExample;
+
+std::unique_ptr<SearchSpace> example(const SpaceExample& entry, const TaskShape& task) {
+  return make_space(entry.space, entry.options, task);
 }
 
 /// Corners and random genomes.
@@ -66,32 +68,31 @@ TEST(SpaceRegistry, IsSortedAndComplete) {
     names.emplace_back(entry.name);
     EXPECT_FALSE(entry.summary.empty());
   }
-  EXPECT_EQ(names, (std::vector<std::string>{"custom", "ds_cnn", "hybrid", "mcu_vit", "mobile_cnn", "resnet8",
+  EXPECT_EQ(names, (std::vector<std::string>{"custom", "ds_cnn", "hybrid", "mcu_vit", "mcunet", "mobile_cnn", "resnet8",
                                              "resnet9", "unet", "vit"}));
 }
 
 TEST(SpaceRegistry, EveryGenomeDecodesForEveryShapeOfImage) {
-  for (const SpaceEntry& entry : space_registry()) {
+  for (const SpaceExample& entry : testing::example_spaces()) {
     for (std::int64_t side = 16; side <= 64; ++side) {
       const TaskShape task{{side, side, side % 2 == 0 ? 1 : 3}, 2 + side % 9};
       const std::unique_ptr<SearchSpace> space = example(entry, task);
       for (const Genome& genome : genomes_of(*space, 4, static_cast<std::uint64_t>(side))) {
-        SCOPED_TRACE(std::string(entry.name) + " " + std::to_string(side) + " " +
-                     space->params().to_json(genome).dump());
-        ASSERT_NO_FATAL_FAILURE(expect_sound(entry.name, *space, genome, task));
+        SCOPED_TRACE(entry.name + " " + std::to_string(side) + " " + space->params().to_json(genome).dump());
+        ASSERT_NO_FATAL_FAILURE(expect_sound(entry.space, *space, genome, task));
       }
     }
   }
 }
 
 TEST(SpaceRegistry, EveryGenomeDecodesForOblongImages) {
-  for (const SpaceEntry& entry : space_registry()) {
+  for (const SpaceExample& entry : testing::example_spaces()) {
     for (const Shape& sample : {Shape{49, 10, 1}, {16, 17, 3}, {24, 64, 1}, {64, 16, 3}, {31, 20, 2}}) {
       const TaskShape task{sample, 12};
       const std::unique_ptr<SearchSpace> space = example(entry, task);
       for (const Genome& genome : genomes_of(*space, 20, 1)) {
-        SCOPED_TRACE(std::string(entry.name) + " " + space->params().to_json(genome).dump());
-        ASSERT_NO_FATAL_FAILURE(expect_sound(entry.name, *space, genome, task));
+        SCOPED_TRACE(entry.name + " " + space->params().to_json(genome).dump());
+        ASSERT_NO_FATAL_FAILURE(expect_sound(entry.space, *space, genome, task));
       }
     }
   }
@@ -99,13 +100,13 @@ TEST(SpaceRegistry, EveryGenomeDecodesForOblongImages) {
 
 TEST(SpaceRegistry, GenomesOfFashionMnistDecodeDeterministicallyAndSurviveTheJsonForm) {
   const TaskShape task{{28, 28, 1}, 10};
-  for (const SpaceEntry& entry : space_registry()) {
+  for (const SpaceExample& entry : testing::example_spaces()) {
     const std::unique_ptr<SearchSpace> space = example(entry, task);
     const std::unique_ptr<SearchSpace> again = example(entry, task);
     for (const Genome& genome : genomes_of(*space, 60, 2)) {
-      SCOPED_TRACE(std::string(entry.name) + " " + space->params().to_json(genome).dump());
+      SCOPED_TRACE(entry.name + " " + space->params().to_json(genome).dump());
       ASSERT_TRUE(space->params().legal(genome));
-      ASSERT_NO_FATAL_FAILURE(expect_sound(entry.name, *space, genome, task));
+      ASSERT_NO_FATAL_FAILURE(expect_sound(entry.space, *space, genome, task));
       const NetworkGraph net = network(*space, genome);
       EXPECT_EQ(net, network(*again, genome));
       EXPECT_EQ(graph::hash(net), graph::hash(network(*again, genome)));
@@ -120,7 +121,7 @@ TEST(SpaceRegistry, GenomesOfFashionMnistDecodeDeterministicallyAndSurviveTheJso
 /// Gene by gene, a different value gives a different network (so that duplicates of genomes are duplicates of
 /// networks, and no gene is idle).
 TEST(SpaceRegistry, EveryActiveGeneChangesTheNetwork) {
-  for (const SpaceEntry& entry : space_registry()) {
+  for (const SpaceExample& entry : testing::example_spaces()) {
     const std::unique_ptr<SearchSpace> space = example(entry, {{28, 28, 1}, 10});
     const ParamSet& params = space->params();
     std::vector<int> compared(params.size(), 0);
@@ -182,7 +183,7 @@ bool raise(Extents& into, const Extents& other) {
 
 TEST(SpaceRegistry, EverySubnetFitsIntoTheWeightsOfTheCorners) {
   for (const Shape& sample : {Shape{28, 28, 1}, {32, 32, 3}, {49, 10, 1}, {64, 64, 3}}) {
-    for (const SpaceEntry& entry : space_registry()) {
+    for (const SpaceExample& entry : testing::example_spaces()) {
       const std::unique_ptr<SearchSpace> space = example(entry, {sample, 10});
       std::map<std::string, Extents> shared;
       for (const Genome& corner : space->corners()) {
@@ -193,7 +194,7 @@ TEST(SpaceRegistry, EverySubnetFitsIntoTheWeightsOfTheCorners) {
       }
       for (const Genome& genome : genomes_of(*space, 100, 4)) {
         for (const graph::WeightSpec& weight : graph::weights(network(*space, genome))) {
-          SCOPED_TRACE(std::string(entry.name) + " " + weight.name + " " + space->params().to_json(genome).dump());
+          SCOPED_TRACE(entry.name + " " + weight.name + " " + space->params().to_json(genome).dump());
           const auto at = shared.find(weight.name);
           ASSERT_NE(at, shared.end());
           Extents united = at->second;
@@ -206,7 +207,7 @@ TEST(SpaceRegistry, EverySubnetFitsIntoTheWeightsOfTheCorners) {
 }
 
 TEST(SpaceRegistry, CornersAreTheCheapestAndDearestNetworks) {
-  for (const SpaceEntry& entry : space_registry()) {
+  for (const SpaceExample& entry : testing::example_spaces()) {
     const std::unique_ptr<SearchSpace> space = example(entry, {{28, 28, 1}, 10});
     std::int64_t least = std::numeric_limits<std::int64_t>::max();
     std::int64_t most = 0;
@@ -237,13 +238,24 @@ TEST(SpaceRegistry, RefusesUnknownNamesAndOptionsAndUnsuitableTasks) {
       {"mobile_cn", "{}", fashion, "/space/name", "did you mean \"mobile_cnn\""},
       {"mobile_cnn", R"({"stages": 4})", fashion, "/space/stages", "\"stages\" is not known"},
       {"vit", "[]", fashion, "/space", "expected an object"},
-      {"hybrid", R"({"families": ["cnn"]})", fashion, "/space/families", "is not known"},
+      {"mcunet", R"({"weight_bits": 4})", fashion, "/space/weight_bits", "expected one of 8, mixed"},
+      {"mcunet", R"({"bits": "8"})", fashion, "/space/bits", "is not known"},
+      {"hybrid", R"({"families": "cnn"})", fashion, "/space/families", "an array of different families"},
+      {"hybrid", R"({"families": []})", fashion, "/space/families", "an array of different families"},
+      {"hybrid", R"({"families": ["cnn", "mcu-vit"]})", fashion, "/space/families/1", "did you mean \"mcu_vit\""},
+      {"hybrid", R"({"families": ["cnn", "vit", "cnn"]})", fashion, "/space/families/2", "stands there twice"},
+      {"hybrid", R"({"options": {"mcunet": {}}})", fashion, "/space/options/mcunet", "known: cnn, vit"},
+      {"hybrid", R"({"families": ["mcunet"], "options": {"mcunet": {"weight_bits": "4"}}})", fashion,
+       "/space/options/mcunet/weight_bits", "8, mixed"},
+      {"hybrid", R"({"options": {"vit": 3}})", fashion, "/space/options/vit", "expected an object"},
+      {"hybrid", R"({"families": ["mcu_vit"]})", {{640}, 10}, "/space/name", "needs images"},
       {"resnet8", "{}", {{640}, 10}, "/space/name", "needs images"},
       {"ds_cnn", "{}", {{4, 4, 1}, 10}, "/space/name", "at least 8 x 8"},
       {"vit", "{}", {{28, 28, 1}, 1}, "/space/name", "two or more classes"},
       {"custom", "{}", fashion, "/space", "\"params\" is missing"},
       {"mcu_vit", R"({"rank_of": "super"})", fashion, "/space/rank_of", "largest, own"},
       {"mcu_vit", R"({"head_dim": 0})", fashion, "/space/head_dim", "from 1 to 256"},
+      {"mcu_vit", R"({"weight_bits": "4"})", fashion, "/space/weight_bits", "8, mixed"},
       {"mcu_vit", R"({"heads": 3})", fashion, "/space/heads", "is not known"},
   };
   for (const BadSpace& bad : cases) {

@@ -221,35 +221,74 @@ TEST(McuVit, PublishedValuesHaveGenesThatMatterAndCornersAtTheEnds) {
   }
 }
 
+TEST(McuVit, MixedBitsAreThoseOfAllLinearMapsOfABlock) {
+  const auto space = catalog::make_mcu_vit({{"weight_bits", "mixed"}}, fashion());
+  for (const int factors : {2, 3}) {
+    const NetworkGraph net =
+        decode(*space, {{"factors", factors}, {"blocks.0.weight_bits", 8}, {"blocks.1.weight_bits", 4}});
+    std::map<std::string, std::set<std::int64_t>> bits;
+    for (const graph::Node& n : net.nodes) {
+      if (const auto* linear = std::get_if<graph::Linear>(&n.op)) {
+        bits[n.name.substr(0, n.name.starts_with("blocks.") ? 8 : n.name.size())].insert(linear->weight_bits);
+      }
+    }
+    EXPECT_EQ(bits,
+              (std::map<std::string, std::set<std::int64_t>>{{"blocks.0", {8}}, {"blocks.1", {4}}, {"head", {8}}}));
+    EXPECT_EQ(std::get<graph::PatchEmbed>(node(net, "patch_embed").op).weight_bits, 8);
+  }
+  EXPECT_FALSE(catalog::make_mcu_vit({{"weight_bits", "8"}}, fashion())->params().find("blocks.0.weight_bits"));
+}
+
+/// Genes of a hybrid space for a genome of its family.
+json in_family(const std::string& family, const SearchSpace& space, const Genome& part) {
+  json genes{{"family", family}};
+  const json values = space.params().to_json(part);
+  for (const auto& [name, value] : values.items()) {
+    genes[family + "." + name] = value;
+  }
+  return genes;
+}
+
+void expect_networks_of(const SearchSpace& hybrid, const std::string& family, const SearchSpace& space) {
+  for (std::uint64_t i = 0; i < 50; ++i) {
+    RngStream rng(1, Purpose::test, i);
+    const Genome part = space.params().sample(rng);
+    EXPECT_EQ(decode(hybrid, in_family(family, space, part)), std::get<NetworkGraph>(space.decode(part)));
+  }
+}
+
 TEST(Hybrid, ItsNetworksAreThoseOfTheTwoSpaces) {
   const auto hybrid = catalog::make_hybrid(json::object(), fashion());
   const auto cnn = catalog::make_mobile_cnn(json::object(), fashion());
   const auto vit = catalog::make_vit(json::object(), fashion());
   EXPECT_EQ(hybrid->params().count(), *cnn->params().count() + *vit->params().count());
-  for (const auto& [family, space] : {std::pair{"cnn", cnn.get()}, std::pair{"vit", vit.get()}}) {
-    for (std::uint64_t i = 0; i < 50; ++i) {
-      RngStream rng(1, Purpose::test, i);
-      const Genome part = space->params().sample(rng);
-      json genes{{"family", family}};
-      const json values = space->params().to_json(part);
-      for (const auto& [name, value] : values.items()) {
-        genes[std::string(family) + "." + name] = value;
-      }
-      EXPECT_EQ(decode(*hybrid, genes), std::get<NetworkGraph>(space->decode(part)));
-    }
-  }
+  EXPECT_EQ(hybrid->params().params()[1].name, "cnn.resolution") << "as stored campaigns have them";
+  expect_networks_of(*hybrid, "cnn", *cnn);
+  expect_networks_of(*hybrid, "vit", *vit);
 }
 
-TEST(Hybrid, TheFamiliesShareNoWeight) {
-  const auto hybrid = catalog::make_hybrid(json::object(), fashion());
-  std::set<std::string> weights[2];
+TEST(Hybrid, FamiliesAndTheirOptionsAreChosen) {
+  const json mixed{{"weight_bits", "mixed"}};
+  const json wide{{"head_dim", 24}};
+  const auto hybrid = catalog::make_hybrid(
+      {{"families", {"mcunet", "vit", "mcu_vit"}}, {"options", {{"mcunet", mixed}, {"mcu_vit", wide}}}}, fashion());
+  const Choices families{{std::string("mcunet"), std::string("vit"), std::string("mcu_vit")}};
+  EXPECT_EQ(std::get<Choices>(hybrid->params().params()[0].domain), families);
+  expect_networks_of(*hybrid, "mcunet", *catalog::make_mcunet(mixed, fashion()));
+  expect_networks_of(*hybrid, "vit", *catalog::make_vit(json::object(), fashion()));
+  expect_networks_of(*hybrid, "mcu_vit", *catalog::make_mcu_vit(wide, fashion()));
+}
+
+TEST(Hybrid, FamiliesShareNoWeightButThoseOfTheTransformers) {
+  const auto hybrid = catalog::make_hybrid({{"families", {"cnn", "mcunet", "vit", "mcu_vit"}}}, fashion());
+  std::map<std::string, std::set<std::string>> families;  // of each weight
   for (const Genome& corner : hybrid->corners()) {
     for (const graph::WeightSpec& weight : graph::weights(std::get<NetworkGraph>(hybrid->decode(corner)))) {
-      weights[hybrid->params().text(corner, "family") == "cnn" ? 0 : 1].insert(weight.name);
+      families[weight.name].insert(hybrid->params().text(corner, "family"));
     }
   }
-  for (const std::string& name : weights[0]) {
-    EXPECT_FALSE(weights[1].contains(name)) << name;
+  for (const auto& [weight, of] : families) {
+    EXPECT_TRUE(of.size() == 1 || of == (std::set<std::string>{"mcu_vit", "vit"})) << weight;
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "spaces/base/check.hpp"
 #include "spaces/catalog/registry.hpp"
 #include "tests/spaces/catalog/example_spaces.hpp"
 #include "trainer/data/dataset.hpp"
@@ -26,12 +28,15 @@ namespace cosearch::test_supernets {
                               {"test", 8}});
 }
 
-/// A space of the catalogue for that data; lives as long as the program.
+/// One of testing::example_spaces for that data; lives as long as the program.
 [[nodiscard]] inline const SearchSpace& small_space(const std::string& name) {
   static std::map<std::string, std::unique_ptr<SearchSpace>> spaces;
   std::unique_ptr<SearchSpace>& space = spaces[name];
   if (space == nullptr) {
-    space = make_space(name, testing::example_options(name), {{8, 8, 1}, 4});
+    const std::vector<testing::SpaceExample> examples = testing::example_spaces();
+    const auto example = std::find_if(examples.begin(), examples.end(), [&](const auto& e) { return e.name == name; });
+    COSEARCH_CHECK(example != examples.end(), "an example that there is not");
+    space = make_space(example->space, example->options, {{8, 8, 1}, 4});
   }
   return *space;
 }

@@ -35,6 +35,22 @@ TEST(SubnetSpace, FamiliesOfTheHybridAreConvolutionalDenseAndLowRank) {
   EXPECT_EQ(drawn.size(), 3U);
 }
 
+TEST(SubnetSpace, NetworksOfDifferentBitsShareAllWeights) {
+  for (const std::string name : {"mcu_vit", "mcunet"}) {
+    const WeightStore eight = make_supernet(make_subnet_space(small_space(name)), 1);
+    const SubnetSpace mixed = make_subnet_space(small_space(name + " with mixed bits"));
+    const WeightStore shared = make_supernet(mixed, 1);
+    ASSERT_EQ(shared.weights().size(), eight.weights().size());
+    for (const auto& [weight, stored] : shared.weights()) {
+      EXPECT_EQ(stored.values, eight.at(weight).values) << weight;
+    }
+    for (std::uint64_t i = 0; i < 20; ++i) {
+      RngStream rng(2, Purpose::test, i);
+      EXPECT_TRUE(holds(eight, mixed.sample(rng)));
+    }
+  }
+}
+
 TEST(SubnetSpace, RestrictedSpacesHaveCornersWithinTheRestriction) {
   const SearchSpace& vit = small_space("vit");
   const SubnetSpace space = make_subnet_space(

@@ -151,9 +151,9 @@ TEST(Supernet, CheckpointsOfOtherRecipesAreIgnored) {
 }
 
 TEST(Supernet, EverySpaceOfTheCatalogueTrainsAndScores) {
-  for (const SpaceEntry& entry : space_registry()) {
-    SCOPED_TRACE(entry.name);
-    const SubnetSpace space = test_supernets::classifying(make_subnet_space(small_space(std::string(entry.name))));
+  for (const testing::SpaceExample& example : testing::example_spaces()) {
+    SCOPED_TRACE(example.name);
+    const SubnetSpace space = test_supernets::classifying(make_subnet_space(small_space(example.name)));
     SupernetOptions recipe = options();
     recipe.train.epochs = 0.5;
     Trained trained = run(space, recipe);
@@ -244,8 +244,12 @@ TEST_P(SubnetWeights, GradientsComeBackToWhereTheWeightsCameFrom) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Catalogue, SubnetWeights, ::testing::Values("hybrid", "unet"),
-                         [](const auto& space) { return space.param; });
+INSTANTIATE_TEST_SUITE_P(Catalogue, SubnetWeights, ::testing::Values("hybrid", "hybrid of four families", "unet"),
+                         [](const auto& space) {
+                           std::string name = space.param;
+                           std::replace(name.begin(), name.end(), ' ', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace cosearch
