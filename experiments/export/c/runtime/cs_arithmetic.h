@@ -5,7 +5,7 @@
 
 #include "cs_kernels.h"
 
-/* What the int8 kernels share: requantisation, and dot products two rows by two output channels at a time. */
+/* What the int8 kernels share: clamps, loads, DSP instructions and requantisation. */
 
 /* gcc for microcontrollers does not inline these by itself at all levels; every loop below depends on it. */
 #if defined(__GNUC__)
@@ -70,10 +70,11 @@ CS_INLINE int32_t cs_multiply_high(uint32_t a, int32_t b, int32_t sum) {
 }
 
 /* Four weights as two pairs of int16 in the order of cs_even_bytes and cs_odd_bytes; int4 come out 16 times as large,
- * in the high half of a byte, which saves extending their sign. */
-CS_INLINE void cs_load_weights(const int8_t* weight, int32_t index, int32_t bits, uint32_t* even, uint32_t* odd) {
+ * in the high half of a byte, which saves extending their sign. The first `drop` bits of int8 are shifted out. */
+CS_INLINE void cs_load_weights(const int8_t* weight, int32_t index, int32_t bits, int32_t drop, uint32_t* even,
+                               uint32_t* odd) {
   if (bits == 8) {
-    const uint32_t word = cs_load4(weight + index);
+    const uint32_t word = cs_load4(weight + index) >> drop;
     *even = cs_even_bytes(word);
     *odd = cs_odd_bytes(word);
   } else {

@@ -1,25 +1,17 @@
-#include "cs_arithmetic.h"
-
-CS_INLINE int32_t cs_dot_values(int32_t count, const int8_t* a, const int8_t* b) {
-  int32_t sum = 0;
-  int32_t k = 0;
-#if defined(CS_DSP)
-  for (; k + 4 <= count; k += 4) {
-    const uint32_t x = cs_load4(a + k), y = cs_load4(b + k);
-    sum = cs_multiply_pairs(cs_even_bytes(x), cs_even_bytes(y), sum);
-    sum = cs_multiply_pairs(cs_odd_bytes(x), cs_odd_bytes(y), sum);
-  }
-#endif
-  for (; k < count; ++k) {
-    sum += a[k] * b[k];
-  }
-  return sum;
-}
+#include "cs_dot.h"
 
 void cs_attention_scores(int32_t tokens, int32_t head_dim, const int8_t* q, const int8_t* keys, int32_t key_stride,
                          int32_t* scores) {
-  for (int32_t j = 0; j < tokens; ++j, keys += key_stride) {
-    scores[j] = cs_dot_values(head_dim, q, keys);
+  int32_t j = 0;
+  for (; j + 4 <= tokens; j += 4, keys += 4 * key_stride) {
+    int32_t sums[4] = {0, 0, 0, 0};
+    cs_dot(1, 4, 8, head_dim, q, q, keys, key_stride, sums);
+    memcpy(scores + j, sums, sizeof sums);
+  }
+  for (; j < tokens; ++j, keys += key_stride) {
+    int32_t sums[4] = {0, 0, 0, 0};
+    cs_dot(1, 1, 8, head_dim, q, q, keys, key_stride, sums);
+    scores[j] = sums[0];
   }
 }
 

@@ -1,28 +1,5 @@
 #include "cs_linear.h"
-
-/* Gathers the window of output pixel (y, x), channels [first, first + channels) of each input pixel; zx outside. */
-static void cs_gather(const cs_geometry* g, int32_t zero_point, int32_t y, int32_t x, int32_t first, int32_t channels,
-                      const int8_t* in, int8_t* out) {
-  const int32_t top = y * g->stride - g->pad_top, left = x * g->stride - g->pad_left;
-  const int32_t begin = cs_clamp(-left, 0, g->kernel_w), end = cs_clamp(g->in_w - left, begin, g->kernel_w);
-  const uint32_t row_bytes = (uint32_t)(g->kernel_w * channels);
-  for (int32_t ky = 0; ky < g->kernel_h; ++ky, out += row_bytes) {
-    if (top + ky < 0 || top + ky >= g->in_h || begin >= end) {
-      memset(out, zero_point, row_bytes);
-      continue;
-    }
-    const int8_t* from = in + (top + ky) * g->in_row + (left + begin) * g->in_c + first;
-    memset(out, zero_point, (uint32_t)(begin * channels));
-    if (channels == g->in_c) {
-      memcpy(out + begin * channels, from, (uint32_t)((end - begin) * channels));
-    } else {
-      for (int32_t kx = begin; kx < end; ++kx, from += g->in_c) {
-        memcpy(out + kx * channels, from, (uint32_t)channels);
-      }
-    }
-    memset(out + end * channels, zero_point, (uint32_t)((g->kernel_w - end) * channels));
-  }
-}
+#include "cs_window.h"
 
 /* One group: output channels [first_out, first_out + out_channels) of all pixels, two pixels at a time. */
 static void cs_conv2d_group(const cs_geometry* g, const cs_linear* linear, int32_t group, const int8_t* in, int8_t* out,
@@ -39,7 +16,7 @@ static void cs_conv2d_group(const cs_geometry* g, const cs_linear* linear, int32
     for (int32_t i = 0; i < 2; ++i) {
       /* A last pixel without a partner is its own. */
       outs[i] = out + y * g->out_row + x * g->out_c + group * out_channels;
-      cs_gather(g, linear->in_zero_point, y, x, group * channels, channels, in, scratch + i * count);
+      cs_gather(g, 1, linear->in_zero_point, y, x, group * channels, channels, in, scratch + i * count);
       if (pixel + i + 1 < pixels && ++x == g->out_w) {
         x = 0;
         ++y;
@@ -71,7 +48,7 @@ void cs_pointwise_conv2d(const cs_geometry* geometry, const cs_linear* linear, c
 void cs_patch_embed_token(const cs_geometry* geometry, const cs_linear* linear, int32_t token, const int8_t* in,
                           int8_t* out, int8_t* scratch) {
   const cs_geometry* g = geometry;
-  cs_gather(g, linear->in_zero_point, token / g->out_w, token % g->out_w, 0, g->in_c, in, scratch);
+  cs_gather(g, 1, linear->in_zero_point, token / g->out_w, token % g->out_w, 0, g->in_c, in, scratch);
   cs_linear_one_row(linear, g->kernel_h * g->kernel_w * g->in_c, g->out_c, scratch, out);
 }
 

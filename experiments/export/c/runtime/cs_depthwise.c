@@ -1,17 +1,4 @@
-#include "cs_arithmetic.h"
-
-/* The kernel_h input rows below one output row: row ky is slot first + ky of `slots`, in a ring. */
-typedef struct {
-  const int8_t* base;
-  int32_t stride;
-  int32_t first, slots;
-  int32_t begin, end; /* the ky that exist */
-} cs_row_ring;
-
-CS_INLINE const int8_t* cs_ring_row(const cs_row_ring* rows, int32_t ky) {
-  const int32_t slot = rows->first + ky;
-  return rows->base + (slot < rows->slots ? slot : slot - rows->slots) * rows->stride;
-}
+#include "cs_window.h"
 
 /* Where a tap of the kernel reads at one output pixel: channel c of the input at x[c & mask]. Outside of the image that
  * is the zero point for all channels. */
@@ -33,7 +20,7 @@ static cs_tap cs_tap_at(const cs_depthwise_row* row, int32_t left, int32_t tap) 
   const int32_t ky = tap / g->kernel_w, x = left + tap % g->kernel_w;
   cs_tap result = {row->outside, 0};
   if (ky >= row->rows.begin && ky < row->rows.end && x >= 0 && x < g->in_w) {
-    result.x = cs_ring_row(&row->rows, ky) + x * g->in_c;
+    result.x = (const int8_t*)cs_ring_row(&row->rows, ky) + x * g->in_c;
     result.mask = -1;
   }
   return result;
@@ -64,9 +51,9 @@ CS_INLINE void cs_results_4(const int32_t sums[4], const int32_t* rq, const cs_q
 /* Channels [0, channels), a multiple of 4, of a pixel with all taps of a 3 x 3 kernel inside. */
 static void cs_pixel_3x3(const cs_depthwise_row* row, int32_t channels, int32_t left, int8_t* out) {
   const int32_t pixel = row->g->in_c;
-  const int8_t* x0 = cs_ring_row(&row->rows, 0) + left * pixel;
-  const int8_t* x1 = cs_ring_row(&row->rows, 1) + left * pixel;
-  const int8_t* x2 = cs_ring_row(&row->rows, 2) + left * pixel;
+  const int8_t* x0 = (const int8_t*)cs_ring_row(&row->rows, 0) + left * pixel;
+  const int8_t* x1 = (const int8_t*)cs_ring_row(&row->rows, 1) + left * pixel;
+  const int8_t* x2 = (const int8_t*)cs_ring_row(&row->rows, 2) + left * pixel;
   const int8_t* w = row->linear->weight;
   const int32_t* rq = row->linear->requantization;
   const cs_quick_output quick = cs_quick(row->linear->shift, row->linear->out.zero_point);
@@ -160,36 +147,17 @@ static void cs_output_row(const cs_geometry* g, const cs_linear* linear, const c
 }
 
 void cs_depthwise_conv2d(const cs_geometry* geometry, const cs_linear* linear, const int8_t* in, int8_t* out) {
-  const cs_geometry* g = geometry;
-  for (int32_t y = 0; y < g->out_h; ++y, out += g->out_row) {
-    cs_row_ring rows;
-    rows.base = in;
-    rows.stride = g->in_row;
-    rows.first = y * g->stride - g->pad_top;
-    rows.slots = INT32_MAX;
-    rows.begin = cs_clamp(-rows.first, 0, g->kernel_h);
-    rows.end = cs_clamp(g->in_h - rows.first, rows.begin, g->kernel_h);
-    cs_output_row(g, linear, &rows, out);
+  for (int32_t y = 0; y < geometry->out_h; ++y, out += geometry->out_row) {
+    const cs_row_ring rows = cs_rows_of_image(geometry, 1, y, in);
+    cs_output_row(geometry, linear, &rows, out);
   }
 }
 
 void cs_depthwise_conv2d_in_place(const cs_geometry* geometry, const cs_linear* linear, int8_t* data, int8_t* scratch) {
-  const cs_geometry* g = geometry;
-  const int32_t row_bytes = g->in_w * g->in_c;
-  int8_t* out = data;
-  int32_t next = 0; /* row of the padded image that the ring lacks */
-  for (int32_t y = 0; y < g->out_h; ++y, out += g->out_w * g->out_c) {
-    cs_row_ring rows = {scratch, row_bytes, y * g->stride % g->kernel_h, g->kernel_h, 0, g->kernel_h};
-    /* An output row ends before the first input row that is not in the ring yet. */
-    for (next = cs_maximum(next, y * g->stride); next < y * g->stride + g->kernel_h; ++next) {
-      int8_t* slot = scratch + next % g->kernel_h * row_bytes;
-      const int32_t row = next - g->pad_top;
-      if (row >= 0 && row < g->in_h) {
-        memcpy(slot, data + row * row_bytes, (uint32_t)row_bytes);
-      } else {
-        memset(slot, linear->in_zero_point, (uint32_t)row_bytes);
-      }
-    }
-    cs_output_row(g, linear, &rows, out);
+  const int32_t out_row = geometry->out_w * geometry->out_c;
+  int32_t next = 0;
+  for (int32_t y = 0; y < geometry->out_h; ++y) {
+    const cs_row_ring rows = cs_kept_rows(geometry, 1, linear->in_zero_point, y, &next, data, scratch);
+    cs_output_row(geometry, linear, &rows, data + y * out_row);
   }
 }

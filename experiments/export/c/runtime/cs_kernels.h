@@ -125,7 +125,7 @@ void cs_batch_norm(const cs_norm* norm, int32_t rows, int32_t channels, const in
 void cs_layer_norm(const cs_norm* norm, int32_t rows, int32_t channels, const int8_t* in, int32_t in_stride,
                    int8_t* out, int32_t out_stride);
 
-/* --- cs_elementwise.c: all may be in place on an input of the same size --- */
+/* --- cs_elementwise.c, which all others need; additions and activations may be in place --- */
 
 typedef struct {
   int32_t shift;         /* 1 to 30 */

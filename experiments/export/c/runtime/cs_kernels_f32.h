@@ -54,7 +54,7 @@ void cs_batch_norm_f32(const cs_norm_f32* norm, int32_t rows, int32_t channels, 
 void cs_layer_norm_f32(const cs_norm_f32* norm, int32_t rows, int32_t channels, const float* in, int32_t in_stride,
                        float* out, int32_t out_stride);
 
-/* cs_elementwise_f32.c; all may be in place. */
+/* cs_elementwise_f32.c (needs cs_elementwise.c); additions and activations may be in place. */
 void cs_add_f32(cs_activation_kind activation, int32_t count, const float* a, const float* b, float* out);
 void cs_activation_f32(cs_activation_kind activation, int32_t count, const float* in, float* out);
 void cs_concat_input_f32(int32_t rows, int32_t channels, const float* in, int32_t in_stride, float* out,

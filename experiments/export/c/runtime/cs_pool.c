@@ -1,19 +1,4 @@
-#include "cs_arithmetic.h"
-
-/* The part of a window inside the image, in input rows and columns. */
-typedef struct {
-  int32_t top, bottom, left, right;
-} cs_window;
-
-static cs_window cs_window_of(const cs_geometry* g, int32_t y, int32_t x) {
-  const int32_t top = y * g->stride - g->pad_top, left = x * g->stride - g->pad_left;
-  cs_window window;
-  window.top = cs_maximum(top, 0);
-  window.bottom = cs_minimum(top + g->kernel_h, g->in_h);
-  window.left = cs_maximum(left, 0);
-  window.right = cs_minimum(left + g->kernel_w, g->in_w);
-  return window;
-}
+#include "cs_window.h"
 
 static int32_t cs_window_maximum(const cs_geometry* g, const cs_window* window, const int8_t* in) {
   int32_t largest = -128;
