@@ -18,6 +18,7 @@ const std::vector<Group>& groups() {
   static const std::vector<Group> table{
       {"mac", {"conv2d.macs", "pointwise_conv2d.macs", "depthwise_conv2d.macs", "fully_connected.macs"}},
       {"dense_mac", {"conv2d.macs", "pointwise_conv2d.macs", "fully_connected.macs"}},
+      {"convolution_mac", {"conv2d.macs", "pointwise_conv2d.macs"}},
       {"depthwise_mac", {"depthwise_conv2d.macs"}},
       {"output", {"conv2d.outputs", "pointwise_conv2d.outputs", "depthwise_conv2d.outputs", "fully_connected.outputs"}},
       {"dense_output", {"conv2d.outputs", "pointwise_conv2d.outputs", "fully_connected.outputs"}},
@@ -65,6 +66,17 @@ const std::vector<std::string>& default_term_sets() {
       "dense_mac+depthwise_mac+output",
       "dense_mac+depthwise_mac+dense_output",
       "mac+depthwise_output+conv_output",
+  };
+  return sets;
+}
+
+const std::vector<std::string>& pooled_term_sets() {
+  static const std::vector<std::string> sets{
+      "mac",
+      "mac+output",
+      "dense_mac+depthwise_mac+output",
+      "conv2d+pointwise+depthwise+output",
+      "convolution_mac+depthwise_mac+fully_connected.macs+output",
   };
   return sets;
 }

@@ -12,6 +12,10 @@ namespace cosearch::calibrate {
 /// says something about all kernels that multiply.
 [[nodiscard]] const std::vector<std::string>& default_term_sets();
 
+/// The sets that pooling tries (see pool); engines share what they know of the terms, so that there may be more of
+/// them.
+[[nodiscard]] const std::vector<std::string>& pooled_term_sets();
+
 /// Terms joined by `+`, their coefficients 0: groups like `mac`, `dense_mac` or `pointwise` (which includes fully
 /// connected layers: the same inner loop), or single features like `fully_connected.outputs`.
 /// @throws ConfigError (place --terms) for one that is not known or there twice.

@@ -5,7 +5,9 @@
 #include <memory>
 
 #include "experiments/calibrate/calibration.hpp"
+#include "experiments/calibrate/pooling.hpp"
 #include "experiments/calibrate/terms.hpp"
+#include "experiments/cli/calibrate_pooled.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/table.hpp"
 #include "experiments/config/json_file.hpp"
@@ -25,6 +27,7 @@ constexpr const char* kFileName = "mcu_coefficients.json";
 struct CalibrateOptions {
   std::string csv;
   std::string out;
+  bool pooled = false;
   calibrate::Options fit;
 };
 
@@ -42,11 +45,11 @@ std::string output_path(const std::string& out) {
   return (path / kFileName).string();
 }
 
-void write_coefficients(const std::string& path, const mcu::CycleModel& model, const std::string& data_directory) {
+void write_coefficients(const std::string& path, const json& data) {
   if (const std::filesystem::path folder = std::filesystem::path(path).parent_path(); !folder.empty()) {
     std::filesystem::create_directories(folder);
   }
-  write_file_atomically(path, mcu::data_with_model(model, data_directory).dump(2) + "\n");
+  write_file_atomically(path, data.dump(2) + "\n");
 }
 
 /// A share, as JSON and CSV have it; tables show percent.
@@ -192,12 +195,33 @@ void print_tables(Output& out, const Calibration& calibration, const std::string
   }
 }
 
+/// All latencies that were published, instead of a file's.
+int run_pooled(CommandLine& line, const std::string& path) {
+  const std::string& data_directory = line.options.data_directory;
+  const calibrate::PublishedLatencies published = calibrate::load_published(data_directory);
+  const calibrate::Pooling pooling = calibrate::pool(published, data_directory);
+  if (!path.empty()) {
+    write_coefficients(path, calibrate::data_with_pooled(pooling, published, data_directory));
+  }
+  print_pooling(line, pooling, path);
+  return 0;
+}
+
 int run_calibrate(CommandLine& line, CalibrateOptions options) {
   const std::string path = options.out.empty() ? "" : output_path(options.out);
+  if (options.pooled) {
+    return run_pooled(line, path);
+  }
+  for (const auto& [option, value] : {std::pair{"--csv", options.csv}, std::pair{"--board", options.fit.board},
+                                      std::pair{"--engine", options.fit.engine}}) {
+    if (value.empty()) {
+      throw ConfigError(option, "is missing; expected --csv, --board and --engine of measurements, or --pooled");
+    }
+  }
   options.fit.data_directory = line.options.data_directory;
   const Calibration calibration = calibrate::calibrate(calibrate::read_measurements(options.csv), options.fit);
   if (!path.empty()) {
-    write_coefficients(path, calibration.model, options.fit.data_directory);
+    write_coefficients(path, mcu::data_with_model(calibration.model, options.fit.data_directory));
   }
   switch (line.options.format) {
     case Format::table:
@@ -220,13 +244,13 @@ void add_calibrate_command(CLI::App& app, CommandLine& line) {
   CLI::App* command =
       app.add_subcommand("calibrate", "cycle coefficients of a microcontroller from measured latencies");
   const auto options = std::make_shared<CalibrateOptions>();
-  command
-      ->add_option("--csv", options->csv,
-                   "columns network (a name of `networks list`, or a .json file), measured_ms, perhaps clock_mhz")
-      ->required();
-  command->add_option("--board", options->fit.board, "that was measured, e.g. l4r5")->required();
-  command->add_option("--engine", options->fit.engine, "that was measured: tinyengine, cmsis_nn, tflm_reference")
-      ->required();
+  CLI::Option* pooled = command->add_flag(
+      "--pooled", options->pooled,
+      "instead of a file's: all published latencies by one model, engines' rates times boards' scales");
+  command->add_option("--csv", options->csv,
+                      "columns network (a name of `networks list`, or a .json file), measured_ms, perhaps clock_mhz");
+  command->add_option("--board", options->fit.board, "that was measured, e.g. l4r5");
+  command->add_option("--engine", options->fit.engine, "that was measured, e.g. cmsis_nn");
   command->add_option("--clock-mhz", options->fit.clock_mhz, "of the measurements; else the file's, else the board's")
       ->check(CLI::PositiveNumber);
   command->add_option("--terms", options->fit.terms,
@@ -234,6 +258,9 @@ void add_calibrate_command(CLI::App& app, CommandLine& line) {
   command->add_option("--source", options->fit.source, "what the written file says of the measurements");
   command->add_option("--out", options->out,
                       "mcu_coefficients.json or a folder for it: all coefficients with these in them, for --data-dir");
+  for (const char* option : {"--csv", "--board", "--engine", "--clock-mhz", "--terms", "--source"}) {
+    pooled->excludes(command->get_option(option));
+  }
   command->callback([&line, options] { line.command = [&line, options] { return run_calibrate(line, *options); }; });
 }
 

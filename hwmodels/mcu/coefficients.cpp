@@ -7,6 +7,7 @@
 
 #include "hwmodels/data_files.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/base/config_error.hpp"
 #include "spaces/base/json_reader.hpp"
 
 namespace cosearch::mcu {
@@ -67,27 +68,167 @@ void add_assumed(const JsonReader& assumed, const std::string& core, std::map<Ke
   }
 }
 
-CycleModel read_fitted(const JsonReader& item) {
-  CycleModel model;
-  model.source = item.at("source").text();
-  model.clock_mhz = item.at("clock_mhz").number(kPositive);
-  for (const JsonReader& term : item.at("terms").items()) {
-    Term read{term.at("name").text(), {}, term.at("coefficient").number(kNonNegative)};
-    for (const auto& [feature, weight] : term.at("features").members()) {
-      read.features[feature] = weight.number(kPositive);
-      add_feature(weight, feature, read.coefficient * read.features[feature], model.kinds);
-    }
-    model.terms.push_back(std::move(read));
+Term read_term(const JsonReader& item, double coefficient) {
+  Term term{item.at("name").text(), {}, coefficient};
+  for (const auto& [feature, weight] : item.at("features").members()) {
+    term.features[feature] = weight.number(kPositive);
   }
+  return term;
+}
+
+std::vector<CalibrationRow> read_rows(const JsonReader& item) {
+  std::vector<CalibrationRow> rows;
   for (const JsonReader& row : item.at("rows").items()) {
     CalibrationRow read{row.at("network").text(), row.at("measured_ms").number(kPositive), row.at("error").number(),
                         std::nullopt, row.find("held_out").has_value()};
     if (const std::optional<JsonReader> error = row.find("leave_one_out_error")) {
       read.leave_one_out_relative_error = error->number();
     }
-    model.rows.push_back(std::move(read));
+    rows.push_back(std::move(read));
   }
+  return rows;
+}
+
+CycleModel read_fitted(const JsonReader& item) {
+  CycleModel model;
+  model.source = item.at("source").text();
+  model.clock_mhz = item.at("clock_mhz").number(kPositive);
+  for (const JsonReader& term : item.at("terms").items()) {
+    Term read = read_term(term, term.at("coefficient").number(kNonNegative));
+    for (const auto& [feature, weight] : read.features) {
+      add_feature(term, feature, read.coefficient * weight, model.kinds);
+    }
+    model.terms.push_back(std::move(read));
+  }
+  model.rows = read_rows(item);
   return model;
+}
+
+void check_kinds(const JsonReader& place, const CycleModel& model) {
+  for (const KernelKind kind : program::all_kernel_kinds()) {
+    if (model.kinds.find(kind) == model.kinds.end()) {
+      place.fail("says nothing about the kernel kind " + std::string(program::kind_name(kind)));
+    }
+  }
+}
+
+/// What a board or an engine brings to a product, and what that rests on.
+struct PooledPart {
+  JsonReader value;  ///< a scale, or rates in the order of the terms
+  std::string source;
+};
+
+/// Those of `parts`, and others that are like one of them.
+std::map<std::string, PooledPart> read_pooled_parts(const JsonReader& pooled, const std::string& parts,
+                                                    const std::string& stand_ins) {
+  std::map<std::string, PooledPart> all;
+  std::vector<std::string> names;
+  for (const auto& [name, value] : pooled.at(parts).members()) {
+    all.emplace(name, PooledPart{value, ""});
+    names.push_back(name);
+  }
+  for (const auto& [name, other] : pooled.at(stand_ins).members()) {
+    const std::string like = other.at("like").name_of(names);
+    all.emplace(name,
+                PooledPart{all.at(like).value, fmt::format("{} like {}: {}; ", name, like, other.at("source").text())});
+  }
+  return all;
+}
+
+/// Appends the model of a board and an engine, unless there is one: rates in the order of the terms times a scale.
+void add_pooled(const JsonReader& root, const JsonReader& rates, double scale, CycleModel model,
+                const std::string& core, CycleTable& table) {
+  if (table.find(model.board, model.engine) != nullptr) {
+    return;
+  }
+  model.pooled = true;
+  const std::vector<JsonReader> terms = root.at("pooled").at("terms").items();
+  const std::vector<JsonReader> amounts = rates.items();
+  if (amounts.size() != terms.size()) {
+    rates.fail(fmt::format("{} rates for {} terms", amounts.size(), terms.size()));
+  }
+  for (std::size_t i = 0; i < terms.size(); ++i) {
+    model.terms.push_back(read_term(terms[i], amounts[i].number(kPositive) * scale));
+    for (const auto& [feature, weight] : model.terms.back().features) {
+      add_feature(terms[i], feature, model.terms.back().coefficient * weight, model.kinds);
+    }
+  }
+  add_assumed(root.at("assumed"), core, model.kinds);
+  check_kinds(root.at("pooled").at("terms"), model);
+  table.models.push_back(std::move(model));
+}
+
+void read_pooled_pairs(const JsonReader& root, const std::map<std::string, std::string>& core_of_board,
+                       const std::vector<std::string>& engines, CycleTable& table) {
+  const JsonReader pooled = root.at("pooled");
+  for (const JsonReader& pair : pooled.at("pairs").items()) {
+    CycleModel model;
+    model.board = pair.at("board").text();
+    model.engine = pair.at("engine").name_of(engines);
+    model.source = pooled.at("source").text();
+    model.clock_mhz = pair.at("clock_mhz").number(kPositive);
+    model.rows = read_rows(pair);
+    if (const auto core = core_of_board.find(model.board); core != core_of_board.end()) {
+      add_pooled(root, pair.at("rates"), 1.0, std::move(model), core->second, table);
+    }
+  }
+}
+
+void read_pooled_products(const JsonReader& root, const std::map<std::string, std::string>& core_of_board,
+                          const std::vector<std::string>& engines, CycleTable& table) {
+  const JsonReader pooled = root.at("pooled");
+  const auto rates_of_engines = read_pooled_parts(pooled, "engines", "engine_stand_ins");
+  for (const auto& [board, scale] : read_pooled_parts(pooled, "boards", "stand_ins")) {
+    const auto core = core_of_board.find(board);
+    if (core == core_of_board.end()) {
+      continue;  // a board that boards.json does not offer any more
+    }
+    for (const auto& [engine, rates] : rates_of_engines) {
+      if (std::find(engines.begin(), engines.end(), engine) == engines.end()) {
+        rates.value.fail(unknown_name(engine, engines));
+      }
+      CycleModel model;
+      model.board = board;
+      model.engine = engine;
+      model.source = scale.source + rates.source + pooled.at("source").text();
+      add_pooled(root, rates.value, scale.value.number(kPositive), std::move(model), core->second, table);
+    }
+  }
+}
+
+/// The model that `item` names, under a name of its own.
+CycleModel read_assumed_from(const JsonReader& item, const JsonReader& from, const CycleTable& table) {
+  const std::pair<std::string, std::string> other{from.at("board").text(), from.at("engine").text()};
+  const CycleModel* const found = table.find(other.first, other.second);
+  if (found == nullptr) {
+    from.fail("names a model that does not stand before it");
+  }
+  CycleModel model = *found;
+  model.assumed_from = other;
+  model.source = item.at("source").text();
+  return model;
+}
+
+/// Models of the file: those with measurements, or those that name another.
+void read_models(const JsonReader& root, bool with_measurements,
+                 const std::map<std::string, std::string>& core_of_board, const std::vector<std::string>& engines,
+                 CycleTable& table) {
+  for (const JsonReader& item : root.at("models").items()) {
+    const std::string board = item.at("board").text();
+    const auto core = core_of_board.find(board);
+    const std::optional<JsonReader> from = item.find("assumed_from");
+    if (core == core_of_board.end() || from.has_value() == with_measurements) {
+      continue;  // a board that boards.json does not offer any more, or not now
+    }
+    CycleModel model = from ? read_assumed_from(item, *from, table) : read_fitted(item);
+    if (!from) {
+      add_assumed(root.at("assumed"), core->second, model.kinds);
+    }
+    model.board = board;
+    model.engine = item.at("engine").name_of(engines);
+    check_kinds(item, model);
+    table.models.push_back(std::move(model));
+  }
 }
 
 nlohmann::json to_json(const CycleModel& model) {
@@ -130,10 +271,15 @@ std::size_t CycleModel::fitted_rows() const {
       std::count_if(rows.begin(), rows.end(), [](const CalibrationRow& row) { return !row.held_out; }));
 }
 
-const CycleModel& CycleTable::model(const std::string& board, const std::string& engine) const {
+const CycleModel* CycleTable::find(const std::string& board, const std::string& engine) const {
   const auto found = std::find_if(models.begin(), models.end(),
                                   [&](const CycleModel& m) { return m.board == board && m.engine == engine; });
-  COSEARCH_CHECK(found != models.end(), "no cycle model for a board and engine");
+  return found == models.end() ? nullptr : &*found;
+}
+
+const CycleModel& CycleTable::model(const std::string& board, const std::string& engine) const {
+  const CycleModel* const found = find(board, engine);
+  COSEARCH_CHECK(found != nullptr, "no cycle model for a board and engine");
   return *found;
 }
 
@@ -145,8 +291,9 @@ const Engine& CycleTable::engine(const std::string& name) const {
 
 const Engine& CycleTable::best_calibrated(const std::string& board) const {
   const auto calibration = [&](const Engine& engine) {
-    const CycleModel& cycles = model(board, engine.name);
-    return std::pair{!cycles.assumed_from.has_value(), cycles.fitted_rows()};
+    const CycleModel* const cycles = find(board, engine.name);
+    const int standing = cycles == nullptr ? 0 : cycles->rows.empty() || cycles->assumed_from ? 1 : 2;
+    return std::pair{standing, cycles == nullptr ? std::size_t{0} : cycles->fitted_rows()};
   };
   return *std::max_element(engines.begin(), engines.end(), [&](const Engine& a, const Engine& b) {
     return calibration(a) < calibration(b);  // the first of the largest
@@ -163,45 +310,19 @@ CycleTable load_cycle_table(const std::string& data_directory,
     names.push_back(item.at("name").text());
     table.engines.push_back(read_engine(names.back(), item));
   }
-  const JsonReader assumed = root.at("assumed");
-  for (const JsonReader& item : root.at("models").items()) {
-    const std::string board = item.at("board").text();
-    const auto core = core_of_board.find(board);
-    if (core == core_of_board.end()) {
-      continue;  // a board that boards.json does not offer any more
-    }
-    CycleModel model;
-    if (const std::optional<JsonReader> from = item.find("assumed_from")) {
-      const std::pair<std::string, std::string> other{from->at("board").text(), from->at("engine").text()};
-      const auto found = std::find_if(table.models.begin(), table.models.end(), [&](const CycleModel& m) {
-        return m.board == other.first && m.engine == other.second;
-      });
-      if (found == table.models.end()) {
-        from->fail("names a model that does not stand before it");
-      }
-      model = *found;
-      model.assumed_from = other;
-      model.source = item.at("source").text();
-    } else {
-      model = read_fitted(item);
-      add_assumed(assumed, core->second, model.kinds);
-    }
-    model.board = board;
-    model.engine = item.at("engine").name_of(names);
-    for (const KernelKind kind : program::all_kernel_kinds()) {
-      if (model.kinds.find(kind) == model.kinds.end()) {
-        item.fail("says nothing about the kernel kind " + std::string(program::kind_name(kind)));
-      }
-    }
-    table.models.push_back(std::move(model));
+  const bool pooled = root.find("pooled").has_value();
+  read_models(root, true, core_of_board, names, table);
+  if (pooled) {
+    read_pooled_pairs(root, core_of_board, names, table);
+  }
+  read_models(root, false, core_of_board, names, table);
+  if (pooled) {
+    read_pooled_products(root, core_of_board, names, table);
   }
   for (const auto& entry : core_of_board) {
-    for (const std::string& engine : names) {
-      const auto matches = [&](const CycleModel& m) { return m.board == entry.first && m.engine == engine; };
-      if (std::none_of(table.models.begin(), table.models.end(), matches)) {
-        root.at("models").fail(
-            fmt::format("has no model for the board \"{}\" with the engine \"{}\"", entry.first, engine));
-      }
+    if (std::none_of(table.models.begin(), table.models.end(),
+                     [&](const CycleModel& model) { return model.board == entry.first; })) {
+      root.at("models").fail(fmt::format("has no model for the board \"{}\"", entry.first));
     }
   }
   return table;
@@ -228,10 +349,12 @@ nlohmann::json data_with_model(const CycleModel& model, const std::string& data_
   const auto found = std::find_if(items.begin(), items.end(), [&](const JsonReader& item) {
     return item.at("board").text() == model.board && item.at("engine").text() == model.engine;
   });
+  const auto position = static_cast<std::size_t>(found - items.begin());
   if (found == items.end()) {
-    root.at("models").fail(fmt::format("has no model for {} with {}", model.board, model.engine));
+    data["models"].push_back(to_json(model));
+  } else {
+    data["models"][position] = to_json(model);
   }
-  data["models"][static_cast<std::size_t>(found - items.begin())] = to_json(model);
   return data;
 }
 

@@ -41,13 +41,14 @@ struct Term {
 };
 
 /// Cycle coefficients of an engine on a board. Where nobody published measurements, those of another board with the
-/// same or a similar core stand in.
+/// same or a similar core stand in, or the engine's pooled rates times the board's pooled scale.
 struct CycleModel {
   std::string board;
   std::string engine;
   std::optional<std::pair<std::string, std::string>> assumed_from;  ///< (board, engine) that stands in
-  std::string source;                                               ///< of the measurements, or why another stands in
-  double clock_mhz = 0.0;                                           ///< of the measurements
+  bool pooled = false;     ///< coefficients are the engine's rates times the board's scale; no rows
+  std::string source;      ///< of the measurements, why another stands in, or what was pooled
+  double clock_mhz = 0.0;  ///< of the measurements
   std::vector<Term> terms;
   std::vector<CalibrationRow> rows;
   std::map<program::KernelKind, KernelCycles> kinds;  ///< every kind
@@ -66,17 +67,22 @@ struct Engine {
 
 struct CycleTable {
   std::vector<Engine> engines;     ///< in the order of the file
-  std::vector<CycleModel> models;  ///< one for each board and engine
+  std::vector<CycleModel> models;  ///< at most one for each board and engine
 
+  /// Null where an engine was not measured on a board and nothing stands in.
+  [[nodiscard]] const CycleModel* find(const std::string& board, const std::string& engine) const;
+  /// The same where it is known to be there.
   [[nodiscard]] const CycleModel& model(const std::string& board, const std::string& engine) const;
   [[nodiscard]] const Engine& engine(const std::string& name) const;
-  /// The engine that says most about a board: one measured on it before one with another board's coefficients, then the
-  /// one fitted to most networks, then the first of the file.
+  /// The engine that says most about a board: one measured on it before one that others stand in for, then the one
+  /// fitted to most networks, then the first of the file.
   [[nodiscard]] const Engine& best_calibrated(const std::string& board) const;
 };
 
-/// hwmodels/data/mcu_coefficients.json. `boards`: names and cores (the file must have a model for each board and each
-/// engine). @throws ConfigError, see load_data.
+/// hwmodels/data/mcu_coefficients.json. `core_of_board`: names and cores. Of a board and an engine the first counts: a
+/// fit of its own, what was pooled with measurements on both, another pair that stands in, and a product of the pooled
+/// scale of the board and the pooled rates of the engine. @throws ConfigError, see load_data, and for a board without
+/// any model.
 [[nodiscard]] CycleTable load_cycle_table(const std::string& data_directory,
                                           const std::map<std::string, std::string>& core_of_board);
 
@@ -86,8 +92,8 @@ struct CycleTable {
                                                                         const std::string& core,
                                                                         const std::string& data_directory);
 
-/// The whole data file with `model` (terms and rows) in place of the one for its board and engine.
-/// @throws ConfigError, see load_data, and where the file has no model for them.
+/// The whole data file with `model` (terms and rows) in place of the one for its board and engine, or
+/// behind all others. @throws ConfigError, see load_data.
 [[nodiscard]] nlohmann::json data_with_model(const CycleModel& model, const std::string& data_directory);
 
 /// The features of a program that terms name, summed over its calls.

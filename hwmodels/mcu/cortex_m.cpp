@@ -317,18 +317,25 @@ class CortexM final : public Model {
       }
     }
     const std::string errors =
-        fitted > cycles_.terms.size()
+        cycles_.pooled || fitted > cycles_.terms.size()
             ? fmt::format("error within {:.1f} %, leave-one-out within {:.1f} %", 100.0 * worst, 100.0 * worst_left_out)
             : "as many rows as coefficients, so no error is known";
     if (cycles_.assumed_from) {
       notes.push_back(fmt::format("cycles uncalibrated on {} with {}: coefficients of {} with {} ({})", board_.name,
                                   engine_.name, cycles_.assumed_from->first, cycles_.assumed_from->second,
                                   cycles_.source));
+    } else if (cycles_.rows.empty()) {
+      notes.push_back(
+          fmt::format("cycles uncalibrated on {} with {}: the engine's pooled rates times the board's scale ({})",
+                      board_.name, engine_.name, cycles_.source));
     } else {
       notes.push_back(
           fmt::format("cycles calibrated on {} networks at {:.0f} MHz, {}", fitted, cycles_.clock_mhz, errors));
     }
-    if (!cycles_.assumed_from && clock_mhz_ != cycles_.clock_mhz) {
+    if (cycles_.pooled && !cycles_.rows.empty()) {
+      notes.push_back(fmt::format("too few for coefficients of their own: ratios pooled over {}", cycles_.source));
+    }
+    if (!cycles_.rows.empty() && !cycles_.assumed_from && clock_mhz_ != cycles_.clock_mhz) {
       notes.push_back(fmt::format("cycles were measured at {:.0f} MHz; wait states may differ at {:.0f} MHz",
                                   cycles_.clock_mhz, clock_mhz_));
     }
@@ -385,9 +392,15 @@ class CortexMTarget final : public Target {
     const std::string& engine = params_.text(genome, "engine");
     const auto board = std::find_if(boards_.begin(), boards_.end(), [&](const Board& b) { return b.name == name; });
     COSEARCH_CHECK(board != boards_.end(), "a board that the target does not have");
-    return std::unique_ptr<const Model>(
-        std::make_unique<CortexM>(*board, table_.engine(engine), table_.model(name, engine),
-                                  params_.integer(genome, name + ".clock_mhz"), options_));
+    const CycleModel* const cycles = table_.find(name, engine);
+    if (cycles == nullptr) {
+      return Unexpected{Infeasible{{},
+                                   fmt::format("nobody published latencies of {} on {}, or of both beside others that "
+                                               "could tell; {} was measured there",
+                                               engine, board->part, table_.best_calibrated(name).name)}};
+    }
+    return std::unique_ptr<const Model>(std::make_unique<CortexM>(
+        *board, table_.engine(engine), *cycles, params_.integer(genome, name + ".clock_mhz"), options_));
   }
 
   [[nodiscard]] std::vector<std::string> metric_names() const override {

@@ -62,7 +62,8 @@ TEST(DataFiles, MistakesNameTheFileAndThePlace) {
       board_error([](nlohmann::json& j) { j["boards"][1].erase("flash_bytes"); }),
       ::testing::AllOf(HasSubstr("boards.json: /boards/1/flash_bytes: is missing; expected an integer from 1 to")));
   EXPECT_THAT(board_error([](nlohmann::json& j) { j["boards"][2]["core"] = "cortex_m5"; }),
-              HasSubstr("/boards/2/core: \"cortex_m5\" is not known; known: cortex_m4, cortex_m7"));
+              HasSubstr("/boards/2/core: \"cortex_m5\" is not known; known: cortex_m0plus, cortex_m33, cortex_m4, "
+                        "cortex_m7, cortex_m85"));
   EXPECT_THAT(board_error([](nlohmann::json& j) {
                 j["boards"][0]["clocks_mhz"] = {84, 100};
               }),
@@ -87,8 +88,16 @@ TEST(DataFiles, WrongCoefficientsAndEnergiesAreRefused) {
   };
   EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["models"].erase(1); }),
               HasSubstr("does not stand before it"));
-  EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["models"].erase(14); }),
-              HasSubstr("has no model for the board \"f411\" with the engine \"tflm_reference\""));
+  EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["pooled"]["pairs"] = nlohmann::json::array(); }),
+              HasSubstr("names a model that does not stand before it"));
+  EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["pooled"]["engines"]["bosch"].erase(0); }),
+              HasSubstr("/pooled/engines/bosch: 3 rates for 4 terms"));
+  EXPECT_THAT(coefficient_error([](nlohmann::json& j) {
+                j["pooled"]["engines"]["busch"] = {1, 2, 3, 4};
+              }),
+              HasSubstr("/pooled/engines/busch: \"busch\" is not known; known: tinyengine, "));
+  EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["pooled"]["stand_ins"]["f411"]["like"] = "f413"; }),
+              HasSubstr("/pooled/stand_ins/f411/like: \"f413\" is not known"));
   EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["models"][0]["terms"][0]["features"]["conv3d.macs"] = 1; }),
               HasSubstr("kernel kind \"conv3d\" is not known"));
   EXPECT_THAT(coefficient_error([](nlohmann::json& j) { j["models"][0]["terms"][0]["features"]["add.bytes"] = 1; }),

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/data_files.hpp"
 #include "spaces/catalog/networks.hpp"
 #include "tests/experiments/cli/process.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
@@ -69,7 +70,7 @@ TEST_F(CalibrateTest, WritesWhatDataDirTakes) {
     EXPECT_NEAR(fitted / network.at("measured_ms").get<double>() - 1.0, network.at("error").get<double>(), 1e-12);
   }
   const json written = json::parse(read_bytes(file("data/mcu_coefficients.json")));
-  EXPECT_EQ(written.at("models").size(), 15U);
+  EXPECT_EQ(written.at("models").size(), load_data("mcu_coefficients", "").at("models").size());
   const json& model = *std::find_if(written.at("models").begin(), written.at("models").end(), [](const json& each) {
     return each.at("board") == "l4r5" && each.at("engine") == "cmsis_nn";
   });
@@ -112,6 +113,36 @@ TEST_F(CalibrateTest, TakesNetworksFromFilesBesideTheTable) {
   write_bytes(file("nets/two.json"), R"({"name": "two", "input": [8, 8, 1]})");
   expect_refused("network,measured_ms\nnets/two.json,3\n", "measured.csv: line 2: " + file("nets/two.json"));
   expect_refused("network,measured_ms\nnets/three.json,3\n", "three.json: cannot be read");
+}
+
+TEST_F(CalibrateTest, PoolsThePublishedLatencies) {
+  const ProcessResult made = run_cosearch({"calibrate", "--pooled", "--out", file("data"), "--format", "json"});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  const json shown = json::parse(made.out);
+  EXPECT_EQ(shown.at("schema_version"), 1);
+  ASSERT_EQ(shown.at("quality").size(), 3U);
+  EXPECT_LT(shown.at("quality")[0].at("median_error"), shown.at("quality")[1].at("median_error"));
+  EXPECT_EQ(shown.at("quality")[0].at("rows"), shown.at("quality")[1].at("rows"));
+  EXPECT_EQ(shown.at("networks").size(), 15U);
+  // What was written estimates as what is built in.
+  const auto latency = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments{"estimate",   "--network", "ds_cnn",       "--target", "cortex_m", "--set",
+                                       "board=u575", "--set",     "engine=bosch", "--format", "json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return json::parse(run_cosearch(arguments).out).at("metrics").at("latency_ms").get<double>();
+  };
+  EXPECT_NEAR(latency({"--data-dir", file("data")}), latency({}), 1e-4 * latency({}));
+
+  const std::string text = run_cosearch({"calibrate", "--pooled"}).out;
+  for (const char* part :
+       {"pooled: cycles = ", "macs only, network left out", "mcunet-in3", "118 rows of 15 networks"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part;
+  }
+  EXPECT_EQ(run_cosearch({"calibrate", "--pooled", "--board", "l4r5"}).exit_code, 2);
+  const ProcessResult nothing = run_cosearch({"calibrate", "--board", "l4r5"});
+  EXPECT_EQ(nothing.exit_code, 2);
+  EXPECT_NE(nothing.err.find("--csv: is missing; expected --csv, --board and --engine"), std::string::npos)
+      << nothing.err;
 }
 
 TEST_F(CalibrateTest, RefusesBadTablesWithTheirLine) {

@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/data_files.hpp"
 #include "tests/hwmodels/temporary_data.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 
@@ -36,6 +37,9 @@ TEST(CortexM, LatenciesAreNearThePublishedOnes) {
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
     const std::string board = table.cell(row, "board");
     const std::string engine = table.cell(row, "engine");
+    if (table.cell(row, "use") == "pooled") {
+      continue;  // another generation of the engine
+    }
     // Memory is checked elsewhere; networks that do not fit a board's RAM were measured on it all the same by engines
     // with other memory plans, so the calibrated rates are applied on the largest board of the same model.
     const auto cost =
@@ -50,7 +54,12 @@ TEST(CortexM, LatenciesAreNearThePublishedOnes) {
                 table.cell(row, "network").c_str(), cost->metrics.at("latency_ms"), published, 100.0 * error,
                 table.cell(row, "use") == "held_out" ? " (held out)" : "");
     if (table.cell(row, "use") != "held_out") {
-      EXPECT_LE(std::abs(error), 0.1) << board << " " << engine << " " << table.cell(row, "network");
+      // What STMicroelectronics and Plumerai do with the third network was not published; Renesas' kernels are vectors.
+      const bool unlike = engine == "plumerai" || engine == "x_cube_ai_2024" || engine == "renesas";
+      EXPECT_LE(std::abs(error), unlike                    ? 0.3
+                                 : engine == "x_cube_ai_7" ? 0.15
+                                                           : 0.1)
+          << board << " " << engine << " " << table.cell(row, "network");
     }
     listed += board == "h743" && engine == "tinyengine" ? 1 : 0;
   }
@@ -100,6 +109,26 @@ TEST(CortexM, SramAndFlashAreThePublishedOnes) {
   EXPECT_EQ(flash_compared, 6);
 }
 
+// published: SRAM of X-CUBE-AI 7.3 on STM32H743 in KiB (README of mit-han-lab/tinyengine), beside a plan that is not
+// its own: what the engine's note says of it.
+TEST(CortexM, TheNoteOfXCubeAiTellsHowFarItsSramIsFromThePlan) {
+  const std::map<std::string, double> published{
+      {"mcunet-in0", 69},  {"mcunet-in1", 106},  {"mcunet-in2", 238},          {"mcunet-in3", 243},
+      {"mcunet-in4", 342}, {"mcunet-vww1", 113}, {"proxyless-w0.3-r176", 221}, {"mbv2-w0.3-r64", 88}};
+  double least = 1e9;
+  double most = 0.0;
+  for (const auto& [name, kib] : published) {
+    const auto cost = evaluate({{"board", "h743"}, {"engine", "x_cube_ai_7"}}, Job{reference_network(name)});
+    ASSERT_TRUE(cost.has_value());
+    const double share = kib * 1024.0 / cost->metrics.at("sram_bytes");
+    least = std::min(least, share);
+    most = std::max(most, share);
+    EXPECT_THAT(cost->notes, Contains(HasSubstr("82 to 149 %")));
+  }
+  EXPECT_NEAR(least, 0.82, 0.005);
+  EXPECT_NEAR(most, 1.49, 0.005);
+}
+
 TEST(CortexM, NetworksThatDoNotFitSayByHowMuch) {
   const auto cost = evaluate({{"board", "f411"}, {"engine", "tinyengine"}}, Job{reference_network("mcunet-in4")});
   ASSERT_FALSE(cost.has_value());
@@ -131,6 +160,31 @@ TEST(CortexM, ReservedMemoryCountsAgainstTheBoard) {
               HasSubstr("/target/reserved_sram_bytes: expected an integer from 0 to 9007199254740992, read -1"));
 }
 
+TEST(CortexM, AnEngineThatNothingTellsAboutIsInfeasible) {
+  nlohmann::json json = load_data("mcu_coefficients", "");
+  std::erase_if(json["models"].get_ref<nlohmann::json::array_t&>(), [](const nlohmann::json& model) {
+    return model.at("board") == "ra8d1" && model.at("engine") == "cmsis_nn";
+  });
+  const testing::TemporaryData data;
+  data.write("mcu_coefficients.json", json.dump());
+  const auto target = make_cortex_m(nlohmann::json::object(), data.path());
+  const auto model = target->build(target->params().from_json({{"board", "ra8d1"}, {"engine", "cmsis_nn"}}));
+  ASSERT_FALSE(model.has_value());
+  EXPECT_THAT(model.error().reason, HasSubstr("nobody published latencies of cmsis_nn on RA8D1"));
+  EXPECT_THAT(model.error().reason, HasSubstr("renesas was measured there"));
+}
+
+TEST(CortexM, NotesSayWhatIsPooled) {
+  const Job job{reference_network("ds_cnn")};
+  const auto measured = evaluate({{"board", "g0b1"}}, job);
+  const auto pooled = evaluate({{"board", "nrf5340"}, {"engine", "tinyengine"}}, job);
+  ASSERT_TRUE(measured && pooled);
+  EXPECT_THAT(measured->notes, Contains(HasSubstr("cycles calibrated on 4 networks at 64 MHz, error within")));
+  EXPECT_THAT(measured->notes, Contains(HasSubstr("too few for coefficients of their own: ratios pooled over")));
+  EXPECT_THAT(pooled->notes,
+              Contains(HasSubstr("cycles uncalibrated on nrf5340 with tinyengine: the engine's pooled rates times")));
+}
+
 TEST(CortexM, HalfTheClockTakesTwiceTheTimeAndTheSameEnergy) {
   const Job job{reference_network("ds_cnn")};
   const auto fast = evaluate({{"board", "h743"}, {"h743.clock_mhz", 480}}, job);
@@ -146,9 +200,9 @@ TEST(CortexM, TheEngineThatIsNotGivenIsTheBestCalibratedOfTheBoard) {
   const testing::Table table = testing::read_table("mcu_published.csv");
   std::map<std::string, std::map<std::string, int>> rows;
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    rows[table.cell(row, "board")][table.cell(row, "engine")] += table.cell(row, "use") == "held_out" ? 0 : 1;
+    rows[table.cell(row, "board")][table.cell(row, "engine")] += table.cell(row, "use") == "fit" ? 1 : 0;
   }
-  ASSERT_EQ(rows.size(), 4U);
+  ASSERT_EQ(rows.size(), 9U);
   const auto target = make_cortex_m(nlohmann::json::object(), "");
   const auto engine_on = [&](const std::string& board) {
     return target->params().text(target->params().from_json({{"board", board}}), "engine");

@@ -3,12 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "spaces/program/patches.hpp"
 #include "tests/oracle/quantized_forward.hpp"
 #include "tests/oracle/random_network.hpp"
 #include "tests/oracle/random_quantized.hpp"
@@ -95,6 +97,33 @@ TEST(Interpreter, EqualsTheOracleInEveryBitForAllEnginesAndVariants) {
   }
   EXPECT_GT(programs["row blocks"], 500);
   EXPECT_GT(programs["streamed inputs"], 100);
+}
+
+// Wherever patches end, not only where that saves memory.
+TEST(Interpreter, PatchesUpToEveryCallGiveTheSameBits) {
+  int programs = 0;
+  int in_place = 0;
+  for (std::uint64_t seed = 0; seed < kGraphs; ++seed) {
+    const QuantizedNetwork network = random_quantized(oracle::random_graph(seed), seed);
+    LoweringOptions options = program::cosearch_options();
+    const Program whole = program::lower_program(network.graph, options).value();
+    const std::vector<std::int32_t> input = oracle::random_quantized_input(network.graph, seed);
+    const std::vector<std::int8_t> bytes = oracle::input_bytes(network.graph, input);
+    options.patches = 2 + static_cast<std::int64_t>(seed % 2);
+    options.streamed_input = seed % 3 == 0;
+    for (const std::size_t end : program::patch_ends(whole, options.patches)) {
+      const Program program = program::in_patches_until(whole, options, end);
+      SCOPED_TRACE(network.graph.name + ", seed " + std::to_string(seed) + ", up to " + whole.calls[end].name);
+      Interpreter interpreter(program, network);
+      ASSERT_EQ(outputs_of(interpreter, program, network.graph, bytes), expected(network, input));
+      ++programs;
+      in_place += static_cast<int>(std::count_if(program.buffers.begin(), program.buffers.end(),
+                                                 [](const auto& buffer) { return buffer.window && buffer.alias_of; }));
+    }
+  }
+  std::printf("%d programs, %d parts of images in the place of others\n", programs, in_place);
+  EXPECT_GT(programs, 100);
+  EXPECT_GT(in_place, 100);
 }
 
 // What the comparison is worth: random networks whose values are neither all alike nor all cut off.
