@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "spaces/graph/graph.hpp"
 #include "trainer/data/dataset.hpp"
+#include "trainer/net/executor.hpp"
 #include "trainer/net/parameters.hpp"
 
 namespace cosearch {
@@ -15,6 +17,12 @@ void check_fit(const graph::NetworkGraph& graph, const TaskData& data, const Dat
 /// On the first `samples` (0: all) of a split, with the running statistics of batch norms: the share of right answers;
 /// where each pixel has a label, the mean intersection over union of the classes but the background (`Confusion`).
 [[nodiscard]] double accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
-                              const Parameters& parameters, std::int64_t samples);
+                              const Parameters& parameters, std::int64_t samples, const Simulation& simulation = {});
+
+/// Whatever computes the outputs (count, outputs) of `count` samples.
+using BatchRunner = std::function<void(const InputSource& input, std::int64_t count, float* outputs)>;
+/// The same of outputs that `run` gives for the graph's inputs.
+[[nodiscard]] double accuracy_of(const BatchRunner& run, const graph::NetworkGraph& graph, const TaskData& data,
+                                 const Dataset& split, std::int64_t samples);
 
 }  // namespace cosearch
