@@ -8,8 +8,9 @@ extern "C" {
 #endif
 
 /* Int8 kernels of exported networks, in C99, without a library. Each computes the same integers as the interpreter that
- * the network was exported with, on every core: with the DSP instructions of ARMv7E-M where the compiler has them
- * (__ARM_FEATURE_DSP), else in plain C.
+ * the network was exported with, on every core: with the DSP instructions of ARMv7E-M and later where the compiler has
+ * them
+ * (__ARM_FEATURE_DSP, __ARM_FEATURE_SIMD32), else in plain C.
  *
  * Images are stored by rows, pixels and channels, sequences by tokens and features. Sizes and strides are counted in
  * elements. `x`, `zx`: an input and its zero point, `y`: the output. Weights, tables and parameters are only read. An
