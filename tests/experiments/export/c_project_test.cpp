@@ -19,6 +19,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 using testing_support::export_random;
+using testing_support::export_random_float;
 using testing_support::ExportedNetwork;
 using testing_support::memory_variants;
 using testing_support::small_network_of;
@@ -57,6 +58,23 @@ TEST(CProject, OnTheHostItsOutputsAreTheInterpretersInEveryBit) {
     EXPECT_THAT(result.output, HasSubstr("passed 3\n"));
     EXPECT_THAT(result.output, HasSubstr("arena_bytes " + std::to_string(networks[i]->project.plan.bytes) + "\n"))
         << folders[i];
+  }
+}
+
+TEST(CProject, InFloatingPointItsOutputsAreTheTrainersToOneTenThousandth) {
+  const TemporaryFolder folder;
+  std::vector<program::LoweringOptions> variants = memory_variants();
+  for (const graph::NetworkGraph& graph : six_networks()) {
+    for (std::size_t variant = 0; variant < variants.size(); variant += 3) {
+      const auto network = export_random_float(graph, 5, variants[variant]);
+      const std::string name = graph.name + "_" + std::to_string(variant);
+      const ChildResult result = make(write_below(network->project, folder.file(""), name),
+                                      {"run", "KERNELS_BUILD=" + folder.file("kernels")});
+      ASSERT_EQ(result.exit_code, 0) << name << "\n" << result.output;
+      EXPECT_THAT(result.output, HasSubstr("passed 1\n"));
+      EXPECT_THAT(result.output, HasSubstr("arena_bytes " + std::to_string(network->project.plan.bytes) + "\n"))
+          << name;
+    }
   }
 }
 
