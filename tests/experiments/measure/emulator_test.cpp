@@ -122,7 +122,10 @@ TEST(Emulator, OnACortexM4FortyNetworksGiveTheInterpretersBitsInThePlannedArena)
   for (std::size_t i = 0; i < reports.size(); ++i) {
     const program::Program& program = projects.project(i).program;
     EXPECT_EQ(reports[i].arena_size_bytes, rounded(projects.project(i).plan.bytes));
-    EXPECT_EQ(reports[i].weight_bytes, rounded(stored_bytes(program))) << program.name << ", network " << i;
+    // gcc begins arrays of bytes at words.
+    const std::int64_t gaps = 3 * static_cast<std::int64_t>(program.calls.size());
+    EXPECT_GE(reports[i].weight_bytes, stored_bytes(program)) << program.name << ", network " << i;
+    EXPECT_LE(reports[i].weight_bytes, rounded(stored_bytes(program) + gaps)) << program.name << ", network " << i;
     streamed += program.inputs.empty() ? 1 : 0;
     patched += program.calls[1].region ? 1 : 0;
   }
