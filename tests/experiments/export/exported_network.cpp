@@ -21,7 +21,7 @@ namespace {
 constexpr std::int64_t kMostMacs = 1'000'000;
 constexpr int kDraws = 500;
 
-/// Values in [low, high) for all weights of one kind of state or weight.
+/// Moves all weights and states away from their initial values.
 void randomize(Parameters& parameters, RngStream& rng) {
   for (const Parameters::Entry& entry : parameters.entries()) {
     const bool variance = entry.spec.name.ends_with("running_variance");
