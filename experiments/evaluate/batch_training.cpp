@@ -76,8 +76,7 @@ std::string BatchEvaluation::key_of(const Training& training) const {
   const graph::NetworkGraph& graph = candidates_[first].networks[training.index];
   return campaign_.accuracy == AccuracyKind::one_shot
              ? evaluator_.one_shot_key(training.index, graph, batch_[first].genome)
-             : evaluator_.accuracy_key(training.index, graph,
-                                       evaluator_.recipe(training.index, batch_[first].fidelity),
+             : evaluator_.accuracy_key(training.index, graph, evaluator_.recipe(training.index, batch_[first].fidelity),
                                        campaign_.networks[training.index].quantize);
 }
 
