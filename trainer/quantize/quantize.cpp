@@ -190,9 +190,9 @@ class Quantizer {
     const FixedPoint softmax = fixed_point(std::vector<double>{factor});
     layer.softmax_multiplier = softmax.multiplier.front();
     layer.softmax_shift = softmax.shift;
-    const double share = qkv / 256.0;
-    const double scale = target(chain, share * tokens * kDifference * 128.0 / kBits30).scale;
-    set_multipliers({share / scale}, layer);
+    const double mean = std::ldexp(qkv, -kMeanBits);
+    const double scale = target(chain, mean * std::ldexp(257.0, kMeanBits - 1) / kBits30).scale;
+    set_multipliers({mean / scale}, layer);
   }
 
   void quantize(const graph::Add& /*op*/, const std::vector<int>& chain, QuantizedLayer& layer) {

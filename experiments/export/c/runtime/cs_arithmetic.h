@@ -10,8 +10,10 @@
 /* gcc for microcontrollers does not inline these by itself at all levels; every loop below depends on it. */
 #if defined(__GNUC__)
 #define CS_INLINE static inline __attribute__((always_inline, unused))
+#define CS_NOINLINE static __attribute__((noinline)) /* where the registers belong to one loop alone */
 #else
 #define CS_INLINE static inline
+#define CS_NOINLINE static
 #endif
 
 CS_INLINE int32_t cs_minimum(int32_t a, int32_t b) { return a < b ? a : b; }
@@ -21,7 +23,8 @@ CS_INLINE int32_t cs_clamp(int32_t value, int32_t low, int32_t high) {
   return cs_minimum(cs_maximum(value, low), high);
 }
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+/* ARMv5TE and big-endian cores have DSP instructions, too, but not these or not in this order of bytes. */
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_BIG_ENDIAN)
 
 #define CS_DSP 1
 
@@ -92,23 +95,24 @@ CS_INLINE int32_t cs_saturate8(int32_t value) {
   return result;
 }
 
-/* Requantisation with a shift above 32, as nearly all layers have: the rounding has no bits in the low word of the
- * product, and one instruction multiplies and adds the high words. */
+/* Requantisation with a shift of 33 to 54, as nearly all layers have: neither the rounding nor the zero point, moved to
+ * the left of the shift, has bits in the low word of the product, so that one instruction multiplies and adds both. No
+ * overflow: the high word of a product is at most 2^30, the zero point at most 2^7 * 2^22. */
 typedef struct {
-  int32_t rounding; /* in the high word */
-  int32_t shift;    /* of the high word */
-  int32_t zero_point;
+  int32_t start; /* rounding and zero point in the high word */
+  int32_t shift; /* of the high word */
 } cs_quick_output;
 
-CS_INLINE int cs_is_quick(int32_t shift) { return shift > 32; }
+CS_INLINE int cs_is_quick(int32_t shift) { return shift > 32 && shift <= 54; }
 CS_INLINE cs_quick_output cs_quick(int32_t shift, int32_t zero_point) {
-  const cs_quick_output quick = {(int32_t)(1u << (shift - 33)), shift - 32, zero_point};
+  const cs_quick_output quick = {(int32_t)(1u << (shift - 33)) + zero_point * (int32_t)(1u << (shift - 32)),
+                                 shift - 32};
   return quick;
 }
 CS_INLINE int8_t cs_requantize_quick(int32_t sum, int32_t multiplier, const cs_quick_output* quick) {
   int32_t high;
-  __asm__("smmla %0, %1, %2, %3" : "=r"(high) : "r"(sum), "r"(multiplier), "r"(quick->rounding));
-  return (int8_t)cs_saturate8((high >> quick->shift) + quick->zero_point);
+  __asm__("smmla %0, %1, %2, %3" : "=r"(high) : "r"(sum), "r"(multiplier), "r"(quick->start));
+  return (int8_t)cs_saturate8(high >> quick->shift);
 }
 
 #else

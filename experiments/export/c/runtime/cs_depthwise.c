@@ -26,6 +26,20 @@ static cs_tap cs_tap_at(const cs_depthwise_row* row, int32_t left, int32_t tap) 
   return result;
 }
 
+/* All of them, without divisions. */
+static void cs_all_taps(const cs_depthwise_row* row, int32_t left, cs_tap* taps) {
+  const cs_geometry* g = row->g;
+  for (int32_t ky = 0; ky < g->kernel_h; ++ky) {
+    const int row_exists = ky >= row->rows.begin && ky < row->rows.end;
+    const int8_t* in = row_exists ? cs_ring_row(&row->rows, ky) : 0;
+    for (int32_t x = left; x < left + g->kernel_w; ++x, ++taps) {
+      const int exists = row_exists && x >= 0 && x < g->in_w;
+      taps->x = exists ? in + x * g->in_c : row->outside;
+      taps->mask = exists ? -1 : 0;
+    }
+  }
+}
+
 /* Taps of a pixel that are kept: kernels up to 7 x 7. */
 enum { CS_MOST_TAPS = 49 };
 
@@ -72,18 +86,53 @@ static void cs_pixel_3x3(const cs_depthwise_row* row, int32_t channels, int32_t 
   }
 }
 
-/* The same of any kernel. */
-CS_INLINE void cs_pixel_4(const cs_depthwise_row* row, int32_t channels, int32_t count, const cs_tap* taps,
-                          int8_t* out) {
-  const cs_quick_output quick = cs_quick(row->linear->shift, row->linear->out.zero_point);
-  const int8_t* w = row->linear->weight;
-  const int32_t* rq = row->linear->requantization;
-  for (int32_t c = 0; c < channels; c += 4, w += 3 * count, rq += 8) {
-    int32_t sums[4] = {rq[0], rq[2], rq[4], rq[6]};
-    for (const cs_tap *tap = taps, *end = taps + count; tap != end; ++tap, ++w) {
-      cs_tap_4(tap->x + (c & tap->mask), w, count, sums);
+/* Channel c of a tap, and on to the next one: gcc 12 takes three instructions more. */
+CS_INLINE const int8_t* cs_next_tap(const cs_tap** tap, int32_t c) {
+  const int8_t* x;
+  int32_t mask;
+  __asm__("ldrd %0, %1, [%2], #8" : "=&r"(x), "=&r"(mask), "+r"(*tap) : : "memory");
+  return x + (c & mask);
+}
+
+/* Channels c to c + 3 of a pixel of any kernel, some taps of which may lie outside. */
+CS_INLINE void cs_quad(const cs_tap* taps, int32_t count, int32_t c, const int8_t* w, const int32_t* rq,
+                       const cs_quick_output* quick, int8_t* out) {
+  int32_t sums[4] = {rq[0], rq[2], rq[4], rq[6]};
+  int32_t left = count;
+  do {
+    cs_tap_4(cs_next_tap(&taps, c), w, count, sums);
+    ++w;
+  } while (--left != 0);
+  cs_results_4(sums, rq, quick, out + c);
+}
+
+CS_NOINLINE void cs_pixel_4(const cs_linear* linear, int32_t channels, int32_t count, const cs_tap* taps, int8_t* out) {
+  const cs_quick_output quick = cs_quick(linear->shift, linear->out.zero_point);
+  const int8_t* w = linear->weight;
+  const int32_t* rq = linear->requantization;
+  for (int32_t c = 0; c < channels; c += 4, w += 4 * count, rq += 8) {
+    cs_quad(taps, count, c, w, rq, &quick, out);
+  }
+}
+
+/* With int4, unpacked four channels at a time. */
+CS_NOINLINE void cs_pixel_4_of_int4(const cs_linear* linear, int32_t channels, int32_t count, const cs_tap* taps,
+                                    int8_t* out) {
+  const cs_quick_output quick = cs_quick(linear->shift, linear->out.zero_point);
+  const int8_t* packed = linear->weight;
+  const int32_t* rq = linear->requantization;
+  int8_t unpacked[4 * CS_MOST_TAPS + 1];
+  for (int32_t c = 0; c < channels; c += 4, rq += 8) {
+    for (int8_t* to = unpacked; to != unpacked + 4 * count;) {
+      /* A last high half that is no weight is overwritten by the next channel, or lies behind all. */
+      int8_t* end = to + count;
+      for (; to < end; to += 2, ++packed) {
+        to[0] = (int8_t)cs_weight(packed, 0, 4);
+        to[1] = (int8_t)cs_weight(packed, 1, 4);
+      }
+      to = end;
     }
-    cs_results_4(sums, rq, &quick, out + c);
+    cs_quad(taps, count, c, unpacked, rq, &quick, out);
   }
 }
 
@@ -110,10 +159,10 @@ static void cs_pixel(const cs_depthwise_row* row, int32_t left, int8_t* out) {
   const int32_t count = g->kernel_h * g->kernel_w;
   int32_t c = 0;
 #if defined(CS_DSP)
-  const int by_four = cs_is_quick(row->linear->shift) && row->linear->weight_bits == 8 && g->out_c == g->in_c;
+  const int by_four = cs_is_quick(row->linear->shift) && count <= CS_MOST_TAPS && g->out_c == g->in_c;
   const int32_t quads = by_four ? g->out_c & ~3 : 0;
-  if (g->kernel_h == 3 && g->kernel_w == 3 && row->rows.end - row->rows.begin == 3 && left >= 0 &&
-      left + 3 <= g->in_w) {
+  if (row->linear->weight_bits == 8 && g->kernel_h == 3 && g->kernel_w == 3 && row->rows.end - row->rows.begin == 3 &&
+      left >= 0 && left + 3 <= g->in_w) {
     cs_pixel_3x3(row, quads, left, out);
     c = quads;
   }
@@ -123,12 +172,16 @@ static void cs_pixel(const cs_depthwise_row* row, int32_t left, int8_t* out) {
   }
   cs_tap kept[CS_MOST_TAPS];
   const cs_tap* taps = count <= CS_MOST_TAPS ? kept : 0;
-  for (int32_t t = 0; taps != 0 && t < count; ++t) {
-    kept[t] = cs_tap_at(row, left, t);
+  if (taps != 0) {
+    cs_all_taps(row, left, kept);
   }
 #if defined(CS_DSP)
-  if (taps != 0 && c < quads) {
-    cs_pixel_4(row, quads, count, taps, out);
+  if (c < quads) {
+    if (row->linear->weight_bits == 8) {
+      cs_pixel_4(row->linear, quads, count, taps, out);
+    } else {
+      cs_pixel_4_of_int4(row->linear, quads, count, taps, out);
+    }
     c = quads;
   }
 #endif

@@ -7,9 +7,9 @@
 extern "C" {
 #endif
 
-/* Int8 kernels of exported networks, in C99, without a library. Each computes the same integers as the interpreter that
- * the network was exported with, on every core: with the DSP instructions of ARMv7E-M where the compiler has them
- * (__ARM_FEATURE_DSP), else in plain C.
+/* Int8 kernels of exported networks, in C99; of a library they need memcpy and memset. Each computes the same integers
+ * as the interpreter of the project that the network was exported from, on every core: with the DSP instructions of
+ * ARMv7E-M and later where the compiler has them (__ARM_FEATURE_DSP, __ARM_FEATURE_SIMD32), else in plain C.
  *
  * Images are stored by rows, pixels and channels, sequences by tokens and features. Sizes and strides are counted in
  * elements. `x`, `zx`: an input and its zero point, `y`: the output. Weights, tables and parameters are only read. An
@@ -28,7 +28,7 @@ typedef struct {
 /* A convolution or linear map: y = F(zero_point + R(bias[c] + sum of x * weight[c][...], multiplier[c])). */
 typedef struct {
   /* Of each output channel kernel rows, columns and input channels / groups: int8, or two int4 to a byte, the first one
-   * in the low half; each output channel begins with a new byte. */
+   * in the low half; each output channel begins with a new byte. Of int4 less than 2^17 for an output channel. */
   const int8_t* weight;
   /* [output channels][2]: bias, multiplier. -zx * (sum of the channel's weights) is part of the bias. */
   const int32_t* requantization;
@@ -92,7 +92,7 @@ void cs_fully_connected(const cs_linear* linear, int32_t rows, int32_t in_c, int
 
 typedef struct {
   int32_t softmax_multiplier, softmax_shift; /* from scores to exponents in 1/2^10 */
-  int32_t multiplier, shift;                 /* from the context's sums to the output */
+  int32_t multiplier, shift;                 /* from the context's means to the output */
   cs_output out;                             /* without a table */
 } cs_attention;
 
@@ -100,12 +100,13 @@ typedef struct {
 void cs_attention_scores(int32_t tokens, int32_t head_dim, const int8_t* q, const int8_t* keys, int32_t key_stride,
                          int32_t* scores);
 
-/* Shares of 1/256 with zero point -128, see exponential() and share() in trainer/quantize/arithmetic.hpp. Overwrites
- * `scores`; `shares` may begin at the same byte. */
-void cs_softmax(const cs_attention* attention, int32_t tokens, int32_t* scores, int8_t* shares);
+/* Weights from 0 to 255 with zero point -128, 255 for the largest score, see exponential() and attention_weight() in
+ * trainer/quantize/arithmetic.hpp. `weights` may begin at the scores' byte. */
+void cs_softmax(const cs_attention* attention, int32_t tokens, int32_t* scores, int8_t* weights);
 
-/* out[e] = F(zero_point + R(sum of (shares[j] + 128) * values[j][e], multiplier)), e < head_dim. */
-void cs_attention_context(const cs_attention* attention, int32_t tokens, int32_t head_dim, const int8_t* shares,
+/* out[e] = F(zero_point + R(mean of values[j][e] weighted by weights[j] + 128, multiplier)), e < head_dim; the mean in
+ * 1/2^16 as weighted_mean() there. */
+void cs_attention_context(const cs_attention* attention, int32_t tokens, int32_t head_dim, const int8_t* weights,
                           const int8_t* values, int32_t value_stride, int8_t* out);
 
 /* --- cs_norm.c --- */

@@ -71,7 +71,7 @@ CS_INLINE void cs_one_row(const cs_linear* linear, int32_t bits, int32_t count, 
 }
 
 #if defined(CS_DSP)
-/* The few layers that multiply by a quarter or more. */
+/* The few layers that multiply by a quarter or more, or by next to nothing. */
 static void cs_any_shift(const cs_linear* linear, int32_t count, int32_t out_c, const int8_t* x, int8_t* out) {
   const int32_t bits = linear->weight_bits, stride = cs_weight_bytes(count, bits);
   const int32_t* rq = linear->requantization;

@@ -22,7 +22,7 @@ CS_INLINE cs_window cs_window_of(const cs_geometry* g, int32_t y, int32_t x) {
   return window;
 }
 
-/* Few bytes at any address: without a call, in words where these may be unaligned. */
+/* Bytes at any address: without a call, in words where these may be unaligned. */
 CS_INLINE void cs_copy(char* to, const char* from, int32_t bytes) {
 #if defined(CS_DSP)
   for (; bytes >= 16; bytes -= 16, from += 16, to += 16) {
@@ -107,7 +107,7 @@ static inline cs_row_ring cs_kept_rows(const cs_geometry* g, int32_t size, int32
     char* slot = (char*)scratch + *next % g->kernel_h * bytes;
     const int32_t row = *next - g->pad_top;
     if (row >= 0 && row < g->in_h) {
-      memcpy(slot, (const char*)image + row * bytes, (uint32_t)bytes);
+      cs_copy(slot, (const char*)image + row * bytes, bytes);
     } else {
       memset(slot, fill, (uint32_t)bytes);
     }

@@ -28,8 +28,7 @@ static void fill(int8_t* bytes, int32_t count) {
   }
 }
 
-/* A shift and the size of the multipliers for it such that multiplier / 2^shift is about 2^-smaller. */
-static int32_t draw_shift(int32_t least, int32_t most) { return between(least, most); }
+/* Such that multiplier / 2^shift is about 2^-smaller, where it fits in 32 bits. */
 static int32_t draw_multiplier(int32_t shift, int32_t smaller) {
   const int32_t bits = shift - smaller;
   const int32_t size = bits <= 0 ? 1 : bits >= 31 ? INT32_MAX : (int32_t)(1u << bits);
@@ -65,7 +64,7 @@ static void draw_linear(struct kernel_case* call, int32_t weights) {
   linear->requantization = requantization;
   linear->weight_bits = one_in(3) ? 4 : 8;
   const int32_t smaller = between(6, 12);
-  linear->shift = one_in(4) ? draw_shift(smaller, 34) : draw_shift(33, 31 + smaller);
+  linear->shift = one_in(4) ? between(smaller, 34) : one_in(8) ? between(50, 60) : between(33, 31 + smaller);
   linear->in_zero_point = between(-128, 127);
   draw_output(&linear->out);
   fill(weight, call->geometry.out_c * weights);
@@ -156,9 +155,10 @@ static void make_attention(struct kernel_case* call) {
   call->rows = between(1, 70); /* tokens */
   g->in_c = between(1, 66);    /* of the head */
   g->in_row = g->in_c + between(0, 90);
-  attention->shift = one_in(4) ? draw_shift(8, 32) : draw_shift(33, 39);
-  attention->multiplier = draw_multiplier(attention->shift, 8);
-  attention->softmax_shift = draw_shift(14, 40);
+  attention->shift = one_in(4) ? between(16, 32) : between(33, 47);
+  attention->multiplier = draw_multiplier(attention->shift, 16);
+  call->other[0] = 127; /* the largest score's weight */
+  attention->softmax_shift = between(14, 40);
   const int32_t softer = between(2, 10);
   const int32_t multiplier = draw_multiplier(attention->softmax_shift, softer);
   attention->softmax_multiplier = multiplier < 0 ? -multiplier : multiplier;
@@ -180,7 +180,7 @@ static void make_norm(struct kernel_case* call) {
   g->out_row = g->in_c + (layer ? between(0, 5) : 0);
   call->norm.requantization = requantization;
   call->norm.epsilon = one_in(2) ? between(0, 100) : between(0, INT32_MAX - 1);
-  call->norm.shift = layer ? draw_shift(14, 38) : draw_shift(4, 20);
+  call->norm.shift = layer ? between(14, 38) : between(4, 20);
   call->norm.in_zero_point = between(-128, 127);
   draw_output(&call->norm.out);
   draw_requantization(g->in_c, call->norm.shift, layer ? 7 : 0, 4096);
@@ -193,9 +193,9 @@ static void make_elementwise(struct kernel_case* call) {
   g->in_row = g->in_c + between(0, 5);
   g->out_row = g->in_c + between(0, 5);
   cs_addition* addition = &call->addition;
-  addition->shift = draw_shift(2, 20);
+  addition->shift = between(2, 20);
   cs_rescaling* rescaling = &call->rescaling;
-  rescaling->shift = call->kernel == CONCAT_INPUT ? draw_shift(2, 20) : draw_shift(10, 42);
+  rescaling->shift = call->kernel == CONCAT_INPUT ? between(2, 20) : between(10, 42);
   rescaling->multiplier = draw_multiplier(rescaling->shift, call->kernel == CONCAT_INPUT ? 0 : 5);
   rescaling->in_zero_point = between(-128, 127);
   for (int32_t i = 0; i < 2; ++i) {

@@ -127,26 +127,26 @@ void softmax(const kernel_case& call, Bytes& out) {
   std::vector<std::int32_t> score(static_cast<std::size_t>(call.rows));
   std::memcpy(score.data(), call.in, score.size() * 4);
   const std::int32_t largest = *std::max_element(score.begin(), score.end());
-  std::uint32_t sum = 0;
-  for (std::int32_t& s : score) {
+  std::fill(out.begin(), out.end(), std::int8_t{0});
+  std::transform(score.begin(), score.end(), out.begin(), [&](std::int32_t s) {
     const std::int32_t exponent =
         quantize::requantized(largest - s, call.attention.softmax_multiplier, call.attention.softmax_shift);
-    s = exponent < quantize::kLargestExponent ? quantize::exponential(exponent) : 0;
-    sum += static_cast<std::uint32_t>(s);
-  }
-  std::fill(out.begin(), out.end(), std::int8_t{0});
-  const quantize::ShareScale scale = quantize::share_scale(sum);
-  std::transform(score.begin(), score.end(), out.begin(), [&](std::int32_t s) { return quantize::share(s, scale); });
+    const std::int32_t exponential = exponent < quantize::kLargestExponent ? quantize::exponential(exponent) : 0;
+    return static_cast<std::int8_t>(quantize::attention_weight(exponential) - 128);
+  });
 }
 
 void context(const kernel_case& call, Bytes& out) {
   for (int e = 0; e < call.geometry.in_c; ++e) {
     std::int32_t sum = 0;
+    std::uint32_t total = 0;
     for (int j = 0; j < call.rows; ++j) {
       sum += (call.other[j] + 128) * call.in[j * call.geometry.in_row + e];
+      total += static_cast<std::uint32_t>(call.other[j] + 128);
     }
+    const std::int32_t mean = quantize::weighted_mean(sum, quantize::mean_scale(total));
     out[static_cast<std::size_t>(e)] =
-        stored(quantize::requantized(sum, call.attention.multiplier, call.attention.shift), call.attention.out);
+        stored(quantize::requantized(mean, call.attention.multiplier, call.attention.shift), call.attention.out);
   }
 }
 
