@@ -76,7 +76,7 @@ void print_low_rank(Output& out, const std::vector<LowRankRow>& rows, const std:
       "\n== what low rank does: twelve blocks of width 192, four heads, MLP ratio 4; attention's rank a share of "
       "256\n");
   Table table({"patch", "tokens", "layers", "R", "MMAC", "with class token", "of dense [%]", "M weights",
-               "of dense [%]", "authors [KiB]", "arena [KiB]", "weights copied [KiB]", "flash [MB]"});
+               "of dense [%]", "authors [KiB]", "ours [KiB]", "weights copied [KiB]", "flash [MB]"});
   const LowRankRow* dense = nullptr;
   for (const LowRankRow& row : rows) {
     dense = row.factors == 1 ? &row : dense;
@@ -88,7 +88,7 @@ void print_low_rank(Output& out, const std::vector<LowRankRow>& rows, const std:
                    fmt::format("{:.1f}", static_cast<double>(row.macs) * 1e-6),
                    fmt::format("{:.1f}", row.class_token_macs * 1e-6), share(row.macs, dense->macs),
                    fmt::format("{:.2f}", static_cast<double>(row.parameters) * 1e-6),
-                   share(row.parameters, dense->parameters), kib(row.authors_bytes), kib(row.arena_bytes),
+                   share(row.parameters, dense->parameters), kib(row.authors_bytes), kib(row.live_bytes),
                    kib(row.copied_bytes), fmt::format("{:.2f}", static_cast<double>(row.flash_bytes) * 1e-6)});
   }
   Table break_even({"layer", "inputs", "outputs", "two factors: fewer weights below rank", "three factors"});
@@ -98,10 +98,11 @@ void print_low_rank(Output& out, const std::vector<LowRankRow>& rows, const std:
   }
   out.write(table.text());
   out.write(
-      "MMAC, weights: of the blocks' linear maps and attentions. authors: SRAM as their later code counts it. arena: "
+      "MMAC, weights: of the blocks' linear maps and attentions. authors: SRAM as their later code counts it. ours: "
       "the "
-      "smallest of our plans,\nweights read in flash, or copied to SRAM before each call; flash: the whole int8 "
-      "program.\n\n");
+      "least that one of the techniques\nbelow has in use at once, weights read in flash, or copied to SRAM before "
+      "each "
+      "call (patch embedding and head too: they bound what R can save);\nflash: the whole int8 program.\n\n");
   out.write(break_even.text());
 }
 
@@ -186,8 +187,8 @@ ordered_json to_json(const std::vector<LowRankRow>& rows) {
                     {"macs_with_class_token", row.class_token_macs},
                     {"weights", row.parameters},
                     {"authors_sram_bytes", row.authors_bytes},
-                    {"arena_bytes", row.arena_bytes},
-                    {"arena_weights_copied_bytes", row.copied_bytes},
+                    {"live_bytes", row.live_bytes},
+                    {"live_weights_copied_bytes", row.copied_bytes},
                     {"flash_bytes", row.flash_bytes}});
   }
   return list;

@@ -7,7 +7,6 @@
 #include "hwmodels/mcu/mcuformer_memory.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/catalog/patch_tiling.hpp"
-#include "spaces/program/variants.hpp"
 
 namespace cosearch::mcuformer {
 namespace {
@@ -156,10 +155,6 @@ double supernet_formula(const Design& design, bool whole_rank) {
 }
 
 Accounting account(const std::vector<LoggedNetwork>& networks) {
-  program::LoweringOptions in_place = program::cosearch_options();
-  in_place.streamed_input = true;
-  program::LoweringOptions copied = in_place;
-  copied.weights_in_sram = true;
   Accounting sums;
   for (const LoggedNetwork& logged : networks) {
     const graph::NetworkGraph network = build(logged.design);
@@ -168,11 +163,9 @@ Accounting account(const std::vector<LoggedNetwork>& networks) {
     sums.network_equal += mcu::mcuformer_peak_bytes(network) == logged.peak_bytes ? 1 : 0;
     sums.search_legal += logged.peak_bytes <= kLegalBytes ? 1 : 0;
     account_supernet(logged.design, network, sums);
-    const program::PlannedProgram planned = program::fit_program(network, in_place, kLegalBytes).value();
-    sums.arena_legal += planned.plan.bytes <= kLegalBytes ? 1 : 0;
-    sums.arena_copied_legal +=
-        program::fit_program(network, copied, kLegalBytes).value().plan.bytes <= kLegalBytes ? 1 : 0;
-    account_flash(planned.program, sums);
+    sums.arena_legal += fits(network, false, kLegalBytes) ? 1 : 0;
+    sums.arena_copied_legal += fits(network, true, kLegalBytes) ? 1 : 0;
+    account_flash(program::lower_program(network, program::cosearch_options()).value(), sums);
     sums.least_parameters = sums.networks == 1 ? logged.parameters : std::min(sums.least_parameters, logged.parameters);
     sums.most_parameters = std::max(sums.most_parameters, logged.parameters);
   }

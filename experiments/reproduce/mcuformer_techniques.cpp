@@ -74,16 +74,14 @@ PartBytes parts_of(const program::Program& program) {
   return parts;
 }
 
-/// The arena of the technique with the fewest live bytes; planning all of them takes seconds.
-std::int64_t least_arena(const graph::NetworkGraph& network, bool weights_in_sram) {
-  std::optional<program::Program> least;
+/// The fewest bytes that some technique has in use at once.
+std::int64_t least_live_bytes(const graph::NetworkGraph& network, bool weights_in_sram) {
+  std::optional<std::int64_t> least;
   for (const Technique& technique : techniques()) {
-    program::Program program = lowered(network, technique, weights_in_sram);
-    if (!least || program::peak_live_bytes(program) < program::peak_live_bytes(*least)) {
-      least = std::move(program);
-    }
+    const std::int64_t bytes = program::peak_live_bytes(lowered(network, technique, weights_in_sram));
+    least = std::min(least.value_or(bytes), bytes);
   }
-  return program::plan_arena(*least).bytes;
+  return *least;
 }
 
 LowRankRow low_rank_row(std::int64_t patch, int factors, double rank_ratio) {
@@ -110,8 +108,8 @@ LowRankRow low_rank_row(std::int64_t patch, int factors, double rank_ratio) {
   const double more = static_cast<double>(row.tokens + 1) / static_cast<double>(row.tokens);
   row.class_token_macs = static_cast<double>(linear) * more + static_cast<double>(attention) * more * more;
   row.authors_bytes = mcu::mcuformer_peak_bytes(network);
-  row.arena_bytes = least_arena(network, false);
-  row.copied_bytes = least_arena(network, true);
+  row.live_bytes = least_live_bytes(network, false);
+  row.copied_bytes = least_live_bytes(network, true);
   row.flash_bytes = program::lower_program(network, program::cosearch_options()).value().constant_bytes();
   return row;
 }
@@ -124,6 +122,15 @@ BreakEven break_even(const std::string& layer, std::int64_t inputs, std::int64_t
 }
 
 }  // namespace
+
+bool fits(const graph::NetworkGraph& network, bool weights_in_sram, std::int64_t sram_bytes) {
+  const std::vector<Technique> all = techniques();
+  return std::any_of(all.rbegin(), all.rend(), [&](const Technique& technique) {
+    const program::Program program = lowered(network, technique, weights_in_sram);
+    // Most programs that do not fit need no plan to say so.
+    return program::peak_live_bytes(program) <= sram_bytes && program::plan_arena(program).bytes <= sram_bytes;
+  });
+}
 
 std::vector<LowRankRow> low_rank_rows() {
   std::vector<LowRankRow> rows;
