@@ -18,7 +18,7 @@
 /// were never released, and nothing of the tables in its body is used.
 namespace cosearch::mcuformer {
 
-/// Memory of the three boards that the paper names.
+/// Memory of the three boards that the paper names, by the parts' datasheets.
 struct BoardLimits {
   std::string_view name;
   std::int64_t sram_bytes = 0;

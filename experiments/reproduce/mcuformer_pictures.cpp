@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <utility>
+#include <string_view>
 
 #include "experiments/reproduce/mcuformer.hpp"
 #include "spaces/base/svg.hpp"
@@ -12,9 +12,10 @@ namespace cosearch::mcuformer {
 namespace {
 
 // Pixels.
-constexpr double kLeft = 230.0, kTop = 60.0, kBottom = 40.0, kRight = 90.0;
+constexpr double kLeft = 230.0, kTop = 80.0, kBottom = 40.0, kRight = 90.0;
 constexpr double kWidth = 520.0, kBar = 14.0, kStep = 44.0;
 constexpr double kKibi = 1024.0;
+constexpr std::array<std::string_view, 2> kBars{"weights in flash", "weights copied to SRAM"};
 
 /// Axis of KiB with marks, and a line for each board's SRAM.
 class Axis {
@@ -59,19 +60,22 @@ std::string techniques_svg(const std::vector<TechniqueRow>& rows, std::int64_t p
       fmt::format("Arena by technique: width 192, 12 blocks, patches of {0} x {0}; dashed: SRAM of F427, F746, "
                   "H743 in KiB",
                   patch));
+  for (std::size_t bar = 0; bar < kBars.size(); ++bar) {
+    const double x = kLeft + 150.0 * static_cast<double>(bar);
+    picture.rectangle(x, 30.0, kBar, kBar - 2.0, svg::colour(bar), kBars[bar]);
+    picture.text(x + kBar + 6.0, 41.0, svg::Anchor::start, kBars[bar]);
+  }
   axis.draw(picture, bottom);
   for (std::size_t i = 0; i < shown.size(); ++i) {
     const double y = kTop + kStep * static_cast<double>(i) + 6.0;
     picture.text(kLeft - 8.0, y + kBar + 4.0, svg::Anchor::end, shown[i].technique);
-    const std::array bars{std::pair{shown[i].arena_bytes, "weights in flash"},
-                          std::pair{shown[i].copied_bytes, "weights copied to SRAM"}};
+    const std::array bars{shown[i].arena_bytes, shown[i].copied_bytes};
     for (std::size_t bar = 0; bar < bars.size(); ++bar) {
-      const double kib = static_cast<double>(bars[bar].first) / kKibi;
+      const double kib = static_cast<double>(bars[bar]) / kKibi;
       const double top = y + static_cast<double>(bar) * kBar;
       picture.rectangle(kLeft, top, axis.x(kib) - kLeft, kBar - 2.0, svg::colour(bar),
-                        fmt::format("{}: {} bytes", bars[bar].second, bars[bar].first));
-      picture.text(axis.x(kib) + 4.0, top + kBar - 3.0, svg::Anchor::start,
-                   i == 0 ? fmt::format("{:.1f} {}", kib, bars[bar].second) : fmt::format("{:.1f}", kib));
+                        fmt::format("{}: {} bytes", kBars[bar], bars[bar]));
+      picture.text(axis.x(kib) + 4.0, top + kBar - 3.0, svg::Anchor::start, fmt::format("{:.1f}", kib));
     }
   }
   return picture.finish();
