@@ -100,7 +100,7 @@ void print_low_rank(Output& out, const std::vector<LowRankRow>& rows, const std:
   out.write(
       "MMAC, weights: of the blocks' linear maps and attentions. authors: SRAM as their later code counts it. ours: "
       "the "
-      "least that one of the techniques\nbelow has in use at once, weights read in flash, or copied to SRAM before "
+      "least that one of our schedules\nhas in use at once, weights read in flash, or copied to SRAM before "
       "each "
       "call (patch embedding and head too: they bound what R can save);\nflash: the whole int8 program.\n\n");
   out.write(break_even.text());

@@ -89,7 +89,7 @@ struct LowRankRow {
   std::int64_t parameters = 0;     ///< weights of the blocks' linear maps
   double class_token_macs = 0;     ///< `macs` with the class token that the authors' networks have
   std::int64_t authors_bytes = 0;  ///< SRAM by the later accounting, see hwmodels/mcu/mcuformer_memory.hpp
-  std::int64_t live_bytes = 0;     ///< of our programs: least that some technique has in use at once, weights in flash
+  std::int64_t live_bytes = 0;     ///< of our programs: least that some schedule has in use at once, weights in flash
   std::int64_t copied_bytes = 0;   ///< the same with weights of each call copied to SRAM
   std::int64_t flash_bytes = 0;    ///< weights and constants of the whole int8 program
 };
@@ -112,7 +112,7 @@ struct Technique {
   bool stores_sums = false;
 };
 [[nodiscard]] std::vector<Technique> techniques();
-/// Whether the arena of some technique is not larger.
+/// Whether some schedule of program::Streaming has no larger arena, with the image by patches.
 [[nodiscard]] bool fits(const graph::NetworkGraph& network, bool weights_in_sram, std::int64_t sram_bytes);
 
 /// The most live bytes while calls of a part of the network run, weights read in flash.

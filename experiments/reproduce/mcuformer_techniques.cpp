@@ -2,7 +2,6 @@
 #include <array>
 #include <cmath>
 #include <iterator>
-#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -74,14 +73,28 @@ PartBytes parts_of(const program::Program& program) {
   return parts;
 }
 
-/// The fewest bytes that some technique has in use at once.
-std::int64_t least_live_bytes(const graph::NetworkGraph& network, bool weights_in_sram) {
-  std::optional<std::int64_t> least;
-  for (const Technique& technique : techniques()) {
-    const std::int64_t bytes = program::peak_live_bytes(lowered(network, technique, weights_in_sram));
-    least = std::min(least.value_or(bytes), bytes);
+/// What fit_program chooses from, with the image by patches. Not a technique after the other: with weights copied,
+/// layer by layer needs less than rows, where weights of several layers are needed at once.
+std::vector<program::Program> schedules(const graph::NetworkGraph& network, bool weights_in_sram) {
+  std::vector<program::Program> programs;
+  for (const Streaming streaming :
+       {Streaming::layers, Streaming::rows, Streaming::heads, Streaming::heads_recomputed}) {
+    LoweringOptions options = program::cosearch_options();
+    options.streaming = streaming;
+    options.streamed_input = true;
+    options.weights_in_sram = weights_in_sram;
+    programs.push_back(program::lower_program(network, options).value());
   }
-  return *least;
+  return programs;
+}
+
+/// The fewest bytes that some schedule has in use at once.
+std::int64_t least_live_bytes(const graph::NetworkGraph& network, bool weights_in_sram) {
+  std::vector<std::int64_t> bytes;
+  for (const program::Program& program : schedules(network, weights_in_sram)) {
+    bytes.push_back(program::peak_live_bytes(program));
+  }
+  return *std::min_element(bytes.begin(), bytes.end());
 }
 
 LowRankRow low_rank_row(std::int64_t patch, int factors, double rank_ratio) {
@@ -124,9 +137,8 @@ BreakEven break_even(const std::string& layer, std::int64_t inputs, std::int64_t
 }  // namespace
 
 bool fits(const graph::NetworkGraph& network, bool weights_in_sram, std::int64_t sram_bytes) {
-  const std::vector<Technique> all = techniques();
-  return std::any_of(all.rbegin(), all.rend(), [&](const Technique& technique) {
-    const program::Program program = lowered(network, technique, weights_in_sram);
+  const std::vector<program::Program> programs = schedules(network, weights_in_sram);
+  return std::any_of(programs.begin(), programs.end(), [&](const program::Program& program) {
     // Most programs that do not fit need no plan to say so.
     return program::peak_live_bytes(program) <= sram_bytes && program::plan_arena(program).bytes <= sram_bytes;
   });

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "spaces/catalog/spaces.hpp"
+#include "spaces/program/variants.hpp"
 
 namespace cosearch::mcuformer {
 namespace {
@@ -51,6 +52,25 @@ TEST(Mcuformer, LoggedNetworksAreMembersOfTheSpace) {
     const TaskModel member = space->decode(space->params().from_json(genes));
     EXPECT_EQ(graph::hash(build(design)), graph::hash(std::get<graph::NetworkGraph>(member))) << genes.dump();
   }
+}
+
+TEST(Mcuformer, WhatFitsIsWhatTheProgramThatIsChosenFitsIn) {
+  constexpr std::int64_t kBytes = 320 * 1024;
+  const std::vector<LoggedNetwork> networks = logged_networks();
+  int copied_fits = 0;
+  for (std::size_t i = 0; i < networks.size(); i += 7) {
+    const graph::NetworkGraph network = build(networks[i].design);
+    for (const bool weights_in_sram : {false, true}) {
+      program::LoweringOptions options = program::cosearch_options();
+      options.streamed_input = true;
+      options.weights_in_sram = weights_in_sram;
+      const bool chosen = program::fit_program(network, options, kBytes).value().plan.bytes <= kBytes;
+      EXPECT_EQ(fits(network, weights_in_sram, kBytes), chosen) << i << weights_in_sram;
+      copied_fits += weights_in_sram && chosen ? 1 : 0;
+    }
+  }
+  EXPECT_GT(copied_fits, 0);
+  EXPECT_LT(copied_fits, 15) << "both answers come";
 }
 
 /// Weights of the linear maps of a block, by hand.
