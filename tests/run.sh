@@ -43,6 +43,8 @@ cmake --build --preset release --target check-format
 run_tests release
 
 if [ "$mode" = --all ]; then
+  say "long tests: 1,000 inputs of six exported networks"
+  COSEARCH_LONG_TESTS=1 ctest --preset release -R '^CProject\.OnTheHost'
   build lint
   build asan
   run_tests asan -E "$slow"

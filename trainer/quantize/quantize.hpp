@@ -4,6 +4,8 @@
 #include <optional>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "trainer/data/dataset.hpp"
 #include "trainer/net/simulation.hpp"
 #include "trainer/quantize/quantized_network.hpp"
@@ -51,6 +53,10 @@ struct ValueRange {
 /// for any number of threads. @throws ConfigError as check_fit.
 [[nodiscard]] std::vector<ValueRange> observe_ranges(const graph::NetworkGraph& graph, const WeightStore& weights,
                                                      const TaskData& data, const QuantizeOptions& options);
+
+/// [[low, high], ...]; reading gives the same bits back. @throws ConfigError for anything else.
+[[nodiscard]] nlohmann::json to_json(const std::vector<ValueRange>& ranges);
+[[nodiscard]] std::vector<ValueRange> ranges_from_json(const nlohmann::json& json);
 
 /// How each node's value is quantised. Ranges are widened to hold 0, which becomes exact. The maximum pool, the
 /// upsampling, and relu and relu6 as calls of their own leave their input's quantisation as it is; values that an

@@ -1,5 +1,7 @@
 #include "trainer/quantize/quantized_training.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -9,6 +11,9 @@
 
 namespace cosearch::quantize {
 namespace {
+
+/// Raised with every change that alters the bits of ranges, of a simulation or of the integers.
+constexpr int kCodeVersion = 1;
 
 constexpr std::pair<const char*, RangeRule> kRules[] = {
     {"entropy", RangeRule::entropy}, {"extremes", RangeRule::extremes}, {"percentile", RangeRule::percentile}};
@@ -64,6 +69,10 @@ nlohmann::json to_json(const QuantizeRecipe& recipe) {
           {"fine_tune_rate", recipe.fine_tune_rate}};
 }
 
+std::string quantize_fingerprint(const QuantizeRecipe& recipe) {
+  return fmt::format("quantize {} {}", kCodeVersion, to_json(recipe).dump());
+}
+
 Checkpoint fine_tune_checkpoint(const Checkpoint& checkpoint) {
   return {checkpoint.path.empty() ? std::string() : checkpoint.path + ".fine"};
 }
@@ -94,20 +103,20 @@ Expected<Quantized, Infeasible> quantize_trained(const graph::NetworkGraph& grap
 
 Expected<Quantized, Infeasible> train_quantized(const graph::NetworkGraph& graph, const TaskData& data,
                                                 const Dataset& evaluate, const TrainOptions& options,
-                                                const QuantizeRecipe& recipe, std::uint64_t seed, WeightStore& store,
-                                                const ProgressSink& progress, const std::stop_token& stop,
-                                                const Checkpoint& checkpoint) {
+                                                const std::optional<QuantizeRecipe>& recipe, std::uint64_t seed,
+                                                WeightStore& store, const ProgressSink& progress,
+                                                const std::stop_token& stop, const Checkpoint& checkpoint) {
   const Expected<TrainResult, Infeasible> trained =
       train(graph, data, evaluate, options, seed, store, progress, stop, checkpoint);
   if (!trained) {
     return Unexpected{trained.error()};
   }
-  if (trained->stopped) {
+  if (trained->stopped || !recipe) {
     return Quantized{*trained, {}};
   }
-  Expected<Quantized, Infeasible> result = quantize_trained(graph, data, evaluate, options, recipe, seed, store,
+  Expected<Quantized, Infeasible> result = quantize_trained(graph, data, evaluate, options, *recipe, seed, store,
                                                             progress, stop, fine_tune_checkpoint(checkpoint));
-  if (result && recipe.fine_tune_epochs == 0.0) {
+  if (result && recipe->fine_tune_epochs == 0.0) {
     result->train.train_loss = trained->train_loss;
     result->train.steps = trained->steps;
   }

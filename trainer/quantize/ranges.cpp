@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cmath>
 #include <mutex>
+#include <nlohmann/json.hpp>
 
+#include "spaces/base/json_reader.hpp"
 #include "trainer/data/batch.hpp"
 #include "trainer/net/executor.hpp"
 #include "trainer/quantize/histogram.hpp"
@@ -136,6 +138,27 @@ std::vector<ValueRange> observe_ranges(const graph::NetworkGraph& graph, const W
     ranges[index(output)] = extremes[index(output)];
   }
   ranges.front() = {std::min(0.0, -data.mean / data.std_dev), std::max(0.0, (1.0 - data.mean) / data.std_dev)};
+  return ranges;
+}
+
+nlohmann::json to_json(const std::vector<ValueRange>& ranges) {
+  nlohmann::json json = nlohmann::json::array();
+  for (const ValueRange& range : ranges) {
+    json.push_back({range.low, range.high});
+  }
+  return json;
+}
+
+std::vector<ValueRange> ranges_from_json(const nlohmann::json& json) {
+  const std::string allowed = "[low, high] with low <= high";
+  std::vector<ValueRange> ranges;
+  for (const JsonReader& item : JsonReader(json).items("a list of " + allowed)) {
+    const std::vector<JsonReader> ends = item.items(allowed);
+    if (ends.size() != 2 || ends[0].number() > ends[1].number()) {
+      item.refuse(allowed);
+    }
+    ranges.push_back({ends[0].number(), ends[1].number()});
+  }
   return ranges;
 }
 

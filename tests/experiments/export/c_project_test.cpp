@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include <chrono>
 #include <memory>
 #include <string>
@@ -19,6 +21,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 using testing_support::export_random;
+using testing_support::export_random_float;
 using testing_support::ExportedNetwork;
 using testing_support::memory_variants;
 using testing_support::small_network_of;
@@ -39,6 +42,9 @@ std::vector<graph::NetworkGraph> six_networks() {
           small_network_of("mcu_vit", 4), small_network_of("unet", 5),   oracle::small_text_network()};
 }
 
+/// 32, and 1,000 where `tests/run.sh --all` asks for long tests.
+int inputs_of_first_variant() { return std::getenv("COSEARCH_LONG_TESTS") != nullptr ? 1'000 : 32; }
+
 TEST(CProject, OnTheHostItsOutputsAreTheInterpretersInEveryBit) {
   const TemporaryFolder folder;
   std::vector<std::unique_ptr<ExportedNetwork>> networks;
@@ -46,7 +52,7 @@ TEST(CProject, OnTheHostItsOutputsAreTheInterpretersInEveryBit) {
   const std::vector<program::LoweringOptions> variants = memory_variants();
   for (const graph::NetworkGraph& graph : six_networks()) {
     for (std::size_t variant = 0; variant < variants.size(); ++variant) {
-      networks.push_back(export_random(graph, 7, variants[variant], 3));
+      networks.push_back(export_random(graph, 7, variants[variant], variant == 0 ? inputs_of_first_variant() : 3));
       folders.push_back(
           write_below(networks.back()->project, folder.file(""), graph.name + "_" + std::to_string(variant)));
     }
@@ -54,9 +60,27 @@ TEST(CProject, OnTheHostItsOutputsAreTheInterpretersInEveryBit) {
   for (std::size_t i = 0; i < folders.size(); ++i) {
     const ChildResult result = make(folders[i], {"run", "KERNELS_BUILD=" + folder.file("kernels")});
     ASSERT_EQ(result.exit_code, 0) << folders[i] << "\n" << result.output;
-    EXPECT_THAT(result.output, HasSubstr("passed 3\n"));
+    const std::size_t vectors = networks[i]->project.test_vectors.size();
+    EXPECT_THAT(result.output, HasSubstr("passed " + std::to_string(vectors) + "\n"));
     EXPECT_THAT(result.output, HasSubstr("arena_bytes " + std::to_string(networks[i]->project.plan.bytes) + "\n"))
         << folders[i];
+  }
+}
+
+TEST(CProject, InFloatingPointItsOutputsAreTheTrainersToOneTenThousandth) {
+  const TemporaryFolder folder;
+  std::vector<program::LoweringOptions> variants = memory_variants();
+  for (const graph::NetworkGraph& graph : six_networks()) {
+    for (std::size_t variant = 0; variant < variants.size(); variant += 3) {
+      const auto network = export_random_float(graph, 5, variants[variant]);
+      const std::string name = graph.name + "_" + std::to_string(variant);
+      const ChildResult result = make(write_below(network->project, folder.file(""), name),
+                                      {"run", "KERNELS_BUILD=" + folder.file("kernels")});
+      ASSERT_EQ(result.exit_code, 0) << name << "\n" << result.output;
+      EXPECT_THAT(result.output, HasSubstr("passed 1\n"));
+      EXPECT_THAT(result.output, HasSubstr("arena_bytes " + std::to_string(network->project.plan.bytes) + "\n"))
+          << name;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "tests/experiments/export/exported_network.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -9,13 +10,36 @@
 #include "spaces/base/rng.hpp"
 #include "spaces/catalog/registry.hpp"
 #include "tests/oracle/random_quantized.hpp"
+#include "trainer/net/executor.hpp"
+#include "trainer/net/parameters.hpp"
 #include "trainer/quantize/interpreter.hpp"
+#include "trainer/store/weight_store.hpp"
 
 namespace cosearch::testing_support {
 namespace {
 
 constexpr std::int64_t kMostMacs = 1'000'000;
 constexpr int kDraws = 500;
+
+/// Moves all weights and states away from their initial values.
+void randomize(Parameters& parameters, RngStream& rng) {
+  for (const Parameters::Entry& entry : parameters.entries()) {
+    const bool variance = entry.spec.name.ends_with("running_variance");
+    const std::span<float> values =
+        parameters.values().subspan(static_cast<std::size_t>(entry.offset), static_cast<std::size_t>(entry.size));
+    for (float& value : values) {
+      // What initial values leave at 0 or 1 (biases, norms) would hide mistakes.
+      value =
+          variance ? static_cast<float>(0.5 + rng.uniform()) : value + static_cast<float>(0.4 * rng.uniform() - 0.2);
+    }
+  }
+}
+
+std::vector<std::int8_t> bytes_of(const auto& values) {
+  std::vector<std::int8_t> bytes(values.size() * sizeof(values[0]));
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
 
 /// Gives rectangles of a whole image.
 quantize::InputReader reader_of(const graph::Shape& shape, const std::vector<std::int8_t>& image) {
@@ -47,6 +71,36 @@ std::unique_ptr<ExportedNetwork> export_random(const graph::NetworkGraph& graph,
     project.test_vectors.push_back(
         {input, streamed ? interpreter.run({}, reader_of(shape, input)) : interpreter.run(input)});
   }
+  return exported;
+}
+
+std::unique_ptr<ExportedFloatNetwork> export_random_float(const graph::NetworkGraph& graph, std::uint64_t seed,
+                                                          program::LoweringOptions options) {
+  options.element_bytes = sizeof(float);
+  auto exported = std::make_unique<ExportedFloatNetwork>();
+  RngStream rng(seed, Purpose::test, 301);
+  WeightStore weights = WeightStore::for_network(graph, seed);
+  Parameters parameters(graph);
+  parameters.load(weights);
+  randomize(parameters, rng);
+  parameters.save(weights);
+  exported->network = {graph, quantize::fold(graph, weights)};
+  c_export::Project& project = exported->project;
+  project.name = graph.name;
+  project.program = program::lower_program(graph, options).value();
+  project.plan = program::plan_arena(project.program);
+  project.network = &exported->network;
+  const std::vector<std::int32_t> integers = oracle::random_quantized_input(graph, seed);
+  const bool ids = graph::takes_token_ids(graph);
+  std::vector<float> input;
+  for (const std::int32_t value : integers) {
+    input.push_back(static_cast<float>(value) * (ids ? 1.0F : 1.0F / 64.0F));
+  }
+  std::vector<float> output(static_cast<std::size_t>(graph::elements(graph::infer_shapes(graph)->back())));
+  InferenceExecutor(graph, parameters)
+      .run([&input](std::int64_t, std::int64_t, float* out) { std::copy(input.begin(), input.end(), out); }, 1,
+           output.data());
+  project.test_vectors.push_back({ids ? bytes_of(integers) : bytes_of(input), bytes_of(output)});
   return exported;
 }
 

@@ -21,6 +21,15 @@ struct ExportedNetwork {
                                                              const program::LoweringOptions& options,
                                                              int test_vectors = 2);
 
+/// In floating point, with random weights and the outputs of the trainer's InferenceExecutor.
+struct ExportedFloatNetwork {
+  c_export::FloatNetwork network;
+  c_export::Project project;  ///< of that network
+};
+[[nodiscard]] std::unique_ptr<ExportedFloatNetwork> export_random_float(const graph::NetworkGraph& graph,
+                                                                        std::uint64_t seed,
+                                                                        program::LoweringOptions options);
+
 /// A network of a space on 16 x 16 or other small images, with less than a million multiply-accumulates.
 [[nodiscard]] graph::NetworkGraph small_network_of(const std::string& space, std::uint64_t seed);
 

@@ -91,6 +91,16 @@ class Projects {
 
 constexpr std::uint64_t kNetworks = 40;
 
+/// Of the program's constants those that are arrays; factors of concatenations are arguments.
+std::int64_t stored_bytes(const program::Program& program) {
+  std::int64_t bytes = program.constant_bytes();
+  for (const program::KernelCall& call : program.calls) {
+    const bool first_patch = call.name.find(".patch") == std::string::npos || call.name.ends_with(".patch0");
+    bytes -= call.kind == program::KernelKind::concat && first_patch ? call.constant_bytes() : 0;
+  }
+  return bytes;
+}
+
 TEST(Emulator, OnACortexM4FortyNetworksGiveTheInterpretersBitsInThePlannedArena) {
   if (const std::string why = missing("cortex-m4"); !why.empty()) {
     GTEST_SKIP() << why;
@@ -106,11 +116,16 @@ TEST(Emulator, OnACortexM4FortyNetworksGiveTheInterpretersBitsInThePlannedArena)
   projects.add(oracle::small_text_network(), kNetworks, variants[0]);
   const std::vector<EmulatorReport> reports = projects.run("cortex-m4");
   projects.expect_all_right(reports);
+  const auto rounded = [](std::int64_t bytes) { return (bytes + 7) / 8 * 8; };
   int patched = 0;
   int streamed = 0;
   for (std::size_t i = 0; i < reports.size(); ++i) {
     const program::Program& program = projects.project(i).program;
-    EXPECT_EQ(reports[i].arena_size_bytes, (projects.project(i).plan.bytes + 7) / 8 * 8);
+    EXPECT_EQ(reports[i].arena_size_bytes, rounded(projects.project(i).plan.bytes));
+    // gcc begins arrays of bytes at words.
+    const std::int64_t gaps = 3 * static_cast<std::int64_t>(program.calls.size());
+    EXPECT_GE(reports[i].weight_bytes, stored_bytes(program)) << program.name << ", network " << i;
+    EXPECT_LE(reports[i].weight_bytes, rounded(stored_bytes(program) + gaps)) << program.name << ", network " << i;
     streamed += program.inputs.empty() ? 1 : 0;
     patched += program.calls[1].region ? 1 : 0;
   }
@@ -127,6 +142,26 @@ TEST(Emulator, OtherCoresGiveTheSameBits) {
     projects.add(small_network_of("vit", 3), 11, program::cosearch_options());
     projects.expect_all_right(projects.run(machine));
   }
+}
+
+TEST(Emulator, FloatsAndWeightsInExternalMemoryRunToo) {
+  if (const std::string why = missing("cortex-m7"); !why.empty()) {
+    GTEST_SKIP() << why;
+  }
+  const TemporaryFolder folder;
+  const auto network =
+      testing_support::export_random_float(small_network_of("vit", 3), 11, program::cosearch_options());
+  const std::string project = write_below(network->project, folder.file(""), "floats");
+  const EmulatorReport report =
+      run_in_emulator(project, "cortex-m7", {std::chrono::seconds{300}, {"WEIGHTS_IN_EXTRA=1"}});
+  EXPECT_EQ(report.passed, 1);
+  EXPECT_EQ(report.arena_bytes, network->project.plan.bytes);
+  // They are not in the flash then.
+  EXPECT_EQ(
+      run_in_emulator(project, "cortex-m7", {std::chrono::seconds{300}, {"WEIGHTS_IN_EXTRA=1", "FLASH_SIZE=50000"}})
+          .passed,
+      1);
+  EXPECT_GT(report.weight_bytes, 50'000);
 }
 
 /// A model that counts down from `rounds`, two instructions each.

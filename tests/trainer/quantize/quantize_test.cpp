@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "spaces/base/config_error.hpp"
 #include "spaces/base/rng.hpp"
 #include "tests/oracle/quantized_forward.hpp"
 #include "tests/oracle/random_quantized.hpp"
@@ -175,9 +176,7 @@ TEST(Quantize, NothingOverflowsWhateverWeightsAndRangesAre) {
   for (std::uint64_t seed = 0; seed < kGraphs; ++seed) {
     for (const double factor : {1.0, 1e-6, 1e4}) {
       Problem problem(oracle::random_graph(seed), seed, factor);
-      if (std::any_of(problem.ranges.begin(), problem.ranges.end(), [](const ValueRange& range) {
-            return !std::isfinite(range.low) || !std::isfinite(range.high);
-          })) {
+      if (!problem.is_finite()) {
         continue;
       }
       expect_bounds(problem.quantized());
@@ -229,6 +228,14 @@ TEST(Quantize, FusedActivationsClampOrLookUp) {
     const double y = x * std::min(std::max(x + 3.0, 0.0), 6.0) / 6.0;
     EXPECT_NEAR(after.scale * (table.table[static_cast<std::size_t>(q + 128)] - after.zero_point), y,
                 0.5001 * after.scale);
+  }
+}
+
+TEST(Ranges, SurviveTheJsonFormToTheBit) {
+  const std::vector<ValueRange> ranges = {{-0.1, 1.0 / 3.0}, {0.0, 0.0}, {-1e-300, 6.02e23}};
+  EXPECT_EQ(ranges_from_json(nlohmann::json::parse(to_json(ranges).dump())), ranges);
+  for (const char* wrong : {"[[1, 0]]", "[[0]]", "[0, 1]", "{}", R"([["a", 1]])"}) {
+    EXPECT_THROW(static_cast<void>(ranges_from_json(nlohmann::json::parse(wrong))), ConfigError) << wrong;
   }
 }
 

@@ -119,6 +119,19 @@ TEST(QuantizedTraining, FourBitsCostMoreThanEightAndFineTuningGivesThemBack) {
   EXPECT_GE(accuracy(4.0), accuracy(0.0));
 }
 
+TEST(FashionMnist, LosesLessThanAPointWithIntegers) {
+  const TaskData data = load_task_data({{"name", "fashion_mnist"}});
+  const graph::NetworkGraph network = test_networks::three_stages({28, 28, 1}, 10);
+  const TrainOptions options{
+      .epochs = 4, .batch = 32, .train_samples = 4000, .evaluate_samples = 2000, .learning_rate = 0.1};
+  WeightStore store = WeightStore::for_network(network, 1);
+  const double plain = train(network, data, data.search, options, 1, store)->accuracy;
+  EXPECT_GT(plain, 0.75);
+  const auto result = quantize_trained(network, data, data.search, options, {}, 1, store);
+  ASSERT_TRUE(result.has_value());
+  EXPECT_GT(result->train.accuracy, plain - 0.01);
+}
+
 TEST(QuantizeRecipe, RoundTripsAndRefusesWhatItDoesNotKnow) {
   const nlohmann::json all = {
       {"rule", "entropy"}, {"percentile", 99.5}, {"samples", 64}, {"fine_tune_epochs", 0.5}, {"fine_tune_rate", 0.02}};
