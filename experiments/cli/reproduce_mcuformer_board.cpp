@@ -5,12 +5,15 @@
 #include <tbb/global_control.h>
 #include <tbb/info.h>
 
+#include <algorithm>
 #include <stdexcept>
+#include <string_view>
 #include <vector>
 
 #include "experiments/cli/stop_signals.hpp"
 #include "experiments/cli/table.hpp"
 #include "experiments/reproduce/mcuformer_board.hpp"
+#include "spaces/base/config_error.hpp"
 
 namespace cosearch::cli {
 namespace {
@@ -19,6 +22,9 @@ using mcuformer::BoardOptions;
 using mcuformer::BoardResult;
 using mcuformer::Contestant;
 using nlohmann::ordered_json;
+
+/// The one of the abstract.
+constexpr std::string_view kBoard = "f746";
 
 void apply(const BoardArguments& arguments, Contestant& contestant) {
   TrainOptions& recipe = contestant.recipe;
@@ -60,7 +66,7 @@ ordered_json to_json(const Contestant& contestant, const BoardOptions& options, 
         {"instructions", report.instructions},
         {"vectors", report.vectors},
         {"vectors_equal", report.passed},
-        {"fits", sram_of(report) <= options.limits.sram_bytes && flash_of(report) <= options.limits.flash_bytes}};
+        {"fits", sram_of(report) <= options.board.sram_bytes && flash_of(report) <= options.board.flash_bytes}};
   }
   return row;
 }
@@ -70,7 +76,7 @@ void print_rows(Output& out, const ordered_json& rows, const BoardOptions& optio
       fmt::format("\n== a transformer and a CNN on {} ({} KB SRAM, {} KB flash): Fashion-MNIST at 96 x 96, not the "
                   "paper's ImageNet; "
                   "both chosen by hand\n",
-                  options.limits.name, options.limits.sram_bytes / 1024, options.limits.flash_bytes / 1024));
+                  options.board.part, options.board.sram_bytes / 1024, options.board.flash_bytes / 1024));
   Table accuracy({"network", "space", "MACs", "params", "fp32 [%]", "int8 [%]", "int8 fine-tuned [%]"});
   Table memory({"network", "arena planned [B]", "arena emulated [B]", "SRAM emulated [B]", "flash emulated [B]",
                 "instructions", "bits equal", "fits"});
@@ -104,7 +110,13 @@ ordered_json board_section(CommandLine& line, const BoardArguments& arguments, i
   const StopSignals signals;
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
   const TaskData data = load_task_data({{"name", "fashion_mnist"}});
+  const std::vector<mcu::Board> boards = mcu::load_boards(line.options.data_directory);
+  const auto board = std::find_if(boards.begin(), boards.end(), [](const mcu::Board& b) { return b.name == kBoard; });
+  if (board == boards.end()) {
+    throw ConfigError("--data-dir", fmt::format("its boards have no {}", kBoard));
+  }
   BoardOptions options;
+  options.board = *board;
   options.quantize.fine_tune_epochs = arguments.fine_tune_epochs;
   options.folder = arguments.folder;
   ordered_json rows = ordered_json::array();
@@ -112,8 +124,7 @@ ordered_json board_section(CommandLine& line, const BoardArguments& arguments, i
     apply(arguments, contestant);
     const auto result = mcuformer::run_on_board(contestant, data, options, signals.token());
     if (!result) {
-      throw std::runtime_error(
-          fmt::format("{} on {}: {}", contestant.name, options.limits.name, result.error().reason));
+      throw std::runtime_error(fmt::format("{} on {}: {}", contestant.name, options.board.part, result.error().reason));
     }
     if (result->stopped) {
       exit_code = signals.exit_code();

@@ -2,20 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <span>
-#include <utility>
 #include <variant>
 
-#include "experiments/export/c/project.hpp"
+#include "experiments/export/c_network.hpp"
 #include "hwmodels/mcu/plan.hpp"
 #include "spaces/catalog/registry.hpp"
-#include "spaces/program/variants.hpp"
-#include "trainer/data/batch.hpp"
-#include "trainer/quantize/interpreter.hpp"
-#include "trainer/train/batch_sequence.hpp"
 
 namespace cosearch::mcuformer {
 namespace {
@@ -23,32 +16,11 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t kSide = 96;
-/// Left for the stack and for variables outside of the arena; the linker has the last word.
-constexpr std::int64_t kReservedSram = 8 * 1024;
 
 /// A member of a space; genes that are left out have the first value of their domain.
 graph::NetworkGraph member(const std::string& space_name, const json& genes) {
   const auto space = make_space(space_name, json::object(), {{kSide, kSide, 1}, 10});
   return std::get<graph::NetworkGraph>(space->decode(space->params().from_json(genes)));
-}
-
-Expected<program::PlannedProgram, Infeasible> planned(const graph::NetworkGraph& network, const BoardLimits& limits) {
-  const std::int64_t room = limits.sram_bytes - kReservedSram;
-  Expected<program::PlannedProgram, std::string> found =
-      program::fit_program(network, program::cosearch_options(), room);
-  if (!found) {
-    return Unexpected{Infeasible{{}, found.error()}};
-  }
-  if (found->plan.bytes > room) {
-    return Unexpected{Infeasible{{},
-                                 fmt::format("the arena of {} bytes is {} too large for {}", found->plan.bytes,
-                                             found->plan.bytes - room, limits.name)}};
-  }
-  if (const std::int64_t flash = found->program.constant_bytes(); flash > limits.flash_bytes) {
-    return Unexpected{Infeasible{
-        {}, fmt::format("weights of {} bytes are {} too many for {}", flash, flash - limits.flash_bytes, limits.name)}};
-  }
-  return *std::move(found);
 }
 
 /// Trains, then goes to integers without and with fine-tuning; notes the accuracies.
@@ -80,27 +52,6 @@ Expected<quantize::Quantized, Infeasible> learned(const Contestant& contestant, 
     result.fine_tuned_accuracy = quantized ? quantized->train.accuracy : 0.0;
   }
   return quantized;
-}
-
-/// The first images of the test split with what the interpreter makes of them.
-std::vector<c_export::TestVector> test_vectors(const program::Program& program,
-                                               const quantize::QuantizedNetwork& network, const TaskData& data,
-                                               int count) {
-  const graph::Shape& shape = std::get<graph::Input>(network.graph.nodes.front().op).shape;
-  const BatchSpec spec = plain_batches(shape, data);
-  quantize::Interpreter interpreter(program, network);
-  std::vector<c_export::TestVector> vectors;
-  for (std::int64_t image = 0; image < std::min<std::int64_t>(count, data.test.size()); ++image) {
-    std::vector<float> values(static_cast<std::size_t>(graph::elements(shape)));
-    fill_batch(data.test, spec, std::span(&image, 1), values.data());
-    std::vector<std::int8_t> input(values.size());
-    std::transform(values.begin(), values.end(), input.begin(), [&](float value) {
-      return quantize::quantized(static_cast<double>(value), network.values.front());
-    });
-    std::vector<std::int8_t> output = interpreter.run(input);
-    vectors.push_back({std::move(input), std::move(output)});
-  }
-  return vectors;
 }
 
 /// Writes the project and runs it where the tools are there.
@@ -147,7 +98,11 @@ std::vector<Contestant> contestants() {
 Expected<BoardResult, Infeasible> run_on_board(const Contestant& contestant, const TaskData& data,
                                                const BoardOptions& options, const std::stop_token& stop) {
   const graph::NetworkGraph& network = contestant.network;
-  Expected<program::PlannedProgram, Infeasible> plan = planned(network, options.limits);
+  c_export::Choice choice;
+  choice.board = options.board;
+  choice.test_vectors = 1;
+  // What does not fit says so before the training.
+  const auto plan = c_export::NetworkProject::make(c_export::untrained(contestant.name, network, 0), choice, &data);
   if (!plan) {
     return Unexpected{plan.error()};
   }
@@ -155,9 +110,9 @@ Expected<BoardResult, Infeasible> run_on_board(const Contestant& contestant, con
   BoardResult result;
   result.macs = counts.macs;
   result.parameters = counts.parameters;
-  result.schedule = mcu::describe(plan->options);
-  result.arena_bytes = plan->plan.bytes;
-  result.constant_bytes = plan->program.constant_bytes();
+  result.schedule = mcu::describe(plan->options());
+  result.arena_bytes = plan->project().plan.bytes;
+  result.constant_bytes = plan->project().program.constant_bytes();
 
   WeightStore weights = WeightStore::for_network(network, options.seed);
   const Expected<quantize::Quantized, Infeasible> quantized = learned(contestant, data, options, stop, weights, result);
@@ -168,15 +123,13 @@ Expected<BoardResult, Infeasible> run_on_board(const Contestant& contestant, con
   if (result.stopped) {
     return result;
   }
-  const quantize::QuantizedNetwork integers = quantize::quantize(network, weights, quantized->ranges);
-  const std::vector<c_export::TestVector> vectors = test_vectors(plan->program, integers, data, options.vectors);
-  emulate({contestant.name,
-           plan->program,
-           plan->plan,
-           &integers,
-           vectors,
-           {options.limits.sram_bytes, options.limits.flash_bytes}},
-          options, result);
+  choice.test_vectors = options.vectors;
+  const auto made =
+      c_export::NetworkProject::make({contestant.name, network, weights, quantized->ranges}, choice, &data);
+  if (!made) {
+    return Unexpected{made.error()};
+  }
+  emulate(made->project(), options, result);
   return result;
 }
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "experiments/measure/emulator.hpp"
-#include "experiments/reproduce/mcuformer.hpp"
+#include "hwmodels/mcu/boards.hpp"
 #include "spaces/base/expected.hpp"
 #include "spaces/base/infeasible.hpp"
 #include "spaces/graph/graph.hpp"
@@ -30,12 +30,12 @@ struct Contestant {
 [[nodiscard]] std::vector<Contestant> contestants();
 
 struct BoardOptions {
-  BoardLimits limits = kBoards[1];
+  mcu::Board board;                   ///< whose memory is the limit
   std::string machine = "cortex-m7";  ///< one of emulated_machines()
   quantize::QuantizeRecipe quantize;
   std::uint64_t seed = 1;
-  int vectors = 4;     ///< images of the test split that run in the emulator
-  std::string folder;  ///< for the C projects; made where it does not exist
+  std::int64_t vectors = 4;  ///< images of the test split that run in the emulator
+  std::string folder;        ///< for the C projects; made where it does not exist
 };
 
 struct BoardResult {
@@ -54,8 +54,8 @@ struct BoardResult {
 };
 
 /// Accuracies are on the test split, `recipe.evaluate_samples` of it; images are resized to the network's. The program
-/// is the one that program::fit_program takes for the SRAM, less room for stack and variables; the C project is
-/// linked against both limits. Infeasible: the training diverged; arena or weights do not fit (by how many bytes).
+/// is the one that c_export::NetworkProject takes for the board; the C project is linked against both limits.
+/// Infeasible: the training diverged; arena or weights do not fit, which is known before the training.
 /// @throws ConfigError, std::runtime_error as train() and run_in_emulator().
 [[nodiscard]] Expected<BoardResult, Infeasible> run_on_board(const Contestant& contestant, const TaskData& data,
                                                              const BoardOptions& options,

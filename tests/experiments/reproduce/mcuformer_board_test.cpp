@@ -23,6 +23,15 @@ Contestant quick(Contestant contestant) {
   return contestant;
 }
 
+mcu::Board board(std::int64_t sram_bytes, std::int64_t flash_bytes) {
+  mcu::Board board;
+  board.name = "small";
+  board.part = "SMALL1";
+  board.sram_bytes = sram_bytes;
+  board.flash_bytes = flash_bytes;
+  return board;
+}
+
 TaskData few_images() {
   return load_task_data({{"name", "synthetic"},
                          {"height", 12},
@@ -41,6 +50,7 @@ TEST(McuformerBoard, BothContestantsRunWithinTheLimitsAsPlanned) {
   for (const Contestant& contestant : both) {
     SCOPED_TRACE(contestant.name);
     BoardOptions options;
+    options.board = board(320 * 1024, 1024 * 1024);
     options.quantize.ranges.samples = 16;
     options.vectors = 2;
     options.folder = folder.file("projects");
@@ -51,7 +61,7 @@ TEST(McuformerBoard, BothContestantsRunWithinTheLimitsAsPlanned) {
       EXPECT_GE(accuracy, 0.0);
       EXPECT_LE(accuracy, 1.0);
     }
-    EXPECT_LE(result->arena_bytes, options.limits.sram_bytes);
+    EXPECT_LE(result->arena_bytes, options.board.sram_bytes);
     EXPECT_EQ(result->parameters, graph::total_counts(contestant.network).parameters);
     EXPECT_TRUE(std::filesystem::exists(folder.file("projects/" + contestant.name + "/Makefile")));
     if (!result->emulated) {
@@ -68,22 +78,22 @@ TEST(McuformerBoard, BothContestantsRunWithinTheLimitsAsPlanned) {
 TEST(McuformerBoard, WhatDoesNotFitSaysByHowManyBytes) {
   const Contestant transformer = quick(contestants().front());
   BoardOptions options;
-  options.limits = {"small board", 16 * 1024, 1024 * 1024};
+  options.board = board(8 * 1024, 1024 * 1024);
   const auto no_sram = run_on_board(transformer, few_images(), options);
   ASSERT_FALSE(no_sram);
-  EXPECT_THAT(no_sram.error().reason, ::testing::MatchesRegex("the arena of [0-9]+ bytes is [0-9]+ too large for small "
-                                                              "board"));
-  options.limits = {"small board", 320 * 1024, 1000};
+  EXPECT_THAT(no_sram.error().reason, ::testing::MatchesRegex("the arena .* bytes, SMALL1 has 8,192: .* too many"));
+  options.board = board(320 * 1024, 1000);
   const auto no_flash = run_on_board(transformer, few_images(), options);
   ASSERT_FALSE(no_flash);
-  EXPECT_THAT(no_flash.error().reason,
-              ::testing::MatchesRegex("weights of [0-9]+ bytes are [0-9]+ too many for small board"));
+  EXPECT_THAT(no_flash.error().reason, ::testing::MatchesRegex(".* need .* bytes, SMALL1 has 1,000: .* too many"));
 }
 
 TEST(McuformerBoard, AStopEndsWithoutAResult) {
   std::stop_source source;
   source.request_stop();
-  const auto result = run_on_board(quick(contestants().front()), few_images(), {}, source.get_token());
+  BoardOptions options;
+  options.board = board(320 * 1024, 1024 * 1024);
+  const auto result = run_on_board(quick(contestants().front()), few_images(), options, source.get_token());
   ASSERT_TRUE(result);
   EXPECT_TRUE(result->stopped);
 }
