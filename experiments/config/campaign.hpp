@@ -12,6 +12,7 @@
 #include "search/algorithm.hpp"
 #include "spaces/base/metrics.hpp"
 #include "spaces/space/search_space.hpp"
+#include "trainer/quantize/quantized_training.hpp"
 #include "trainer/supernet/scorer.hpp"
 #include "trainer/supernet/supernet.hpp"
 #include "trainer/train/train.hpp"
@@ -64,10 +65,12 @@ struct CampaignNetwork {
   TaskShape task;
   std::string space_name;
   nlohmann::json space_options;
-  nlohmann::json space_genes;  ///< fixed or restricted genes
-  TrainOptions train;          ///< of candidates, or of supernets
+  nlohmann::json space_genes;                        ///< fixed or restricted genes
+  TrainOptions train;                                ///< of candidates, or of supernets
+  std::optional<quantize::QuantizeRecipe> quantize;  ///< accuracies are those of integers
   OneShot one_shot;
   TrainOptions final_train;
+  std::optional<quantize::QuantizeRecipe> final_quantize;
 };
 
 /// A campaign as its config says, checked. `resolved` is the config with every default written out: it is what is

@@ -77,7 +77,8 @@ std::string BatchEvaluation::key_of(const Training& training) const {
   return campaign_.accuracy == AccuracyKind::one_shot
              ? evaluator_.one_shot_key(training.index, graph, batch_[first].genome)
              : evaluator_.accuracy_key(training.index, graph,
-                                       evaluator_.recipe(training.index, batch_[first].fidelity));
+                                       evaluator_.recipe(training.index, batch_[first].fidelity),
+                                       campaign_.networks[training.index].quantize);
 }
 
 std::optional<TrainingOutcome> BatchEvaluation::measured(Training& training) {
@@ -115,24 +116,28 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(const Training& training
   };
   const TaskData& data = *evaluator_.data_[training.index];
   const TrainOptions recipe = evaluator_.recipe(training.index, batch_[row].fidelity);
-  const Expected<TrainResult, Infeasible> result =
-      train(graph, data, data.search, recipe, seed, weights, report, stop_);
+  const Expected<quantize::Quantized, Infeasible> trained = quantize::train_quantized(
+      graph, data, data.search, recipe, campaign_.networks[training.index].quantize, seed, weights, report, stop_);
   {
     const std::lock_guard guard(mutex_);
     if (events_.trained) {
       events_.trained(id);
     }
   }
-  if (result && result->stopped) {
+  if (!trained) {
+    return TrainingOutcome{true, trained.error().reason, {}};
+  }
+  const TrainResult& result = trained->train;
+  if (result.stopped) {
     return std::nullopt;
   }
-  if (result && std::isfinite(result->accuracy) && std::isfinite(result->train_loss)) {
+  if (std::isfinite(result.accuracy) && std::isfinite(result.train_loss)) {
     return TrainingOutcome{
         false,
         {},
-        {{"accuracy", result->accuracy}, {"error", 1.0 - result->accuracy}, {"train_loss", result->train_loss}}};
+        {{"accuracy", result.accuracy}, {"error", 1.0 - result.accuracy}, {"train_loss", result.train_loss}}};
   }
-  return TrainingOutcome{true, result ? "the training loss is not finite" : result.error().reason, {}};
+  return TrainingOutcome{true, "the training loss is not finite", {}};
 }
 
 TrainingOutcome BatchEvaluation::scored(const Training& training) {

@@ -84,6 +84,7 @@ std::uint64_t Evaluator::training_seed(const graph::NetworkGraph& network) const
 }
 
 std::string Evaluator::accuracy_key(std::size_t index, const graph::NetworkGraph& network, const TrainOptions& recipe,
+                                    const std::optional<quantize::QuantizeRecipe>& quantize,
                                     std::uint64_t origin) const {
   COSEARCH_CHECK(index < data_.size(), "an accuracy needs data");
   Hasher hasher;
@@ -91,6 +92,9 @@ std::string Evaluator::accuracy_key(std::size_t index, const graph::NetworkGraph
   hasher.add(trainer_fingerprint()).add(training_seed(network));
   if (origin != 0) {
     hasher.add(origin);
+  }
+  if (quantize) {
+    hasher.add(quantize_fingerprint(*quantize));
   }
   return fmt::format("{}-{}", hex(graph::hash(network)), hex(hasher.value()));
 }

@@ -70,7 +70,9 @@ class Evaluator {
   /// Key of the accuracy cache: network, recipe, data, trainer and seed; `origin`: the fingerprint of the supernet that
   /// the weights begin with, 0 for random ones. Needs data.
   [[nodiscard]] std::string accuracy_key(std::size_t index, const graph::NetworkGraph& network,
-                                         const TrainOptions& recipe, std::uint64_t origin = 0) const;
+                                         const TrainOptions& recipe,
+                                         const std::optional<quantize::QuantizeRecipe>& quantize,
+                                         std::uint64_t origin = 0) const;
   /// The same for an accuracy with a supernet's weights: network, supernet, and how it is scored.
   [[nodiscard]] std::string one_shot_key(std::size_t index, const graph::NetworkGraph& network,
                                          const Genome& joint) const;

@@ -108,6 +108,9 @@ TEST(Campaign, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {
       {"/constraints", {{{"metric", "macs"}, {"max", "3"}}}, {"/constraints/0/max", "a number", "read \"3\""}},
       {"/accuracy/epochs", "many", {"/accuracy/epochs"}},
       {"/accuracy/epoch", 1, {"/accuracy/epoch", "epochs"}},
+      {"/accuracy/quantize", {{"rule", "median"}}, {"/accuracy/quantize/rule", "entropy, extremes, percentile"}},
+      {"/accuracy/quantize", {{"bits", 4}}, {"/accuracy/quantize/bits", "fine_tune_epochs"}},
+      {"/final/quantize", {{"percentile", 10}}, {"/final/quantize/percentile", "50"}},
       {"/accuracy/kind", "proxy", {"/accuracy/kind", "none, one_shot, train"}},
       {"/screen/predictor", "forest", {"/screen/predictor", "ridge"}},
       {"/screen/share", 0, {"/screen/share", "above 0"}},
@@ -246,6 +249,24 @@ TEST(JointSpace, EqualInitialDesignsAreRefused) {
   EXPECT_NE(error_of(config).find("/space/initial/2"), std::string::npos) << error_of(config);
 }
 
+TEST(CampaignConfig, TheFinalStageQuantizesAsTheSearchUnlessItSaysOtherwise) {
+  json config = train_config();
+  EXPECT_FALSE(campaign_from_json(config).networks.front().quantize.has_value());
+  EXPECT_FALSE(campaign_from_json(config).resolved.at("accuracy").contains("quantize"));
+  config["final"]["quantize"] = json::object();
+  const Campaign only_final = campaign_from_json(config);
+  EXPECT_FALSE(only_final.networks.front().quantize.has_value());
+  ASSERT_TRUE(only_final.networks.front().final_quantize.has_value());
+  EXPECT_EQ(to_json(*only_final.networks.front().final_quantize), to_json(quantize::QuantizeRecipe{}));
+  config["accuracy"]["quantize"] = {{"rule", "entropy"}};
+  EXPECT_EQ(campaign_from_json(config).resolved.at("final").at("quantize").at("rule"), "percentile");
+  config["final"].erase("quantize");
+  const Campaign both = campaign_from_json(config);
+  EXPECT_EQ(both.resolved.at("accuracy").at("quantize").at("rule"), "entropy");
+  EXPECT_EQ(both.resolved.at("final").at("quantize").at("rule"), "entropy");
+  EXPECT_EQ(campaign_from_json(both.resolved).resolved, both.resolved);
+}
+
 TEST(CampaignSchema, PublishedFileIsThePrintedSchema) {
   const json published = read_json_file(COSEARCH_SOURCE_DIR "/experiments/config/campaign.schema.json");
   EXPECT_EQ(published, campaign_schema());
@@ -254,8 +275,8 @@ TEST(CampaignSchema, PublishedFileIsThePrintedSchema) {
 TEST(CampaignSchema, DescribesEveryKeyOfARecipe) {
   const json schema = campaign_schema();
   const json recipe = to_json(TrainOptions{});
-  // Beside the recipe: what the kinds need; which of the front, and where it begins.
-  const std::map<std::string, std::size_t> own{{"accuracy", 6}, {"final", 2}};
+  // Beside the recipe: quantisation and what the kinds need; quantisation, which of the front, and where it begins.
+  const std::map<std::string, std::size_t> own{{"accuracy", 7}, {"final", 3}};
   for (const char* section : {"accuracy", "final"}) {
     const json& properties = schema.at("properties").at(section).at("properties");
     for (const auto& [key, value] : recipe.items()) {
