@@ -28,7 +28,8 @@ std::vector<graph::NetworkGraph> networks() {
           testing::reference_network("mcunet-in0"),
           testing::small_vit(28, 7, 48, 3, 2),
           oracle::small_u_net(),
-          oracle::small_text_network()};
+          oracle::small_text_network(),
+          oracle::small_mixture()};
 }
 
 /// Peak multiply-accumulates per second of a design, from its knobs alone.

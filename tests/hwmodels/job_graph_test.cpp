@@ -117,5 +117,50 @@ TEST(JobGraph, BadBatchAndMalformedNetworksAreReasonsNotCrashes) {
   EXPECT_NE(result.error().reason.find("head"), std::string::npos) << result.error().reason;
 }
 
+/// Two tasks behind one mixture.
+graph::NetworkGraph two_tasks() {
+  graph::Builder builder("two_tasks", {6, 4});
+  const int trunk = builder.then("moe", graph::MoeFfn{.experts = 3, .top_k = 1, .hidden = 5, .tasks = 2});
+  const int first = builder.then("a", graph::Linear{{2}, {}, true});
+  const int second = builder.add("b", graph::Linear{{3}, {}, true}, {trunk});
+  graph::NetworkGraph network = std::move(builder).finish();
+  network.outputs = {first, second};
+  return network;
+}
+
+/// Multiply-accumulates of an expert's first product: its tokens * 4 * 5.
+std::vector<std::int64_t> tokens_of_experts(const JobWorkload& job) {
+  std::vector<std::int64_t> tokens(3, 0);
+  for (const ir::Einsum& einsum : job.workload.einsums) {
+    for (std::size_t e = 0; e < tokens.size(); ++e) {
+      if (einsum.name == "moe.expert_" + std::to_string(e) + ".product1") {
+        tokens[e] = ir::operation_counts(einsum).macs / 20;
+      }
+    }
+  }
+  return tokens;
+}
+
+TEST(JobGraph, ExpertsGetTheTokensOfTheEvidence) {
+  Job job{two_tasks(), graph::Phase::inference, 2, {}, {1}, std::nullopt};
+  EXPECT_EQ(tokens_of_experts(job_workload(job).value()), (std::vector<std::int64_t>{4, 4, 4}));
+  job.evidence = Evidence{{{"moe.tokens", {0.0, 1.5, 4.5}}}};
+  EXPECT_EQ(tokens_of_experts(job_workload(job).value()), (std::vector<std::int64_t>{0, 3, 9}));
+  job.evidence = Evidence{{{"moe.tokens", {0.0, 1.5}}}};
+  EXPECT_EQ(job_workload(job).error().reason, "tokens per expert of node \"moe\": 2 counts for 3 experts");
+}
+
+TEST(JobGraph, TasksThatRouteTokensAreJobsOfTheirOwn) {
+  const Job job{two_tasks(), graph::Phase::inference, 1, {}, {}, std::nullopt};
+  EXPECT_FALSE(job_workload(job).has_value());
+  const std::vector<Job> jobs = task_jobs(job);
+  ASSERT_EQ(jobs.size(), 2U);
+  EXPECT_EQ(job_workload(jobs[0]).value().graph.nodes.back().name, "a");
+  EXPECT_EQ(job_workload(jobs[1]).value().graph.nodes.back().name, "b");
+  EXPECT_EQ(task_jobs(jobs[1]).size(), 1U);
+  const Job plain{conv_norm_network(), graph::Phase::inference, 1, {}, {}, std::nullopt};
+  EXPECT_EQ(task_jobs(plain).size(), 1U);
+}
+
 }  // namespace
 }  // namespace cosearch

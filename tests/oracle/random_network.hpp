@@ -23,6 +23,8 @@ inline constexpr std::size_t kOperatorKinds = std::variant_size_v<graph::Op>;
 [[nodiscard]] graph::NetworkGraph small_text_network();
 /// A U-Net of two levels on an 8 x 8 x 2 image: 8 x 8 x 3 logits, one per pixel and class.
 [[nodiscard]] graph::NetworkGraph small_u_net();
+/// Five tokens of 4 features, a mixture of 4 experts of which each token chooses 2, 3 classes.
+[[nodiscard]] graph::NetworkGraph small_mixture();
 /// A transformer of one block on a 6 x 6 x 2 image with 3 classes.
 [[nodiscard]] graph::NetworkGraph small_transformer();
 

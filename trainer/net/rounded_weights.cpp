@@ -56,8 +56,8 @@ void RoundedWeights::update() {
   });
 }
 
-std::array<const float*, 4> RoundedWeights::of_node(int node) const {
-  std::array<const float*, 4> pointers{};
+std::array<const float*, ops::kMostWeights> RoundedWeights::of_node(int node) const {
+  std::array<const float*, ops::kMostWeights> pointers{};
   const std::span<const int> entries = parameters_.of_node(node);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     pointers.at(i) = data_[static_cast<std::size_t>(entries[i])];

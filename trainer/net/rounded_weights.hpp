@@ -7,6 +7,7 @@
 #include "spaces/graph/graph.hpp"
 #include "trainer/net/aligned_floats.hpp"
 #include "trainer/net/parameters.hpp"
+#include "trainer/ops/ops.hpp"
 
 namespace cosearch {
 
@@ -22,7 +23,7 @@ class RoundedWeights {
   /// Takes the parameters as they are now. Same bits for any number of threads.
   void update();
   /// Of a node, in the order of graph::weights; null behind the last.
-  [[nodiscard]] std::array<const float*, 4> of_node(int node) const;
+  [[nodiscard]] std::array<const float*, ops::kMostWeights> of_node(int node) const;
 
  private:
   struct Rounded {

@@ -70,6 +70,7 @@ class Sandwich {
     const std::size_t family = family_of(first, families_);
     std::set<std::uint64_t> seen{graph::hash(families_[family].largest)};
     std::fill(gradients_.span().begin(), gradients_.span().end(), 0.0F);
+    noise_seed_ = noise_seed(seed_, step);
     double loss = learn(*corners_[family][0], true);
     const auto learn_new = [&](const graph::NetworkGraph& network, Member* corner) {
       if (seen.insert(graph::hash(network)).second) {
@@ -107,7 +108,8 @@ class Sandwich {
     network.subnet.gather();
     Targets targets{.labels = batches_.labels(),
                     .label_smoothing = options_.train.label_smoothing,
-                    .loss_scale = options_.train.loss_scale};
+                    .loss_scale = options_.train.loss_scale,
+                    .noise_seed = noise_seed_};
     if (options_.distillation > 0.0 && largest) {
       targets.probabilities = teacher_;
     } else if (options_.distillation > 0.0) {
@@ -132,6 +134,7 @@ class Sandwich {
   const SubnetSpace& space_;
   const SupernetOptions& options_;
   std::uint64_t seed_;
+  std::uint64_t noise_seed_ = 0;  ///< of the step that runs
   const WeightStore& store_;
   const Parameters& shared_;
   BatchSequence& batches_;

@@ -51,10 +51,11 @@ Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const 
   BatchSequence batches(data, options, seed);
   TrainingExecutor executor(graph, parameters, batches.batch(), std::make_shared<TrainingMemory>(), simulation);
   const InputSource input = batches.input(input_shape(graph));
-  const auto step = [&](std::int64_t /*step*/) {
-    const double loss = executor.step(
-        input,
-        {.labels = batches.labels(), .label_smoothing = options.label_smoothing, .loss_scale = options.loss_scale});
+  const auto step = [&](std::int64_t number) {
+    const double loss = executor.step(input, {.labels = batches.labels(),
+                                              .label_smoothing = options.label_smoothing,
+                                              .loss_scale = options.loss_scale,
+                                              .noise_seed = noise_seed(seed, number)});
     return StepResult{loss, executor.gradients()};
   };
   auto result = run({.options = options,

@@ -304,6 +304,12 @@ TEST(Program, MalformedGraphIsAnErrorNotACrash) {
   EXPECT_FALSE(lower_program(network, tinyengine_options()).has_value());
 }
 
+TEST(Program, AMixtureOfExpertsIsRefusedByNameNotMiscompiled) {
+  const auto program = lower_program(oracle::small_mixture(), tinyengine_options());
+  ASSERT_FALSE(program.has_value());
+  EXPECT_EQ(program.error(), "node \"moe\": there is no int8 kernel for moe_ffn");
+}
+
 TEST(Program, KindNamesAreUnique) {
   std::set<std::string_view> names;
   for (const KernelKind kind : all_kernel_kinds()) {
