@@ -27,6 +27,7 @@ constexpr std::array kRiscvPrograms{
     NeededProgram{"qemu-system-riscv32", "qemu-system-misc"},
 };
 constexpr std::array kMachines{
+    EmulatedMachine{"cortex-m0plus", "ARMv6-M code on MPS2 board AN385", kArmPrograms},
     EmulatedMachine{"cortex-m3", "MPS2 board AN385", kArmPrograms},
     EmulatedMachine{"cortex-m4", "MPS2 board AN386, with DSP and FPU", kArmPrograms},
     EmulatedMachine{"cortex-m55", "MPS3 board AN547, with vector extension", kArmPrograms},

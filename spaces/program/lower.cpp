@@ -306,6 +306,7 @@ class Lowering {
   /// A linear map: for each output channel `weights` weights of `bits`, and one requantisation.
   void finish_linear_map(KernelCall call, std::int64_t weights, std::int64_t bits, bool in_place) {
     const std::int64_t channels = call.geometry.out_c;
+    call.weight_bits = quantized() ? bits : 8 * options_.element_bytes;
     if (quantized()) {
       call.constants.push_back({call.name + ".weight", channels * ((bits * weights + 7) / 8)});
       call.constants.push_back({call.name + ".requantization", kRequantizationBytes * channels});

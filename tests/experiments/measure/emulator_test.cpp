@@ -134,7 +134,7 @@ TEST(Emulator, OnACortexM4FortyNetworksGiveTheInterpretersBitsInThePlannedArena)
 }
 
 TEST(Emulator, OtherCoresGiveTheSameBits) {
-  for (const std::string machine : {"cortex-m3", "cortex-m7", "cortex-m55", "riscv32"}) {
+  for (const std::string machine : {"cortex-m0plus", "cortex-m3", "cortex-m7", "cortex-m55", "riscv32"}) {
     if (const std::string why = missing(machine); !why.empty()) {
       GTEST_SKIP() << machine << ": " << why;
     }
