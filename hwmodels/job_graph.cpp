@@ -1,10 +1,14 @@
 #include "hwmodels/job_graph.hpp"
 
 #include <algorithm>
+#include <numeric>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "spaces/base/check.hpp"
+#include "spaces/graph/moe.hpp"
 
 namespace cosearch {
 namespace {
@@ -28,6 +32,9 @@ graph::NetworkGraph job_graph(const Job& job) {
   const auto& whole = std::get<graph::NetworkGraph>(job.model);
   if (job.tasks.empty()) {
     return whole;
+  }
+  if (job.tasks.size() == 1) {
+    return graph::task_network(whole, job.tasks[0]);
   }
   std::vector<bool> needed(whole.nodes.size(), false);
   needed[0] = true;  // the Input
@@ -61,6 +68,24 @@ graph::NetworkGraph job_graph(const Job& job) {
     part.outputs.push_back(index[static_cast<std::size_t>(output)]);
   }
   return part;
+}
+
+std::vector<Job> task_jobs(const Job& job) {
+  const auto& whole = std::get<graph::NetworkGraph>(job.model);
+  std::vector<int> tasks = job.tasks;
+  if (tasks.empty()) {
+    tasks.resize(whole.outputs.size());
+    std::iota(tasks.begin(), tasks.end(), 0);
+  }
+  if (tasks.size() == 1 || !graph::routes_by_task(whole)) {
+    return {job};
+  }
+  std::vector<Job> jobs;
+  for (const int task : tasks) {
+    jobs.push_back(job);
+    jobs.back().tasks = {task};
+  }
+  return jobs;
 }
 
 graph::NetworkGraph fold_batch_norms(const graph::NetworkGraph& network) {
@@ -104,14 +129,22 @@ Expected<JobWorkload, Infeasible> job_workload(const Job& job) {
     return Unexpected{Infeasible{{{"batch", 1.0, static_cast<double>(job.batch)}}, "the batch must be positive"}};
   }
   graph::NetworkGraph network = job_graph(job);
+  if (network.outputs.size() > 1 && graph::routes_by_task(network)) {
+    return Unexpected{Infeasible{
+        {}, "the network routes tokens by task, so each task is a job of its own; the job has several tasks"}};
+  }
   const Expected<std::vector<graph::Shape>, std::string> shapes = graph::infer_shapes(network);
   if (!shapes) {
     return Unexpected{Infeasible{{}, "the network is malformed: " + shapes.error()}};
   }
+  const graph::Histograms histograms = job.evidence ? job.evidence->histograms : graph::Histograms{};
+  if (const std::optional<std::string> reason = graph::wrong_histogram(network, histograms)) {
+    return Unexpected{Infeasible{{}, *reason}};
+  }
   JobWorkload result;
   result.params = static_cast<double>(graph::total_counts(network).parameters);
   result.graph = job.phase == graph::Phase::inference ? fold_batch_norms(network) : std::move(network);
-  result.workload = graph::lower(result.graph, job.phase, job.batch, job.types);
+  result.workload = graph::lower(result.graph, job.phase, job.batch, job.types, histograms);
   return result;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "hwmodels/model.hpp"
 #include "spaces/base/expected.hpp"
@@ -10,8 +11,12 @@
 namespace cosearch {
 
 /// The network of a job, without the nodes that only tasks outside `Job::tasks` need. Aborts on a task index that the
-/// network does not have.
+/// network does not have. Of one task it is graph::task_network.
 [[nodiscard]] graph::NetworkGraph job_graph(const Job& job);
+
+/// The jobs that run one after the other for this one: it alone or, where tokens are routed by task, one for each of
+/// its tasks.
+[[nodiscard]] std::vector<Job> task_jobs(const Job& job);
 
 /// The network without the batch norms that directly follow a convolution, a linear map or a patch embedding and are
 /// its only reader: at inference they fold into its weights and bias (which it then has).
@@ -23,7 +28,8 @@ struct JobWorkload {
   ir::Workload workload;
   double params = 0.0;  ///< trainable scalars of the network before folding
 };
-/// Nothing (a reason) when the network is malformed or the batch is not positive.
+/// Experts get the tokens that the job's evidence tells. Nothing (a reason) when the network is malformed, the batch is
+/// not positive, the evidence does not fit the network, or several tasks route tokens by task (`task_jobs`).
 [[nodiscard]] Expected<JobWorkload, Infeasible> job_workload(const Job& job);
 
 }  // namespace cosearch

@@ -13,6 +13,9 @@ bool can_stream(const Engine& engine) { return engine.rules.scratch == program::
 
 Expected<program::PlannedProgram, Infeasible> plan_program(const graph::NetworkGraph& network, const Engine& engine,
                                                            const Board& board, const PlanOptions& options) {
+  if (const std::optional<std::string> reason = program::lacks_kernel(network)) {
+    return Unexpected{Infeasible{{}, *reason}};
+  }
   program::LoweringOptions rules = engine.rules;
   if (can_stream(engine)) {
     rules.streamed_input = options.streamed_input;

@@ -23,7 +23,7 @@ struct PlanOptions {
 
 /// The program that an engine runs on a board: what program::fit_program finds for the SRAM that is left where the
 /// engine can stream, else the network layer by layer. Infeasible: the options ask for what the engine cannot do; the
-/// network is malformed.
+/// network is malformed or has an operator without a kernel.
 [[nodiscard]] Expected<program::PlannedProgram, Infeasible> plan_program(const graph::NetworkGraph& network,
                                                                          const Engine& engine, const Board& board,
                                                                          const PlanOptions& options);

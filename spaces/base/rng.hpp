@@ -18,6 +18,7 @@ enum class Purpose : std::uint32_t {
   test = 7,
   subnet = 8,  ///< networks that a supernet trains, by step
   map = 9,     ///< restarts and changes of a mapper's local search
+  gate = 10,   ///< noise of routers of experts, by sample
 };
 
 /// A stream of random numbers that is a pure function of (seed, purpose, index): Philox4x32-10 (Salmon et al.,

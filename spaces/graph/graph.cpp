@@ -87,6 +87,10 @@ class FieldHash {
   void operator()(const char* /*name*/, PoolKind kind, ops::Presence /*presence*/) {
     hasher_.add(pool_kind_names()[static_cast<std::size_t>(kind)]);
   }
+  void operator()(const char* /*name*/, MoeRouting routing, ops::Presence /*presence*/) {
+    hasher_.add(moe_routing_names()[static_cast<std::size_t>(routing)]);
+  }
+  void operator()(const char* /*name*/, double value, ops::UnitInterval /*presence*/) { hasher_.add(value); }
   void operator()(const char* name, std::int64_t bits, ops::BitsOfWeights /*presence*/) {
     if (bits != kDefaultWeightBits) {
       hasher_.add(name).add(bits);
@@ -140,10 +144,11 @@ const std::vector<std::string>& op_names() {
                                                  "position_embed",
                                                  "concat",
                                                  "upsample",
-                                                 "token_embed"};
+                                                 "token_embed",
+                                                 "moe_ffn"};
   return names;
 }
-static_assert(std::variant_size_v<Op> == 15, "a new operator needs its name in op_names()");
+static_assert(std::variant_size_v<Op> == 16, "a new operator needs its name in op_names()");
 
 const std::vector<std::string>& activation_kind_names() {
   static const std::vector<std::string> names = {"relu", "relu6", "hard_swish", "gelu"};
@@ -152,6 +157,11 @@ const std::vector<std::string>& activation_kind_names() {
 
 const std::vector<std::string>& pool_kind_names() {
   static const std::vector<std::string> names = {"max", "average"};
+  return names;
+}
+
+const std::vector<std::string>& moe_routing_names() {
+  static const std::vector<std::string> names = {"per_task", "conditioned"};
   return names;
 }
 

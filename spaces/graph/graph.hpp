@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -147,9 +148,41 @@ struct TokenEmbed {
   bool operator==(const TokenEmbed&) const = default;
 };
 
+/// What the router of a mixture of experts reads: each task has a router of its own, or one router reads the tokens and
+/// an embedding of the task.
+enum class MoeRouting { per_task, conditioned };
+/// (T, C) -> (T, C): a mixture of experts in the place of a transformer's feed-forward layer (Fan et al., "M3ViT",
+/// NeurIPS 2022, section 3.1). Per token: shares = softmax over the experts of x * router, without a bias; the `top_k`
+/// largest are kept, of equal ones that of the lower expert, and are not normalised again;
+///   y = sum over the kept ones of share_e * (gelu(x w1_e + b1_e) w2_e + b2_e).
+/// Weights: `router` (C, experts), with several routers of which `task` runs `router_<task>`; w1 (experts, C, hidden),
+/// b1 (experts, hidden), w2 (experts, hidden, C), b2 (experts, C). Networks of different tasks share all but their
+/// routers, by name. MoeRouting::conditioned: the router (C + embedding, experts) reads [x, t], where
+/// t = relu(relu(task_w1[task]) task_w2 + task_b2) is a map of two layers of the task's one-hot vector, weights task_w1
+/// (tasks, embedding), task_w2 (embedding, embedding), task_b2 (embedding).
+///
+/// Training adds `balance` * (CV^2(importance) + CV^2(load)) to the loss, over the tokens of a set: importance of an
+/// expert is the sum of its kept shares, load the number of tokens that choose it, CV^2 the variance (divided by
+/// experts - 1) over the mean's square + 1e-10. With `noise`, training adds normal numbers of deviation
+/// noise / experts to the logits, and the load is the expected one if a token's number for this expert were drawn anew
+/// (Shazeer et al., "Outrageously large neural networks", ICLR 2017, appendix A; Riquelme et al., "Scaling vision with
+/// sparse mixture of experts", NeurIPS 2021); without noise it is a count, which has no gradient.
+struct MoeFfn {
+  std::int64_t experts = 4;
+  std::int64_t top_k = 1;
+  std::int64_t hidden = 64;  ///< of one expert
+  std::int64_t tasks = 1;
+  std::int64_t task = 0;  ///< that runs
+  MoeRouting routing = MoeRouting::per_task;
+  std::int64_t embedding = 64;  ///< features of the task's embedding; MoeRouting::conditioned only
+  double balance = 0.01;
+  double noise = 0.0;
+  bool operator==(const MoeFfn&) const = default;
+};
+
 /// Closed: a new operator that lacks an overload of `infer`, `weights`, `lower` or a trainer kernel does not compile.
 using Op = std::variant<Input, Conv2d, Linear, MultiHeadAttention, BatchNorm, LayerNorm, Activation, Pool2d,
-                        GlobalAveragePool, Add, PatchEmbed, PositionEmbed, Concat, Upsample, TokenEmbed>;
+                        GlobalAveragePool, Add, PatchEmbed, PositionEmbed, Concat, Upsample, TokenEmbed, MoeFfn>;
 
 /// `conv2d`, `linear`, `multi_head_attention`, ...: the names of the JSON form.
 [[nodiscard]] std::string kind_name(const Op& op);
@@ -233,7 +266,9 @@ enum class Initializer { zeros, ones, he_normal, xavier_uniform, truncated_norma
 
 /// A weight tensor or state of a node.
 struct WeightSpec {
-  std::string name;  ///< node name + "." + weight | bias | scale | shift | running_mean | running_variance | embedding
+  /// Node name + "." + weight | bias | scale | shift | running_mean | running_variance | embedding, or what MoeFfn
+  /// says.
+  std::string name;
   std::vector<WeightAxis> axes;
   Initializer initializer = Initializer::zeros;
   std::int64_t fan_in = 1;
@@ -258,7 +293,8 @@ struct NodeCounts {
   /// Other arithmetic, one per element of each pass of the inference lowering: softmax 4 per score; layer norm 7 per
   /// element and 2 per position; batch norm 2 per element and 5 per channel; pooling one per element of each window;
   /// one per element for an activation, an addition, a bias, a position embedding, a concatenation, an upsampling, a
-  /// token embedding.
+  /// token embedding. A mixture of experts has a softmax, top_k comparisons per share, and per chosen expert a place in
+  /// its queue and a share to fetch, one operation per element fetched, activated, biased (twice), weighted and added.
   std::int64_t elementwise = 0;
   std::int64_t parameters = 0;  ///< trainable scalars
   std::int64_t output_elements = 0;
@@ -281,6 +317,10 @@ struct DataTypes {
   bool operator==(const DataTypes&) const = default;
 };
 
+/// Numbers that only a trained network can tell, by name. `<node>.tokens` of a MoeFfn: how many tokens chose each
+/// expert in one inference, a mean; `<node>.tokens_<task>`, where it is there, is preferred for that task.
+using Histograms = std::map<std::string, std::vector<double>>;
+
 /// The network as einsums over named tensors: weights carry their `WeightSpec` names, the output of node i is the
 /// tensor `<node name>` (`input` for the Input), (batch, shape...). An operator is one einsum named like its node, or
 /// several of which the last is named so; the others and their tensors are `<node>.<step>` (`attn.scores`, `.maximum`,
@@ -297,12 +337,19 @@ struct DataTypes {
 /// state tensor of shape [1]; `<weight name>.updated` is the new weight). Gradients of nodes that no trainable weight
 /// comes before are not computed. Equal maxima in one window of a pool all receive its gradient.
 /// The outputs are those of the graph, then updated states, then updated weights.
-[[nodiscard]] ir::Workload lower(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types);
+///
+/// A mixture of experts runs expert by expert on queues whose lengths `expert_tokens` (moe.hpp) gives; `histograms`
+/// must pass `wrong_histogram` (moe.hpp). An interpreted workload is the network where no queue is shorter than what
+/// the tokens choose. Experts without tokens have no einsums. Training adds the gradient of the balance loss, all
+/// tokens of the batch being its set, and no noise.
+[[nodiscard]] ir::Workload lower(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types,
+                                 const Histograms& histograms = {});
 
 /// The network as JSON, weights excluded: {"name", "input": shape, "nodes": [{"name", "op", ...fields, "inputs":
 /// [names]}], "outputs": [names]}; the Input is called "input" and is not among the nodes. Fields are the operators'
 /// members, padding is [top, left, bottom, right]; those with a natural default may be left out: stride, padding,
-/// groups, bias, in_factors, epsilon, momentum, weight_bits (which is not written where it is 8).
+/// groups, bias, in_factors, epsilon, momentum, weight_bits (which is not written where it is 8), and of MoeFfn all
+/// from tasks on.
 [[nodiscard]] nlohmann::json to_json(const NetworkGraph& graph);
 /// @throws ConfigError with a JSON pointer: unknown operator, unknown or missing field, dangling input, shapes that
 /// do not fit.

@@ -31,8 +31,20 @@ std::optional<std::string> wrong_value(double value) {
 }
 
 /// What lowerings and stores append to a node's name.
-constexpr std::array<std::string_view, 9> kReservedSuffixes = {
-    "bias", "embedding", "gradient", "running_mean", "running_variance", "scale", "shift", "updated", "weight"};
+constexpr std::array<std::string_view, 17> kReservedSuffixes = {
+    "b1",    "b2",    "bias",    "embedding", "gradient", "router",  "running_mean", "running_variance",
+    "scale", "shift", "task_b2", "task_w1",   "task_w2",  "updated", "w1",           "w2",
+    "weight"};
+/// The same, before the number of a task.
+constexpr std::string_view kReservedStem = "router_";
+
+bool is_reserved(std::string_view suffix) {
+  if (suffix.starts_with(kReservedStem)) {
+    const std::string_view number = suffix.substr(kReservedStem.size());
+    return !number.empty() && number.find_first_not_of("0123456789") == std::string_view::npos;
+  }
+  return std::find(kReservedSuffixes.begin(), kReservedSuffixes.end(), suffix) != kReservedSuffixes.end();
+}
 
 // --- checks of one node -----------------------------------------------------------------------------------------
 
@@ -45,6 +57,11 @@ class FieldCheck {
     note(name, wrong_value(value, minimum));
   }
   void operator()(const char* name, double value, ops::Presence /*presence*/) { note(name, wrong_value(value)); }
+  void operator()(const char* name, double value, ops::UnitInterval /*presence*/) {
+    if (!(value >= 0.0 && value <= 1.0)) {
+      note(name, fmt::format("{} is not allowed; allowed: 0 to 1", value));
+    }
+  }
   void operator()(const char* name, const std::vector<std::int64_t>& values, ops::Presence /*presence*/) {
     for (const std::int64_t value : values) {
       note(name, wrong_value(value, 1));
@@ -131,8 +148,7 @@ std::optional<std::string> wrong_name(const std::string& name, std::size_t index
 std::string_view stem(std::string_view name) {
   std::string_view rest = name;
   for (std::size_t dot = rest.rfind('.'); dot != std::string_view::npos; dot = rest.rfind('.')) {
-    if (std::find(kReservedSuffixes.begin(), kReservedSuffixes.end(), rest.substr(dot + 1)) ==
-        kReservedSuffixes.end()) {
+    if (!is_reserved(rest.substr(dot + 1))) {
       break;
     }
     rest = rest.substr(0, dot);

@@ -32,6 +32,7 @@ inline constexpr std::string_view kInputName = "input";
 /// Names of the enumerators, in their order.
 [[nodiscard]] const std::vector<std::string>& activation_kind_names();
 [[nodiscard]] const std::vector<std::string>& pool_kind_names();
+[[nodiscard]] const std::vector<std::string>& moe_routing_names();
 /// Names of the operators, in the order of the `Op` variant.
 [[nodiscard]] const std::vector<std::string>& op_names();
 

@@ -35,6 +35,7 @@ Json field_to_json(bool value) { return value; }
 Json field_to_json(const std::vector<std::int64_t>& values) { return values; }
 Json field_to_json(const Padding& p) { return Json::array({p.top, p.left, p.bottom, p.right}); }
 Json field_to_json(ActivationKind kind) { return activation_kind_names()[static_cast<std::size_t>(kind)]; }
+Json field_to_json(MoeRouting routing) { return moe_routing_names()[static_cast<std::size_t>(routing)]; }
 Json field_to_json(PoolKind kind) { return pool_kind_names()[static_cast<std::size_t>(kind)]; }
 
 void read_field(std::int64_t& value, const JsonReader& reader, std::int64_t minimum) {
@@ -58,6 +59,9 @@ void read_field(Padding& padding, const JsonReader& reader, std::int64_t /*minim
 void read_field(ActivationKind& kind, const JsonReader& reader, std::int64_t /*minimum*/) {
   kind = static_cast<ActivationKind>(read_choice(reader, activation_kind_names()));
 }
+void read_field(MoeRouting& routing, const JsonReader& reader, std::int64_t /*minimum*/) {
+  routing = static_cast<MoeRouting>(read_choice(reader, moe_routing_names()));
+}
 void read_field(PoolKind& kind, const JsonReader& reader, std::int64_t /*minimum*/) {
   kind = static_cast<PoolKind>(read_choice(reader, pool_kind_names()));
 }
@@ -69,6 +73,7 @@ class FieldWriter {
   void operator()(const char* name, const T& value, ops::Presence /*presence*/, std::int64_t /*minimum*/ = 1) {
     node_[name] = field_to_json(value);
   }
+  void operator()(const char* name, double value, ops::UnitInterval /*presence*/) { node_[name] = value; }
   void operator()(const char* name, std::int64_t bits, ops::BitsOfWeights /*presence*/) {
     if (bits != kDefaultWeightBits) {
       node_[name] = bits;
@@ -87,6 +92,12 @@ class FieldReader {
     known_.emplace_back(name);
     if (presence == ops::Presence::required || node_.has(name)) {
       read_field(value, node_.at(name), minimum);
+    }
+  }
+  void operator()(const char* name, double& value, ops::UnitInterval /*presence*/) {
+    known_.emplace_back(name);
+    if (node_.has(name)) {
+      value = node_.at(name).number({.lower = 0.0, .upper = 1.0});
     }
   }
   void operator()(const char* name, std::int64_t& bits, ops::BitsOfWeights /*presence*/) {

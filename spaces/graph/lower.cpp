@@ -15,8 +15,8 @@ namespace {
 /// Walks a graph forwards, then backwards, then over its weights.
 class Walk {
  public:
-  Walk(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types)
-      : graph_(graph), lowering_(graph, phase, batch, types), gradients_(graph.nodes.size()) {
+  Walk(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types, const Histograms& histograms)
+      : graph_(graph), lowering_(graph, phase, batch, types, histograms), gradients_(graph.nodes.size()) {
     auto shapes = infer_shapes(graph);
     COSEARCH_CHECK(shapes.has_value(), shapes.error().c_str());
     shapes_ = std::move(*shapes);
@@ -137,8 +137,9 @@ class Walk {
 
 }  // namespace
 
-ir::Workload lower(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types) {
-  return Walk{graph, phase, batch, types}.run();
+ir::Workload lower(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types,
+                   const Histograms& histograms) {
+  return Walk{graph, phase, batch, types, histograms}.run();
 }
 
 }  // namespace cosearch::graph

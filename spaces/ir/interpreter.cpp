@@ -347,10 +347,10 @@ class Interpreter {
   /// Loops that the output names are outer; the others are searched, their values counted in loop order.
   void run_opaque(const Einsum& einsum, const Nest& nest) {
     const std::string& kind = einsum.opaque->kind;
-    if (kind != "argmax" && kind != "top_k" && kind != "gather" && kind != "scatter_add") {
-      fail(
-          fmt::format("einsum \"{}\": opaque kind \"{}\" cannot be executed; known: argmax, gather, scatter_add, top_k",
-                      einsum.name, kind));
+    if (kind != "argmax" && kind != "top_k" && kind != "gather" && kind != "scatter_add" && kind != "queue") {
+      fail(fmt::format(
+          "einsum \"{}\": opaque kind \"{}\" cannot be executed; known: argmax, gather, queue, scatter_add, top_k",
+          einsum.name, kind));
       return;
     }
     std::vector<std::size_t> outer;
@@ -365,6 +365,8 @@ class Interpreter {
         value = gather(einsum, nest, searched, values);
       } else if (kind == "scatter_add") {
         value = scatter_add(einsum, nest, searched, values, own_position(einsum, 1, outer, values));
+      } else if (kind == "queue") {
+        value = queued(einsum, nest, searched, values, own_position(einsum, 0, outer, values));
       } else {
         const std::vector<double> found = search(einsum, nest, searched, values);
         const std::size_t rank = kind == "argmax" ? 0 : own_position(einsum, 0, outer, values);
@@ -443,6 +445,28 @@ class Interpreter {
       return error_.empty();
     });
     return sum;
+  }
+
+  /// The row of operand 1 that is the `rank`-th of those that hold operand 2; the last searched loop runs inside a row.
+  double queued(const Einsum& einsum, const Nest& nest, const std::vector<std::size_t>& searched,
+                std::vector<std::int64_t>& values, std::size_t rank) {
+    const double wanted = read(einsum, einsum.operands[1], values);
+    const std::int64_t width = searched.empty() ? 1 : einsum.loops[searched.back()].extent;
+    std::int64_t entry = 0;
+    std::int64_t last = -1;  // row that held it
+    std::size_t rows = 0;
+    double result = -1.0;
+    nest.run(searched, values, [&] {
+      const std::int64_t row = entry++ / width;
+      if (row != last && read(einsum, einsum.operands[0], values) == wanted) {
+        last = row;
+        if (rows++ == rank) {
+          result = static_cast<double>(row);
+        }
+      }
+      return error_.empty() && result < 0.0;
+    });
+    return result;
   }
 
   std::map<std::string, Values> results() {

@@ -184,7 +184,8 @@ class EinsumChecker {
     if (einsum_.combine == Combine::opaque && einsum_.opaque) {
       if (einsum_.opaque->kind == "argmax" || einsum_.opaque->kind == "top_k") {
         allowed = {1, 1};
-      } else if (einsum_.opaque->kind == "gather" || einsum_.opaque->kind == "scatter_add") {
+      } else if (einsum_.opaque->kind == "gather" || einsum_.opaque->kind == "scatter_add" ||
+                 einsum_.opaque->kind == "queue") {
         allowed = {2, 2};
       }
     }
@@ -220,8 +221,9 @@ class EinsumChecker {
     if (opaque.operations < 0 || opaque.read_elements < 0 || opaque.written_elements < 0) {
       report("stated costs are not negative");
     }
-    if (einsum_.reduce != Reduce::none || einsum_.scale != 1.0) {
-      report("an opaque einsum neither reduces nor scales");
+    const bool adds = opaque.kind == "scatter_add" && einsum_.accumulate && einsum_.reduce == Reduce::sum;
+    if ((einsum_.reduce != Reduce::none && !adds) || einsum_.scale != 1.0) {
+      report("an opaque einsum neither reduces nor scales; only a scatter_add may accumulate");
     }
   }
 

@@ -106,7 +106,9 @@ enum class Reduce { none, sum, max, min };
 ///   top_k   1 operand: y[n,j] = opaque top_k(x[n,c]), the position of the j-th largest; j is not named by the operand
 ///   gather  2 operands: y[n,e] = opaque gather(i[n], x[r,e]), x at the position r == i[n]; padding where there is none
 ///   scatter_add  2 operands: y[r,e] = opaque scatter_add(i[n], x[n,e]), the sum of x where i[n] == r; 0 where there is
-///           no such n; r is not named by the second operand
+///           no such n; r is not named by the second operand. It alone may accumulate: the sum is added to y
+///   queue   2 operands: y[i] = opaque queue(p[t,j], e), the position t of the i-th row of p that holds e, where j is
+///           the last loop that the output does not name and rows are counted over the others; -1 where there are fewer
 struct Opaque {
   std::string kind;
   std::int64_t operations = 0;

@@ -536,6 +536,10 @@ class Lowering {
     program_.calls.push_back(std::move(call));
   }
 
+  void lower(const graph::MoeFfn& /*op*/, const std::vector<int>& /*chain*/) {
+    COSEARCH_CHECK(false, "networks without kernels are refused before");
+  }
+
   const NetworkGraph& graph_;
   const std::vector<Shape>& shapes_;
   const LoweringOptions& options_;
@@ -646,7 +650,19 @@ LoweringOptions cosearch_options() {
   return options;
 }
 
+std::optional<std::string> lacks_kernel(const NetworkGraph& graph) {
+  for (const Node& node : graph.nodes) {
+    if (std::holds_alternative<graph::MoeFfn>(node.op)) {
+      return "node \"" + node.name + "\": there is no int8 kernel for " + graph::kind_name(node.op);
+    }
+  }
+  return std::nullopt;
+}
+
 Expected<Program, std::string> lower_program(const NetworkGraph& graph, const LoweringOptions& options) {
+  if (const std::optional<std::string> reason = lacks_kernel(graph)) {
+    return Unexpected{*reason};
+  }
   const Expected<std::vector<Shape>, std::string> shapes = graph::infer_shapes(graph);
   if (!shapes) {
     return Unexpected{shapes.error()};

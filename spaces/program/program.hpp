@@ -200,11 +200,14 @@ struct LoweringOptions {
 /// The kernels of our own C export: everything in place that can be.
 [[nodiscard]] LoweringOptions cosearch_options();
 
+/// Which node's operator has no int8 kernel, if there is one: a mixture of experts chooses weights by data.
+[[nodiscard]] std::optional<std::string> lacks_kernel(const graph::NetworkGraph& graph);
+
 /// The network as int8 kernel calls in node order; for ScratchRule::cosearch in the order whose live tensors need least
 /// memory, where node order is not one. A batch norm is folded into the convolution or linear map before it
 /// and an activation into the kernel before it, where nothing else reads the value between. Attention becomes, per
 /// head, a row block of scores, softmax and context around one int32 score row. The graph must be well formed
-/// (`infer_shapes`); the error is its message.
+/// (`infer_shapes`), and no operator lack a kernel; the error says which of the two is not so.
 [[nodiscard]] Expected<Program, std::string> lower_program(const graph::NetworkGraph& graph,
                                                            const LoweringOptions& options);
 

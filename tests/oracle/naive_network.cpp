@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "spaces/base/rng.hpp"
+#include "tests/oracle/naive_moe.hpp"
 
 namespace cosearch::oracle {
 namespace {
@@ -30,6 +31,7 @@ struct Context {
   std::int64_t batch = 1;
   bool training = false;
   Forward* result = nullptr;
+  std::optional<std::uint64_t> noise_seed = std::nullopt;
 
   [[nodiscard]] const Batch& input(std::size_t i = 0) const { return *inputs.at(i); }
   [[nodiscard]] const std::vector<double>& weight(const std::string& suffix) const {
@@ -343,6 +345,14 @@ Batch run(const graph::TokenEmbed& op, const Context& context) {
   return y;
 }
 
+Batch run(const graph::MoeFfn& op, const Context& context) {
+  const auto weight = [&](const std::string& suffix) -> const std::vector<double>& { return context.weight(suffix); };
+  const Batch& x = context.input();
+  const Mixture mixture = route(op, context.name, x, context.batch, context.noise_seed, weight);
+  context.result->mixtures[context.name] = mixture;
+  return {x.shape, mix(op, x, mixture, weight)};
+}
+
 bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
@@ -350,7 +360,7 @@ bool ends_with(const std::string& text, const std::string& end) {
 }  // namespace
 
 Forward forward(const graph::NetworkGraph& graph, const Weights& weights, const std::vector<double>& input,
-                std::int64_t batch, bool training) {
+                std::int64_t batch, bool training, std::optional<std::uint64_t> noise_seed) {
   Forward result;
   const Batch given{std::get<graph::Input>(graph.nodes.at(0).op).shape, input};
   if (static_cast<std::int64_t>(input.size()) != batch * product(given.shape)) {
@@ -358,7 +368,7 @@ Forward forward(const graph::NetworkGraph& graph, const Weights& weights, const 
   }
   std::vector<const Batch*> outputs;
   for (const graph::Node& node : graph.nodes) {
-    Context context{node.name, {}, &weights, batch, training, &result};
+    Context context{node.name, {}, &weights, batch, training, &result, noise_seed};
     for (const int source : node.inputs) {
       context.inputs.push_back(outputs.at(static_cast<std::size_t>(source)));
     }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,20 +19,31 @@ struct Batch {
   std::vector<double> values;
 };
 
+/// What the router of a mixture of experts did, (tokens of the batch, experts) each.
+struct Mixture {
+  std::int64_t experts = 1;
+  std::vector<double> clean, noisy;  ///< logits without and with noise
+  std::vector<double> kept;          ///< shares of the chosen experts, 0 for the others
+  std::vector<bool> chosen;
+};
+
 struct Forward {
   /// Output of every node by its name, that of the Input included.
   std::map<std::string, Batch> nodes;
   /// In training mode the new running statistics of batch norms by their weights' names: (1 - momentum) * old +
   /// momentum * batch, the variance divided by the number of positions (not that minus one).
   std::map<std::string, std::vector<double>> states;
+  std::map<std::string, Mixture> mixtures;  ///< by node
 };
 
 /// Weights and states by WeightSpec name, row-major; every one that the graph's operators use must be there.
 using Weights = std::map<std::string, std::vector<double>>;
 
-/// `input` is (batch, input shape...). `training` makes batch norms use the statistics of the batch.
+/// `input` is (batch, input shape...). `training` makes batch norms use the statistics of the batch. `noise_seed`: of
+/// the routers' noise, see Targets::noise_seed; none: no noise.
 [[nodiscard]] Forward forward(const graph::NetworkGraph& graph, const Weights& weights,
-                              const std::vector<double>& input, std::int64_t batch, bool training);
+                              const std::vector<double>& input, std::int64_t batch, bool training,
+                              std::optional<std::uint64_t> noise_seed = std::nullopt);
 
 /// Normal random numbers, deviation 1, for the given seed and stream.
 [[nodiscard]] std::vector<double> random_values(std::int64_t count, std::uint64_t seed, std::uint64_t stream);

@@ -254,6 +254,10 @@ Values run(const graph::Upsample& op, const Site& site) {
   });
 }
 
+Values run(const graph::MoeFfn& /*op*/, const Site& /*site*/) {
+  throw std::logic_error("a mixture of experts has no int8 kernel");
+}
+
 Values run(const graph::TokenEmbed& /*op*/, const Site& site) {
   return each(site, [&](std::int64_t /*i*/, std::int64_t t, std::int64_t e) {
     return site.weight(site.inputs[0]->at(static_cast<std::size_t>(t)) * site.features() + e);

@@ -84,6 +84,19 @@ Drawn draw_patch_embed(Draw& draw) {
   return {{op.patch * draw.between(1, 3), op.patch * draw.between(1, 3), draw.between(1, 3)}, op};
 }
 
+Drawn draw_moe_ffn(Draw& draw) {
+  graph::MoeFfn op;
+  op.experts = draw.between(1, 5);
+  op.top_k = draw.between(1, op.experts < 3 ? op.experts : 3);
+  op.hidden = draw.between(1, 4);
+  op.tasks = draw.between(1, 3);
+  op.task = draw.between(0, op.tasks - 1);
+  op.routing = draw.coin() ? graph::MoeRouting::per_task : graph::MoeRouting::conditioned;
+  op.embedding = draw.between(1, 4);
+  op.balance = draw.coin() ? 0.0 : 0.5;
+  return {draw.sequence(), op};
+}
+
 /// One overload per operator: a new one is a compile error here.
 struct DrawOperator {
   Draw& draw;  // NOLINT(cppcoreguidelines-avoid-const-or-ref-data-members)
@@ -113,6 +126,7 @@ struct DrawOperator {
   Drawn operator()(const graph::TokenEmbed& /*kind*/) const {
     return {{draw.between(1, 5), 1}, graph::TokenEmbed{draw.between(2, 6), draw.between(1, 4)}};
   }
+  Drawn operator()(const graph::MoeFfn& /*kind*/) const { return draw_moe_ffn(draw); }
   Drawn operator()(const graph::PatchEmbed& /*kind*/) const { return draw_patch_embed(draw); }
   Drawn operator()(const graph::PositionEmbed& /*kind*/) const {
     const std::int64_t rows = draw.between(1, 3);

@@ -288,6 +288,9 @@ class Generator {
     set_ratios(layer, ratios(static_cast<std::int64_t>(nodes()[node].inputs.size()), 1.0), kNarrowBits);
     return true;
   }
+  bool fill(const graph::MoeFfn& /*op*/, std::size_t /*node*/, QuantizedLayer& /*layer*/) {
+    throw std::logic_error("a mixture of experts has no int8 kernel");
+  }
   bool fill(const graph::TokenEmbed& embed, std::size_t /*node*/, QuantizedLayer& layer) {
     layer.weight = random_weights(embed.vocabulary * embed.width, 127);
     return true;
@@ -319,6 +322,10 @@ graph::NetworkGraph network_of_space(RngStream& rng) {
   return best;
 }
 
+// The last kind of operator is the mixture of experts, for which there is no int8 kernel.
+constexpr std::size_t kQuantizedKinds = kOperatorKinds - 1;
+static_assert(std::is_same_v<std::variant_alternative_t<kQuantizedKinds, graph::Op>, graph::MoeFfn>);
+
 graph::NetworkGraph draw_graph(std::uint64_t seed, RngStream& rng) {
   static constexpr std::array kNetworks = {&small_residual_network, &small_text_network, &small_u_net,
                                            &small_transformer};
@@ -328,7 +335,7 @@ graph::NetworkGraph draw_graph(std::uint64_t seed, RngStream& rng) {
     case 1:
       return kNetworks[rng.below(kNetworks.size())]();
     default:
-      return random_operator(1 + rng.below(kOperatorKinds - 1), seed, rng.below(2) == 0);
+      return random_operator(1 + rng.below(kQuantizedKinds - 1), seed, rng.below(2) == 0);
   }
 }
 

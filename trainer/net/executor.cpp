@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "spaces/base/check.hpp"
+#include "spaces/base/hash.hpp"
 #include "trainer/kernels/kernels.hpp"
 #include "trainer/net/parallel.hpp"
 
@@ -49,8 +50,8 @@ ops::Inputs<const float> input_pointers(const Schedule& schedule, const ChunkMem
   return pointers;
 }
 
-std::array<const float*, 4> weight_pointers(const Parameters& parameters, int node) {
-  std::array<const float*, 4> pointers{};
+std::array<const float*, ops::kMostWeights> weight_pointers(const Parameters& parameters, int node) {
+  std::array<const float*, ops::kMostWeights> pointers{};
   const std::span<const int> entries = parameters.of_node(node);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     pointers.at(i) = parameters.values().data() + parameters.entries()[index(entries[i])].offset;
@@ -58,10 +59,17 @@ std::array<const float*, 4> weight_pointers(const Parameters& parameters, int no
   return pointers;
 }
 
+/// What only mixtures of experts take from, and give to, a forward call.
+struct MixtureCall {
+  std::optional<std::uint64_t> noise_seed = std::nullopt;
+  double* added_loss = nullptr;
+  std::int32_t* picks = nullptr;
+};
+
 /// Forward of one unit; fills the input's value from `input`.
 void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, const Parameters& parameters,
                  const Action& action, std::int64_t first, std::int64_t samples, const ChunkMemory& memory,
-                 const float* shared, const float* packed, const InputSource& input) {
+                 const float* shared, const float* packed, const InputSource& input, const MixtureCall& mixture) {
   const Unit& unit = schedule.units[index(action.unit)];
   const ops::Forward call{
       .samples = samples,
@@ -72,6 +80,10 @@ void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, con
       .scratch = memory.scratch,
       .shared = shared,
       .packed = packed,
+      .first_sample = first,
+      .noise_seed = mixture.noise_seed,
+      .added_loss = mixture.added_loss,
+      .picks = mixture.picks,
   };
   if (unit.inputs.empty()) {
     input(first, samples, call.y);
@@ -136,6 +148,7 @@ TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters&
                     .gradients = calibrates ? 0 : parameters.chunked_size()});
   chunk_gradient_data_.resize(chunk_first_.size());
   chunk_loss_.resize(chunk_first_.size());
+  added_loss_.resize(chunk_first_.size() * schedule_.units.size());
   for (const Unit& unit : schedule_.units) {
     const bool batch_norm = unit.needs.shared > 0;
     const std::int64_t partials = batch_norm ? ops::batch_norm_partials(unit.geometry) : 0;
@@ -161,7 +174,12 @@ double TrainingExecutor::step(const InputSource& input, const Targets& targets) 
   for (const double chunk : chunk_loss_) {
     loss += chunk;
   }
-  return loss / static_cast<double>(targets.labels.size());
+  loss /= static_cast<double>(targets.labels.size());
+  const std::size_t units = schedule_.units.size();
+  for (std::size_t i = 0; i < added_loss_.size(); ++i) {
+    loss += added_loss_[i] * static_cast<double>(chunk_samples_[i / units]) / static_cast<double>(batch_);
+  }
+  return loss;
 }
 
 void TrainingExecutor::run_regions(const Batch& batch) {
@@ -196,10 +214,18 @@ void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const
     return partials_[u].data() + static_cast<std::int64_t>(chunk) * ops::batch_norm_partials(unit.geometry);
   };
   switch (action.kind) {
-    case ActionKind::forward:
+    case ActionKind::forward: {
+      MixtureCall mixture;
+      if (!calibrates_ && is_mixture(action.unit)) {
+        mixture.added_loss = &added_loss_[chunk * schedule_.units.size() + u];
+        if (batch.targets.noise_seed) {
+          mixture.noise_seed = Hasher{}.add(*batch.targets.noise_seed).add(graph_.nodes[index(unit.node)].name).value();
+        }
+      }
       run_forward(graph_, schedule_, parameters_, action, chunk_first_[chunk], samples, memory, shared_[u].data(),
-                  packed_[u].data(), batch.input);
+                  packed_[u].data(), batch.input, mixture);
       break;
+    }
     case ActionKind::statistics:
       ops::batch_norm_statistics(unit.geometry, samples, at(action.x[0]), partial());
       break;
@@ -211,7 +237,7 @@ void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const
                                           partial());
       break;
     case ActionKind::backward:
-      run_backward(action, chunk, memory);
+      run_backward(action, chunk, memory, batch.targets);
       break;
   }
 }
@@ -239,17 +265,25 @@ void TrainingExecutor::run_loss(const Action& action, std::size_t chunk, const C
   unit.geometry.dense->round_to_storage(rows * classes, gradient);
 }
 
-void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, const ChunkMemory& memory) {
+bool TrainingExecutor::is_mixture(int unit) const {
+  return std::holds_alternative<graph::MoeFfn>(graph_.nodes[index(schedule_.units[index(unit)].node)].op);
+}
+
+void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, const ChunkMemory& memory,
+                                    const Targets& targets) {
   const Unit& unit = schedule_.units[index(action.unit)];
   const auto at = [&](int which) { return buffer(schedule_, memory, which); };
-  ops::Backward call{.samples = chunk_samples_[chunk],
-                     .x = input_pointers(schedule_, memory, action),
-                     .weights = weight_pointers(parameters_, unit.node),
-                     .dy = at(unit.gradient),
-                     .saved = at(unit.saved),
-                     .shared = shared_[index(action.unit)].data(),
-                     .packed = packed_[index(action.unit)].data(),
-                     .scratch = memory.scratch};
+  ops::Backward call{
+      .samples = chunk_samples_[chunk],
+      .x = input_pointers(schedule_, memory, action),
+      .weights = weight_pointers(parameters_, unit.node),
+      .dy = at(unit.gradient),
+      .saved = at(unit.saved),
+      .shared = shared_[index(action.unit)].data(),
+      .packed = packed_[index(action.unit)].data(),
+      .scratch = memory.scratch,
+      .noisy = targets.noise_seed.has_value(),
+      .loss_share = targets.loss_scale * static_cast<double>(chunk_samples_[chunk]) / static_cast<double>(batch_)};
   ops::Inputs<float> target{};
   float* spare = memory.scratch + AlignedFloats::rounded_up(unit.needs.scratch);
   for (std::size_t i = 0; i < unit.inputs.size(); ++i) {
@@ -343,6 +377,10 @@ InferenceExecutor::InferenceExecutor(const graph::NetworkGraph& graph, const Par
       packed_(buffers_of_units(schedule_, &ops::Needs::packed)) {}
 
 void InferenceExecutor::run(const InputSource& input, std::int64_t count, float* outputs) {
+  run(input, count, outputs, {});
+}
+
+void InferenceExecutor::run(const InputSource& input, std::int64_t count, float* outputs, const PickTarget& picks) {
   pack_weights(graph_, schedule_, parameters_, packed_);
   for (std::size_t u = 0; u < schedule_.units.size(); ++u) {
     const Unit& unit = schedule_.units[u];
@@ -355,17 +393,20 @@ void InferenceExecutor::run(const InputSource& input, std::int64_t count, float*
   const std::int64_t width = graph::elements(schedule_.units.back().geometry.output);
   for_each_parallel((count + kInferenceChunk - 1) / kInferenceChunk, [&](std::int64_t chunk) {
     const std::int64_t first = chunk * kInferenceChunk;
-    run_chunk(input, first, std::min(kInferenceChunk, count - first), outputs + first * width);
+    run_chunk(input, first, std::min(kInferenceChunk, count - first), outputs + first * width, picks);
   });
 }
 
-void InferenceExecutor::run_chunk(const InputSource& input, std::int64_t first, std::int64_t count, float* outputs) {
+void InferenceExecutor::run_chunk(const InputSource& input, std::int64_t first, std::int64_t count, float* outputs,
+                                  const PickTarget& picks) {
   std::unique_ptr<AlignedFloats> worker = worker_blocks_.take();
   const ChunkMemory memory{nullptr, worker->data(), worker->data() + schedule_.transient_size};
   const std::vector<Action>& actions = schedule_.regions.front().actions;
   for (const Action& action : actions) {
+    const int node = schedule_.units[index(action.unit)].node;
+    const bool told = picks && std::holds_alternative<graph::MoeFfn>(graph_.nodes[index(node)].op);
     run_forward(graph_, schedule_, parameters_, action, first, count, memory, shared_[index(action.unit)].data(),
-                packed_[index(action.unit)].data(), input);
+                packed_[index(action.unit)].data(), input, {.picks = told ? picks(node, first, count) : nullptr});
   }
   const std::int64_t width = graph::elements(schedule_.units.back().geometry.output);
   std::copy_n(buffer(schedule_, memory, actions.back().y), count * width, outputs);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,6 +32,8 @@ struct Targets {
   std::span<float> probabilities = {};
   /// Gradients are those of this times the loss, so that small ones do not vanish in a narrow type.
   double loss_scale = 1.0;
+  /// What the noise of routers is drawn from: equal seeds, equal noise, for any number of threads. None: no noise.
+  std::optional<std::uint64_t> noise_seed = std::nullopt;
 };
 
 /// The memory that a chunk's actions work in.
@@ -51,7 +54,8 @@ class TrainingExecutor {
                    std::shared_ptr<TrainingMemory> memory = std::make_shared<TrainingMemory>());
 
   /// Forward, softmax cross entropy with label smoothing, backward. Moves the running statistics of batch norms.
-  /// Returns the mean loss over the labels; `gradients()` are those of the mean loss, times the loss scale.
+  /// Returns the mean loss over the labels, with the balance losses of mixtures of experts, whose sets of tokens are
+  /// the chunks (the mean over these, by their samples); `gradients()` are those of that, times the loss scale.
   double step(const InputSource& input, std::span<const std::uint8_t> labels, double label_smoothing);
   /// The same with a teacher's soft targets.
   double step(const InputSource& input, const Targets& targets);
@@ -73,7 +77,8 @@ class TrainingExecutor {
   void run_loss(const Action& action, std::size_t chunk, const ChunkMemory& memory, const Targets& targets);
   void run_region(const Region& region, const Batch& batch);
   void run_action(const Action& action, std::size_t chunk, const ChunkMemory& memory, const Batch& batch);
-  void run_backward(const Action& action, std::size_t chunk, const ChunkMemory& memory);
+  void run_backward(const Action& action, std::size_t chunk, const ChunkMemory& memory, const Targets& targets);
+  [[nodiscard]] bool is_mixture(int unit) const;
   void combine(const Region& region);
   void sum_gradients();
   [[nodiscard]] float* weight(int node, std::size_t i);
@@ -88,6 +93,7 @@ class TrainingExecutor {
   std::shared_ptr<TrainingMemory> memory_;
   std::vector<const float*> chunk_gradient_data_;
   std::vector<double> chunk_loss_;
+  std::vector<double> added_loss_;             ///< of each chunk and unit, see ops::Forward
   std::vector<AlignedFloats> shared_;          ///< of each unit
   std::vector<AlignedFloats> packed_;          ///< of each unit
   std::vector<std::vector<double>> partials_;  ///< of each unit, chunk after chunk
@@ -101,15 +107,22 @@ void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& paramet
                            std::int64_t samples,
                            std::shared_ptr<TrainingMemory> memory = std::make_shared<TrainingMemory>());
 
+/// Where the choices of one mixture's tokens go, (samples, T, top_k), for the samples [first, first + count); null: not
+/// wanted. Called from several threads at once.
+using PickTarget = std::function<std::int32_t*(int node, std::int64_t first, std::int64_t count)>;
+
 /// Runs a network forward, with the running statistics of batch norms, in parallel over chunks.
 class InferenceExecutor {
  public:
   InferenceExecutor(const graph::NetworkGraph& graph, const Parameters& parameters);
   /// The network's outputs (count, outputs) of `count` samples.
   void run(const InputSource& input, std::int64_t count, float* outputs);
+  /// The same, telling which experts tokens choose.
+  void run(const InputSource& input, std::int64_t count, float* outputs, const PickTarget& picks);
 
  private:
-  void run_chunk(const InputSource& input, std::int64_t first, std::int64_t count, float* outputs);
+  void run_chunk(const InputSource& input, std::int64_t first, std::int64_t count, float* outputs,
+                 const PickTarget& picks);
 
   const graph::NetworkGraph graph_;
   const Parameters& parameters_;

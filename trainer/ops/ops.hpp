@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -39,29 +40,39 @@ struct Needs {
 template <class Float>
 using Inputs = std::array<Float*, graph::kMostInputs>;
 
+/// Most weights and states of an operator.
+inline constexpr std::size_t kMostWeights = 8;
+
 /// Tensors are (samples, shape...). Weights are in the order of graph::weights(node).
 struct Forward {
   std::int64_t samples = 0;
   Inputs<const float> x{};
-  std::array<const float*, 4> weights{};
+  std::array<const float*, kMostWeights> weights{};
   float* y = nullptr;
   float* saved = nullptr;
   float* scratch = nullptr;
   const float* shared = nullptr;
   const float* packed = nullptr;
+  // A mixture of experts only.
+  std::int64_t first_sample = 0;            ///< the call's first sample in the batch
+  std::optional<std::uint64_t> noise_seed;  ///< of this node; none: no gate noise
+  double* added_loss = nullptr;             ///< receives the mixture's own loss; null: not wanted
+  std::int32_t* picks = nullptr;            ///< receives the experts that tokens choose (samples, T, top_k), or null
 };
 
 struct Backward {
   std::int64_t samples = 0;
   Inputs<const float> x{};  ///< null unless Needs::inputs_in_backward
-  std::array<const float*, 4> weights{};
+  std::array<const float*, kMostWeights> weights{};
   const float* dy = nullptr;
   const float* saved = nullptr;
   const float* shared = nullptr;
   const float* packed = nullptr;
   float* scratch = nullptr;
-  Inputs<float> dx{};                ///< overwritten; null: not wanted
-  std::array<float*, 4> dweights{};  ///< overwritten; null for states
+  Inputs<float> dx{};                           ///< overwritten; null: not wanted
+  std::array<float*, kMostWeights> dweights{};  ///< overwritten; null for states
+  bool noisy = false;                           ///< forward had a noise seed
+  double loss_share = 0.0;                      ///< of what is minimised, how much `Forward::added_loss` counts
 };
 
 [[nodiscard]] Needs needs(const graph::Input& op, const Geometry& geometry, std::int64_t samples);
@@ -79,6 +90,7 @@ struct Backward {
 [[nodiscard]] Needs needs(const graph::Concat& op, const Geometry& geometry, std::int64_t samples);
 [[nodiscard]] Needs needs(const graph::Upsample& op, const Geometry& geometry, std::int64_t samples);
 [[nodiscard]] Needs needs(const graph::TokenEmbed& op, const Geometry& geometry, std::int64_t samples);
+[[nodiscard]] Needs needs(const graph::MoeFfn& op, const Geometry& geometry, std::int64_t samples);
 
 /// The input has no inputs: `y` is what the caller put there.
 void forward(const graph::Input& op, const Geometry& geometry, const Forward& call);
@@ -98,6 +110,9 @@ void forward(const graph::Concat& op, const Geometry& geometry, const Forward& c
 void forward(const graph::Upsample& op, const Geometry& geometry, const Forward& call);
 /// @throws ConfigError for an id that is no row of the table.
 void forward(const graph::TokenEmbed& op, const Geometry& geometry, const Forward& call);
+/// One product per expert and layer on the rows that chose it. The tokens of the call are one set of the balance loss.
+/// Between its layers values are fp32 whatever the storage of tensors.
+void forward(const graph::MoeFfn& op, const Geometry& geometry, const Forward& call);
 
 void backward(const graph::Input& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::Conv2d& op, const Geometry& geometry, const Backward& call);
@@ -115,6 +130,7 @@ void backward(const graph::PositionEmbed& op, const Geometry& geometry, const Ba
 void backward(const graph::Concat& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::Upsample& op, const Geometry& geometry, const Backward& call);
 void backward(const graph::TokenEmbed& op, const Geometry& geometry, const Backward& call);
+void backward(const graph::MoeFfn& op, const Geometry& geometry, const Backward& call);
 
 /// Fills the packed weights of the operators that have them.
 template <class Op>

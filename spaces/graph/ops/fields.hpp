@@ -13,6 +13,8 @@ enum class Presence { required, optional };
 /// Stands in the place of a Presence for `weight_bits`: optional, and at their default of 8 neither written to JSON nor
 /// hashed, so that networks without such a choice are written and known as before there was one.
 struct BitsOfWeights {};
+/// Stands in the place of a Presence: an optional real from 0 to 1, both included; other reals are above 0.
+struct UnitInterval {};
 
 /// Range of an integer field. The upper end keeps products of a few fields within 64 bits.
 inline constexpr std::int64_t kMaxField = std::int64_t{1} << 24;
@@ -60,6 +62,17 @@ void visit_fields(Is<Upsample> auto& op, auto&& visit) { visit("factor", op.fact
 void visit_fields(Is<TokenEmbed> auto& op, auto&& visit) {
   visit("vocabulary", op.vocabulary, Presence::required);
   visit("width", op.width, Presence::required);
+}
+void visit_fields(Is<MoeFfn> auto& op, auto&& visit) {
+  visit("experts", op.experts, Presence::required);
+  visit("top_k", op.top_k, Presence::required);
+  visit("hidden", op.hidden, Presence::required);
+  visit("tasks", op.tasks, Presence::optional);
+  visit("task", op.task, Presence::optional, 0);
+  visit("routing", op.routing, Presence::optional);
+  visit("embedding", op.embedding, Presence::optional);
+  visit("balance", op.balance, UnitInterval{});
+  visit("noise", op.noise, UnitInterval{});
 }
 void visit_fields(Is<PatchEmbed> auto& op, auto&& visit) {
   visit("patch", op.patch, Presence::required);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "spaces/base/check.hpp"
+#include "spaces/graph/moe.hpp"
 
 namespace cosearch::graph::ops {
 namespace {
@@ -90,8 +91,9 @@ Element Loops::all(Target target) const {
 
 // --- Lowering ---------------------------------------------------------------------------------------------------
 
-Lowering::Lowering(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types)
-    : phase_(phase), batch_(batch), types_(types) {
+Lowering::Lowering(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types,
+                   const Histograms& histograms)
+    : phase_(phase), batch_(batch), types_(types), histograms_(histograms) {
   COSEARCH_CHECK(batch >= 1, "a batch has at least one sample");
   workload_.name = graph.name;
   for (const Node& node : graph.nodes) {
@@ -175,6 +177,16 @@ int Scope::make(const std::string& name, ir::TensorKind kind) {
 int Scope::make(const std::string& name, std::vector<std::int64_t> shape, ir::TensorKind kind) {
   const int tensor = lowering_->add_step_tensor(site_.name, name, std::move(shape), kind);
   COSEARCH_CHECK(made_.emplace(name, tensor).second, "a step's tensor is made once");
+  return tensor;
+}
+
+std::vector<std::int64_t> Scope::expert_tokens(const MoeFfn& op) const {
+  return graph::expert_tokens(op, batch() * site_.output[0], find_histogram(lowering_->histograms(), site_.name, op));
+}
+
+int Scope::make_positions(const std::string& name, std::vector<std::int64_t> shape) {
+  const int tensor = make(name, std::move(shape), ir::TensorKind::accumulator);
+  lowering_->workload().tensors[static_cast<std::size_t>(tensor)].type = ir::ElementType::int32;
   return tensor;
 }
 

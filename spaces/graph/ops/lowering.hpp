@@ -57,6 +57,9 @@ class Loops {
   [[nodiscard]] Element features(int tensor) const;
   [[nodiscard]] Element sample(int tensor) const;
 
+  /// Of the loop at a place in the list.
+  [[nodiscard]] Index index(std::size_t loop) const { return {{{{static_cast<int>(loop), 1}}, 0}}; }
+
   [[nodiscard]] const std::vector<ir::Loop>& list() const noexcept { return loops_; }
 
  private:
@@ -79,7 +82,9 @@ struct Step {
 /// A workload that grows: names, element types and gradients of all nodes.
 class Lowering {
  public:
-  Lowering(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types);
+  /// `histograms` must outlive the lowering.
+  Lowering(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types,
+           const Histograms& histograms);
 
   /// A tensor whose name is part of the contract. The element type follows from the kind.
   int add_tensor(std::string name, std::vector<std::int64_t> shape, ir::TensorKind kind);
@@ -89,6 +94,7 @@ class Lowering {
   /// Its name gets a `_` in the same way.
   void add_einsum(const std::string& node, const Loops& loops, const Step& step);
 
+  [[nodiscard]] const Histograms& histograms() const noexcept { return histograms_; }
   [[nodiscard]] Phase phase() const noexcept { return phase_; }
   [[nodiscard]] std::int64_t batch() const noexcept { return batch_; }
   [[nodiscard]] std::vector<std::int64_t> batch_shape(const Shape& sample) const;
@@ -101,6 +107,7 @@ class Lowering {
   Phase phase_;
   std::int64_t batch_;
   DataTypes types_;
+  const Histograms& histograms_;
 };
 
 /// The output of a node: its tensor and, in the backward pass, the gradient of that.
@@ -127,9 +134,14 @@ class Scope {
   /// The weight or state `<node>.<name>`.
   [[nodiscard]] int weight(const std::string& name) const { return weights_.at(name); }
 
+  /// How many tokens of the batch choose each expert of this mixture.
+  [[nodiscard]] std::vector<std::int64_t> expert_tokens(const MoeFfn& op) const;
+
   /// A new tensor `<node>.<name>` between two steps; of the shape of the batch of outputs where none is given.
   int make(const std::string& name, ir::TensorKind kind);
   int make(const std::string& name, std::vector<std::int64_t> shape, ir::TensorKind kind);
+  /// A tensor of positions or other whole numbers, whatever the type of activations.
+  int make_positions(const std::string& name, std::vector<std::int64_t> shape);
   /// One that was made before.
   [[nodiscard]] int made(const std::string& name) const { return made_.at(name); }
   /// The successor of a state: `<node>.<state>.updated`, an output of the workload.

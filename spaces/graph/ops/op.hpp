@@ -44,6 +44,7 @@ using Inferred = Expected<Shape, std::string>;
 [[nodiscard]] Inferred infer(const Concat& op, const Shapes& inputs);
 [[nodiscard]] Inferred infer(const Upsample& op, const Shapes& inputs);
 [[nodiscard]] Inferred infer(const TokenEmbed& op, const Shapes& inputs);
+[[nodiscard]] Inferred infer(const MoeFfn& op, const Shapes& inputs);
 
 /// Weights and states, in the order in which the operator's description names them.
 using Specs = std::vector<WeightSpec>;
@@ -62,6 +63,7 @@ using Specs = std::vector<WeightSpec>;
 [[nodiscard]] Specs weights(const Concat& op, const Site& site);
 [[nodiscard]] Specs weights(const Upsample& op, const Site& site);
 [[nodiscard]] Specs weights(const TokenEmbed& op, const Site& site);
+[[nodiscard]] Specs weights(const MoeFfn& op, const Site& site);
 
 /// Arithmetic of the inference lowering at batch 1.
 struct Arithmetic {
@@ -83,6 +85,7 @@ struct Arithmetic {
 [[nodiscard]] Arithmetic count(const Concat& op, const Site& site);
 [[nodiscard]] Arithmetic count(const Upsample& op, const Site& site);
 [[nodiscard]] Arithmetic count(const TokenEmbed& op, const Site& site);
+[[nodiscard]] Arithmetic count(const MoeFfn& op, const Site& site);
 
 /// Appends the einsums of the forward pass; the scope knows the phase.
 void lower(const Input& op, Scope& scope);
@@ -100,6 +103,7 @@ void lower(const PositionEmbed& op, Scope& scope);
 void lower(const Concat& op, Scope& scope);
 void lower(const Upsample& op, Scope& scope);
 void lower(const TokenEmbed& op, Scope& scope);
+void lower(const MoeFfn& op, Scope& scope);
 
 /// Appends the einsums of the backward pass: gradients of the operator's trainable weights and of those inputs that
 /// something trainable comes before. May read what `lower` left in the same scope.
@@ -118,6 +122,7 @@ void lower_gradient(const PositionEmbed& op, Scope& scope);
 void lower_gradient(const Concat& op, Scope& scope);
 void lower_gradient(const Upsample& op, Scope& scope);
 void lower_gradient(const TokenEmbed& op, Scope& scope);
+void lower_gradient(const MoeFfn& op, Scope& scope);
 
 // --- shared by the operators -----------------------------------------------------------------------------------
 

@@ -206,6 +206,14 @@ TEST(InferShapes, WhatDoesNotFitIsOneLineThatNamesTheNode) {
       {{4, 1}, TokenEmbed{.vocabulary = 0}, "vocabulary = 0 is not allowed; allowed: 1 to 16777216"},
       {{1 << 14, 1}, TokenEmbed{1 << 24, 1 << 10}, "more than 2^45 pairs of an output element and a row"},
       {{4}, PositionEmbed{4, 1}, "must be a sequence"},
+      {{4}, MoeFfn{}, "must be a sequence"},
+      {{4, 2}, MoeFfn{.experts = 4, .top_k = 5}, "top_k = 5 is more than its 4 experts"},
+      {{4, 2}, MoeFfn{.tasks = 2, .task = 2}, "task = 2 is not one of its 2 tasks; allowed: 0 to 1"},
+      {{4, 2}, MoeFfn{.task = -1}, "task = -1 is not allowed; allowed: 0 to 16777216"},
+      {{4, 2}, MoeFfn{.experts = 0}, "experts = 0 is not allowed; allowed: 1 to 16777216"},
+      {{4, 2}, MoeFfn{.balance = -0.1}, "balance = -0.1 is not allowed; allowed: 0 to 1"},
+      {{4, 2}, MoeFfn{.noise = 1.5}, "noise = 1.5 is not allowed; allowed: 0 to 1"},
+      {{1 << 12, 1 << 12}, MoeFfn{.experts = 1 << 12, .hidden = 1 << 22}, "more than 2^45"},
       {{5, 2}, PositionEmbed{2, 2}, "grid_h * grid_w = 2 * 2 must be its input's 5 tokens"},
   };
   for (const BadGraph& bad : table) {
@@ -359,6 +367,16 @@ TEST(GraphHash, DiffersWhenAnythingDiffers) {
       {{8, 8, 4}, Upsample{3}},
       {{8, 1}, TokenEmbed{4, 5}},
       {{8, 1}, TokenEmbed{5, 4}},
+      {{8, 4}, MoeFfn{}},
+      {{8, 4}, MoeFfn{.experts = 8}},
+      {{8, 4}, MoeFfn{.top_k = 2}},
+      {{8, 4}, MoeFfn{.hidden = 32}},
+      {{8, 4}, MoeFfn{.tasks = 2}},
+      {{8, 4}, MoeFfn{.tasks = 2, .task = 1}},
+      {{8, 4}, MoeFfn{.routing = MoeRouting::conditioned}},
+      {{8, 4}, MoeFfn{.embedding = 32}},
+      {{8, 4}, MoeFfn{.balance = 0.0}},
+      {{8, 4}, MoeFfn{.noise = 1.0}},
   };
   std::set<std::uint64_t> hashes;
   for (const auto& [input, op] : variants) {

@@ -6,6 +6,7 @@
 
 #include "spaces/graph/graph.hpp"
 #include "spaces/ir/interpreter.hpp"
+#include "tests/oracle/naive_moe.hpp"
 #include "tests/oracle/naive_network.hpp"
 #include "tests/oracle/random_network.hpp"
 
@@ -36,7 +37,7 @@ struct Problem {
 
   [[nodiscard]] double loss(const oracle::Weights& at) const {
     const oracle::Forward result = oracle::forward(graph, at, input, batch, true);
-    double sum = 0.0;
+    double sum = oracle::balance_loss(graph, result, batch, batch);
     for (const auto& [output, factors] : coefficients) {
       for (std::size_t i = 0; i < factors.size(); ++i) {
         sum += factors[i] * result.nodes.at(output).values[i];
@@ -79,13 +80,14 @@ struct Problem {
 
 /// Forward values, gradients of all trainable weights, updated weights and updated statistics.
 void expect_training_step_is_right(const Problem& problem) {
-  const ir::Workload workload = lower(problem.graph, Phase::training, problem.batch, {});
+  const oracle::Forward naive = oracle::forward(problem.graph, problem.weights, problem.input, problem.batch, true);
+  const ir::Workload workload =
+      lower(problem.graph, Phase::training, problem.batch, {}, oracle::token_histograms(naive, problem.batch));
   SCOPED_TRACE(ir::to_text(workload));
   ASSERT_THAT(ir::validate(workload), testing::IsEmpty());
   const auto tensors = ir::interpret(workload, problem.given(workload));
   ASSERT_TRUE(tensors.has_value()) << tensors.error();
 
-  const oracle::Forward naive = oracle::forward(problem.graph, problem.weights, problem.input, problem.batch, true);
   for (const auto& [name, values] : naive.nodes) {
     for (std::size_t i = 0; i < values.values.size(); ++i) {
       ASSERT_NEAR(tensors->at(name).data.at(i), values.values[i], 1e-9 * (1.0 + std::abs(values.values[i]))) << name;

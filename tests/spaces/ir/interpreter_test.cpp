@@ -436,6 +436,29 @@ einsum add r<4 e<2 n<2 t<2 : dtable[r,e] = opaque scatter_add(token[n,t], dy[n,t
   expect_near(result.at("dtable"), {10.0, 20.0, 0.0, 0.0, 0.0, 0.0, 101.0, 202.0});
 }
 
+TEST(Interpreter, AScatterMayAddToWhatIsThere) {
+  const Tensors result = run(R"(workload add
+input token activation int32 [3]
+input dy gradient fp32 [3]
+output y gradient fp32 [2]
+einsum ones r<2 : y[r] = copy(1)
+einsum add r<2 n<3 : y[r] += opaque scatter_add(token[n], dy[n]) operations 3 reads 3 writes 3 accumulate
+)",
+                             {{"token", {{3}, {1.0, 1.0, -1.0}}}, {"dy", {{3}, {10.0, 20.0, 40.0}}}});
+  expect_near(result.at("y"), {1.0, 31.0});
+}
+
+TEST(Interpreter, AQueueHoldsTheRowsThatNameAValueInTheirOrder) {
+  // Rows are (n, t); the second and the fourth hold a 2, and the fourth twice.
+  const Tensors result = run(R"(workload queue
+input picks activation int32 [2,2,2]
+output y activation int32 [4]
+einsum queue i<4 n<2 t<2 j<2 : y[i] = opaque queue(picks[n,t,j], 2) operations 4 reads 8 writes 4
+)",
+                             {{"picks", {{2, 2, 2}, {0.0, 1.0, 1.0, 2.0, 0.0, 0.0, 2.0, 2.0}}}});
+  expect_near(result.at("y"), {1.0, 3.0, -1.0, -1.0});
+}
+
 constexpr const char* kCopy = R"(workload w
 input x activation fp32 [2,2]
 tensor t activation fp32 [2,2]
@@ -469,7 +492,7 @@ TEST(Interpreter, RefusesOpaqueKindsThatItDoesNotKnow) {
   EXPECT_EQ(error_of("workload w\noutput y activation fp32 [1]\n"
                      "einsum e : y[0] = opaque sort(1) operations 1 reads 1 writes 1\n",
                      {}),
-            "einsum \"e\": opaque kind \"sort\" cannot be executed; known: argmax, gather, scatter_add, top_k");
+            "einsum \"e\": opaque kind \"sort\" cannot be executed; known: argmax, gather, queue, scatter_add, top_k");
 }
 
 TEST(Interpreter, RefusesToRankMoreThanThereIs) {

@@ -3,10 +3,12 @@
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "spaces/graph/graph.hpp"
+#include "tests/oracle/naive_moe.hpp"
 #include "tests/oracle/naive_network.hpp"
 #include "trainer/net/executor.hpp"
 #include "trainer/net/parameters.hpp"
@@ -22,6 +24,10 @@ struct GradientProblem {
   oracle::Weights weights;
   std::vector<double> input;
   std::vector<std::uint8_t> labels;
+  std::optional<std::uint64_t> noise_seed = std::nullopt;  ///< of routers
+
+  /// Samples of a chunk of the trainer: the sets of the balance loss.
+  static constexpr std::int64_t kChunk = 8;
 
   GradientProblem(graph::NetworkGraph network, std::int64_t batch_size, std::uint64_t seed, std::int64_t positions = 1)
       : graph(std::move(network)),
@@ -50,12 +56,12 @@ struct GradientProblem {
     return graph::elements(shapes.value().back()) / labels_per_sample;
   }
 
-  /// Mean softmax cross entropy with label smoothing of the naive network.
+  /// Mean softmax cross entropy with label smoothing of the naive network, and what its mixtures of experts add.
   [[nodiscard]] double loss(const oracle::Weights& at) const {
-    const oracle::Forward result = oracle::forward(graph, at, input, batch, true);
+    const oracle::Forward result = oracle::forward(graph, at, input, batch, true, noise_seed);
     const std::vector<double>& logits = result.nodes.at(graph.nodes.back().name).values;
     const auto width = static_cast<std::size_t>(classes());
-    double loss = 0.0;
+    double loss = oracle::balance_loss(graph, result, batch, kChunk);
     for (std::size_t n = 0; n < labels.size(); ++n) {
       double sum = 0.0;
       for (std::size_t c = 0; c < width; ++c) {
@@ -111,7 +117,9 @@ inline TrainerStep trainer_step(const GradientProblem& problem) {
   problem.load(parameters);
   TrainingExecutor executor(problem.graph, parameters, problem.batch);
   TrainerStep result;
-  result.loss = executor.step(problem.source(), problem.labels, problem.label_smoothing);
+  result.loss = executor.step(
+      problem.source(),
+      {.labels = problem.labels, .label_smoothing = problem.label_smoothing, .noise_seed = problem.noise_seed});
   for (const Parameters::Entry& entry : parameters.entries()) {
     const std::span<const float> from = entry.spec.trainable ? executor.gradients() : parameters.values();
     auto& target = entry.spec.trainable ? result.gradients : result.states;

@@ -188,6 +188,46 @@ const std::vector<Case> kImageCases = {
      }},
 };
 
+void patches_into(graph::Builder& b, graph::MoeFfn op) {
+  make_even(b);
+  b.then("patches", graph::PatchEmbed{.patch = 2, .embed_dim = 5});
+  b.then("op", std::move(op));
+}
+
+const std::vector<Case> kMixtureCases = {
+    {"moe_ffn", [](auto& b) { patches_into(b, {.experts = 4, .top_k = 2, .hidden = 3, .balance = 0.5}); }},
+    {"moe_ffn_dense", [](auto& b) { patches_into(b, {.experts = 3, .top_k = 3, .hidden = 4, .balance = 0.0}); }},
+    {"moe_ffn_of_a_task",
+     [](auto& b) { patches_into(b, {.experts = 5, .top_k = 1, .hidden = 2, .tasks = 3, .task = 2}); }},
+    {"moe_ffn_conditioned",
+     [](auto& b) {
+       patches_into(b, {.experts = 4,
+                        .top_k = 2,
+                        .hidden = 3,
+                        .tasks = 3,
+                        .task = 1,
+                        .routing = graph::MoeRouting::conditioned,
+                        .embedding = 6,
+                        .balance = 1.0});
+     }},
+};
+INSTANTIATE_TEST_SUITE_P(Mixtures, ImageOperatorTest, testing::ValuesIn(kMixtureCases),
+                         [](const auto& test) { return std::string(test.param.name); });
+
+// With noise the load has a gradient too.
+TEST(OperatorGradients, OfANoisyMixtureMatchFiniteDifferences) {
+  graph::Builder b("image", {6, 5, 2});
+  b.then("first", conv(b, 6, 1, 1, 1, true));
+  patches_into(b, {.experts = 4, .top_k = 2, .hidden = 3, .balance = 1.0, .noise = 1.0});
+  classifier(b, 4);
+  GradientProblem problem(std::move(b).finish(), kBatch, 3);
+  problem.noise_seed = 17;
+  const oracle::Forward forward =
+      oracle::forward(problem.graph, problem.weights, problem.input, kBatch, true, problem.noise_seed);
+  ASSERT_NE(forward.mixtures.at("op").clean, forward.mixtures.at("op").noisy);
+  expect_gradients_match(problem);
+}
+
 INSTANTIATE_TEST_SUITE_P(Operators, ImageOperatorTest, testing::ValuesIn(kImageCases),
                          [](const auto& test) { return std::string(test.param.name); });
 
@@ -197,7 +237,8 @@ TEST(OperatorGradients, OfATokenEmbeddingMatchFiniteDifferences) {
 }
 
 TEST(OperatorGradients, EveryOperatorHasACase) {
-  std::set<std::string> kinds = {"token_embed"};  // has a test of its own: it reads the Input only
+  // The first has a test of its own, because it reads the Input only; the other has several cases.
+  std::set<std::string> kinds = {"token_embed", "moe_ffn"};
   for (const Case& c : kImageCases) {
     graph::Builder b("image", {6, 5, 2});
     b.then("first", conv(b, 6, 1, 1, 1, true));

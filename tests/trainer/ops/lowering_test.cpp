@@ -31,7 +31,10 @@ std::vector<double> loss_gradient(const GradientProblem& problem) {
 }
 
 void expect_lowering_gives_the_trainers_gradients(const GradientProblem& problem) {
-  const ir::Workload workload = graph::lower(problem.graph, graph::Phase::training, problem.batch, {});
+  const oracle::Forward forward =
+      oracle::forward(problem.graph, problem.weights, problem.input, problem.batch, /*training=*/true);
+  const ir::Workload workload = graph::lower(problem.graph, graph::Phase::training, problem.batch, {},
+                                             oracle::token_histograms(forward, problem.batch));
   std::map<std::string, ir::Values> given;
   for (const ir::Tensor& tensor : workload.tensors) {
     if (tensor.name == "input") {
@@ -71,6 +74,15 @@ TEST(TrainingLowering, InterpretedGivesTheTrainersGradientsOfAUNet) {
 
 TEST(TrainingLowering, InterpretedGivesTheTrainersGradientsOfATokenEmbedding) {
   expect_lowering_gives_the_trainers_gradients({test_networks::text(5, 7, 4, 3), 9, 4});
+}
+
+// One chunk: the set of the balance loss is the same for both.
+TEST(TrainingLowering, InterpretedGivesTheTrainersGradientsOfAMixtureOfExperts) {
+  graph::Builder b("mixture", {5, 4});
+  b.then("first", graph::Linear{.out_factors = {6}});
+  b.then("moe", graph::MoeFfn{.experts = 4, .top_k = 2, .hidden = 3, .balance = 0.5});
+  test_networks::classifier(b, 3);
+  expect_lowering_gives_the_trainers_gradients({std::move(b).finish(), 7, 5});
 }
 
 TEST(TrainingLowering, InterpretedGivesTheTrainersGradientsOfAVit) {
