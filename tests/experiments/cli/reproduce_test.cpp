@@ -66,6 +66,28 @@ TEST(ReproduceCommand, McuformerAsJson) {
   EXPECT_FALSE(document.contains("trained"));
 }
 
+TEST(ReproduceCommand, M3VitPrintsItsTablesAndDrawsItsPictures) {
+  const TemporaryFolder folder;
+  const ProcessResult text = run_cosearch({"reproduce", "m3vit", "--pictures", folder.file("pictures")});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  for (const char* part :
+       {"637.478", "750.557", "9.23", "2.40", "zcu104: needs 5,", "attention reordering", "two tasks"}) {
+    EXPECT_NE(text.out.find(part), std::string::npos) << part;
+  }
+  EXPECT_TRUE(std::filesystem::exists(folder.file("pictures/experts_even.svg")));
+  EXPECT_TRUE(std::filesystem::exists(folder.file("pictures/experts_skewed.svg")));
+}
+
+TEST(ReproduceCommand, M3VitAsJson) {
+  const TemporaryFolder folder;
+  const ProcessResult result =
+      run_cosearch({"reproduce", "m3vit", "--format", "json", "--pictures", folder.file("pictures")});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const json document = json::parse(result.out);
+  EXPECT_EQ(document.at("table4").size(), 7U);
+  EXPECT_EQ(document.at("ablation").size(), 6U);
+}
+
 TEST(ReproduceCommand, UnknownEnergyTablesEndWithTwo) {
   const ProcessResult result = run_cosearch({"reproduce", "fusemax", "--energy-table", "aladin_45nm"});
   EXPECT_EQ(result.exit_code, 2);
