@@ -279,6 +279,10 @@ class Quantizer {
     }
   }
 
+  static void quantize(const graph::MoeFfn& /*op*/, const std::vector<int>& /*chain*/, QuantizedLayer& /*layer*/) {
+    COSEARCH_CHECK(false, "networks without kernels are refused before, see program::lacks_kernel");
+  }
+
   void quantize(const graph::TokenEmbed& /*op*/, const std::vector<int>& chain, QuantizedLayer& layer) {
     for (const float entry : folded(chain).weight) {
       layer.weight.push_back(quantized(static_cast<double>(entry), value(chain.back())));
