@@ -1,9 +1,21 @@
 #!/usr/bin/env bash
 # From a bare Debian 12 to a Pareto front of networks and boards: installs, builds, runs the quickstart campaign
 # (resumes it where it was interrupted), prints and exports the front. Safe to run again.
+#   bash experiments/quickstart.sh --mcu   also exports the best final network as C, builds it for the core of its board
+#                                          and runs it in an emulator
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . experiments/setup.sh
+
+mcu=false
+case "${1:-}" in
+  "") ;;
+  --mcu) mcu=true ;;
+  *)
+    echo "experiments/quickstart.sh: unknown option \"$1\"; known: --mcu" >&2
+    exit 2
+    ;;
+esac
 
 results=results/quickstart
 database=$results/quickstart.db
@@ -11,6 +23,8 @@ cosearch=build/release/cosearch
 
 # shellcheck disable=SC2086  # the lists are words
 install_packages $build_packages
+# shellcheck disable=SC2086
+if [ "$mcu" = true ]; then install_packages $mcu_packages; fi
 build app
 
 mkdir -p "$results"
@@ -28,6 +42,16 @@ say "Pareto front (measured candidates)"
 
 say "final networks, trained longer and tested once"
 "$cosearch" show --db "$database" --name quickstart --finals
+
+if [ "$mcu" = true ]; then
+  best=$("$cosearch" show --db "$database" --name quickstart --finals --format csv |
+    tail -n +2 | sort -t, -k2,2 -gr | head -1 | cut -d, -f1)
+  say "trial $best as C in $results/c; its integers in an emulator, compared bit by bit with the reference"
+  "$cosearch" export --db "$database" --name quickstart --id "$best" --format c --to "$results/c" >/dev/null
+  "$cosearch" measure --db "$database" --name quickstart --id "$best"
+  "$cosearch" query --db "$database" --name quickstart --where "measured_instructions > 0" \
+    --columns id,accuracy,sram_bytes,measured_arena_bytes,measured_instructions,measured_stack_bytes
+fi
 
 cat <<TEXT
 

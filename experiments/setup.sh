@@ -7,6 +7,9 @@ build_packages="cmake g++ ninja-build libcli11-dev libdnnl-dev libeigen3-dev lib
 test_packages="libgtest-dev libgmock-dev"
 check_packages="clang-format clang-tidy"
 bench_packages="libbenchmark-dev"
+# Compilers and emulators of microcontrollers: what exported C projects are built for and run in.
+mcu_packages="make gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm gcc-riscv64-unknown-elf
+  picolibc-riscv64-unknown-elf qemu-system-misc"
 peer_packages="python3-torch libopenblas0-openmp"
 
 say() { printf '\n== %s\n' "$*" >&2; }

@@ -7,6 +7,7 @@
 #include "hwmodels/asic/maestro/target.hpp"
 #include "hwmodels/asic/target.hpp"
 #include "hwmodels/attention/target.hpp"
+#include "hwmodels/fpga/target.hpp"
 #include "hwmodels/mcu/cortex_m.hpp"
 #include "hwmodels/model.hpp"
 #include "hwmodels/roofline/roofline.hpp"
@@ -31,6 +32,8 @@ constexpr std::array kTargets{
     TargetEntry{"fusemax", "FuseMax: one-pass attention tile by tile, exponentials on the 2-D array", &make_fusemax},
     TargetEntry{"maestro", "data-centric cost model of MAESTRO: dataflow template, processing elements, NoC",
                 &make_maestro},
+    TargetEntry{"moe_fpga", "FPGA of vision transformers with mixtures of experts that stream (M3ViT, Edge-MoE)",
+                &make_moe_fpga},
     TargetEntry{"nvdla", "NVDLA-like: 64 input by 32 output channels at once, weights stay", &make_nvdla},
     TargetEntry{"roofline", "compute and bandwidth bound of a machine with one external memory", &make_roofline},
     TargetEntry{"shidiannao", "ShiDianNao-like: outputs stay in 8 x 8 elements", &make_shidiannao},

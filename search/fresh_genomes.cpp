@@ -47,6 +47,25 @@ std::optional<Genome> FreshGenomes::sample(RngStream& rng) {
   return pick_remaining(rng);
 }
 
+std::optional<Genome> FreshGenomes::sample_part(const ParamSet& part, const std::function<void(Genome&)>& place,
+                                                RngStream& rng) const {
+  for (int i = 0; i < kSamples; ++i) {
+    Genome genome = part.sample(rng);
+    place(genome);
+    if (is_fresh(genome)) {
+      return genome;
+    }
+  }
+  const auto count = part.count();
+  if (!count || static_cast<std::size_t>(*count) > kBeyond) {
+    return std::nullopt;
+  }
+  std::vector<Genome> left = part.enumerate(static_cast<std::size_t>(*count));
+  std::for_each(left.begin(), left.end(), place);
+  std::erase_if(left, [&](const Genome& genome) { return !is_fresh(genome); });
+  return left.empty() ? std::nullopt : std::optional{left[rng.below(left.size())]};
+}
+
 std::optional<Genome> FreshGenomes::pick_remaining(RngStream& rng) {
   const auto count = params_.count();
   if (!count) {

@@ -29,6 +29,10 @@ class FreshGenomes {
   /// A fresh random genome: by sampling, and where that meets known ones again and again, one of those that an
   /// enumeration finds left. Nothing when the space is exhausted.
   [[nodiscard]] std::optional<Genome> sample(RngStream& rng);
+  /// The same within a part of the space: `part` is the parameter set with some genes fixed, which `place` puts into a
+  /// genome of `part`. Nothing when the part is exhausted, or is large and nearly so.
+  [[nodiscard]] std::optional<Genome> sample_part(const ParamSet& part, const std::function<void(Genome&)>& place,
+                                                  RngStream& rng) const;
   /// Up to `n` proposals of what `next` gives, each added at once; fewer where it gives nothing more.
   [[nodiscard]] std::vector<Proposal> propose(std::size_t n, const Fidelity& fidelity,
                                               const std::function<std::optional<Genome>()>& next);

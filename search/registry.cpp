@@ -1,6 +1,7 @@
 #include <array>
 
 #include "search/algorithm.hpp"
+#include "search/mcuformer.hpp"
 #include "search/nsga2.hpp"
 #include "search/random.hpp"
 #include "search/reinforce.hpp"
@@ -10,6 +11,9 @@ namespace cosearch {
 namespace {
 
 constexpr std::array kAlgorithms{
+    AlgorithmEntry{"mcuformer",
+                   "a walk over patch sizes and rank ratios by fitted planes, then evolution at the best (MCUFormer)",
+                   &make_mcuformer},
     AlgorithmEntry{"nsga2", "evolution towards a well-spread Pareto front (NSGA-II)", &make_nsga2},
     AlgorithmEntry{"random", "uniform samples of the space, none twice", &make_random},
     AlgorithmEntry{"reinforce",

@@ -18,13 +18,14 @@ esac
 
 # shellcheck disable=SC2086  # the lists are words
 case "$mode" in
-  --all) install_packages $build_packages $test_packages $check_packages $bench_packages $peer_packages ;;
-  *) install_packages $build_packages $test_packages $check_packages ;;
+  --all) install_packages $build_packages $test_packages $check_packages $mcu_packages $bench_packages $peer_packages ;;
+  --quick) install_packages $build_packages $test_packages $check_packages ;;
+  *) install_packages $build_packages $test_packages $check_packages $mcu_packages ;;
 esac
 
 jobs=$(nproc)
-# Campaigns that are run, killed and resumed, and whole data sets: seconds each.
-slow='^(FashionMnist|KilledProgram|Runner|SelfcheckCommand)\.'
+# Campaigns that are run, killed and resumed, whole data sets, and C projects that are compiled: seconds each.
+slow='^(CProject|Emulator|FashionMnist|KilledProgram|Runner|SelfcheckCommand)\.'
 # Where our own code shares data between threads.
 threaded='^(Evaluator|Runner|StoreTest|Train)\.'
 run_tests() { # PRESET [ctest arguments]
@@ -42,6 +43,8 @@ cmake --build --preset release --target check-format
 run_tests release
 
 if [ "$mode" = --all ]; then
+  say "long tests: 1,000 inputs of six exported networks"
+  COSEARCH_LONG_TESTS=1 ctest --preset release -R '^CProject\.OnTheHost'
   build lint
   build asan
   run_tests asan -E "$slow"

@@ -48,6 +48,7 @@ void add_commands(CLI::App& app, CommandLine& line) {
   add_show_command(app, line);
   add_pareto_command(app, line);
   add_export_command(app, line);
+  add_measure_command(app, line);
   add_estimate_command(app, line);
   add_calibrate_command(app, line);
   add_validate_command(app, line);

@@ -46,6 +46,7 @@ void add_catalogue_commands(CLI::App& app, CommandLine& line);  ///< spaces, tar
 void add_estimate_command(CLI::App& app, CommandLine& line);
 void add_export_command(CLI::App& app, CommandLine& line);
 void add_list_command(CLI::App& app, CommandLine& line);
+void add_measure_command(CLI::App& app, CommandLine& line);
 void add_pareto_command(CLI::App& app, CommandLine& line);
 void add_query_command(CLI::App& app, CommandLine& line);
 void add_reproduce_command(CLI::App& app, CommandLine& line);

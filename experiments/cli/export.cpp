@@ -6,12 +6,10 @@
 #include <system_error>
 
 #include "experiments/cli/command_line.hpp"
-#include "experiments/cli/front.hpp"
 #include "experiments/cli/open_campaign.hpp"
 #include "experiments/config/json_file.hpp"
 #include "experiments/evaluate/evaluator.hpp"
 #include "experiments/export/registry.hpp"
-#include "experiments/run/runner.hpp"
 #include "spaces/base/config_error.hpp"
 
 namespace cosearch::cli {
@@ -26,32 +24,13 @@ struct ExportOptions {
   std::string format = "json";
 };
 
-std::vector<TrialRow> chosen_trials(const OpenCampaign& open, const ExportOptions& options) {
-  if (options.pareto) {
-    Front front = front_of(open.store.trials(open.row.id), open.campaign.objectives);
-    if (front.rows.empty()) {
-      throw NoFeasible(explain_infeasibility(open.store, open.row.id));
-    }
-    return std::move(front.rows);
-  }
-  std::vector<TrialRow> rows;
-  for (const TrialId id : options.ids) {
-    std::optional<TrialRow> row = open.store.trial(open.row.id, id);
-    if (!row) {
-      throw StoreError(4, fmt::format("campaign \"{}\" has no trial {}", open.row.name, id));
-    }
-    rows.push_back(*std::move(row));
-  }
-  return rows;
-}
-
 int export_designs(CommandLine& line, const ExportOptions& options) {
   const ExportFormat& format = export_format(options.format);
   if (options.pareto == !options.ids.empty()) {
     throw ConfigError("export", "needs either --pareto or --id N");
   }
   OpenCampaign open(line.options);
-  const std::vector<TrialRow> rows = chosen_trials(open, options);
+  const std::vector<TrialRow> rows = chosen_trials(open, options.pareto, options.ids);
   std::error_code error;
   std::filesystem::create_directories(options.to, error);
   if (error) {
@@ -60,12 +39,21 @@ int export_designs(CommandLine& line, const ExportOptions& options) {
   }
   const Evaluator evaluator(open.campaign, open.space, {}, open.store);
   const std::vector<FinalRow> finals = open.store.finals(open.row.id);
+  std::optional<CampaignData> read;
+  const auto campaign_data = [&] {
+    if (!read) {
+      read = load_campaign_data(open.campaign);
+    }
+    return *read;
+  };
   ordered_json index = versioned();
   index["campaign"] = open.row.name;
   index["config"] = open.campaign.resolved;
   ordered_json& designs = index["designs"] = ordered_json::array();
   for (const TrialRow& row : rows) {
-    const Design design = make_design(open.campaign, open.space, evaluator, row, finals);
+    Design design = make_design(open.campaign, open.space, evaluator, row, finals);
+    design.data = campaign_data;
+    design.data_directory = line.options.data_directory;
     const std::vector<std::string> files = format.write(design, options.to);
     designs.push_back({{"trial", row.id},
                        {"files", files},
@@ -88,7 +76,7 @@ void add_export_command(CLI::App& app, CommandLine& line) {
   command->add_flag("--pareto", options->pareto, "all of the Pareto front");
   command->add_option("--id", options->ids, "these trials")->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 53));
   command->add_option("--to", options->to, "directory; made where it does not exist")->required();
-  command->add_option("-f,--format", options->format, "form of the designs: json");
+  command->add_option("-f,--format", options->format, "form of the designs: json (default), c or c_fp32");
   command->callback([&line, options] { line.command = [&line, options] { return export_designs(line, *options); }; });
 }
 

@@ -1,9 +1,13 @@
 #include "experiments/cli/open_campaign.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <string_view>
 
+#include "experiments/cli/front.hpp"
+#include "experiments/run/runner.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/metrics.hpp"
 
@@ -89,6 +93,25 @@ Campaign stored_campaign(const CampaignRow& row, const std::string& data_directo
   } catch (const ConfigError& error) {
     throw error.file().empty() ? error.in_file("campaign \"" + row.name + "\"") : error;
   }
+}
+
+std::vector<TrialRow> chosen_trials(const OpenCampaign& open, bool pareto, const std::vector<TrialId>& ids) {
+  if (pareto) {
+    Front front = front_of(open.store.trials(open.row.id), open.campaign.objectives);
+    if (front.rows.empty()) {
+      throw NoFeasible(explain_infeasibility(open.store, open.row.id));
+    }
+    return std::move(front.rows);
+  }
+  std::vector<TrialRow> rows;
+  for (const TrialId id : ids) {
+    std::optional<TrialRow> row = open.store.trial(open.row.id, id);
+    if (!row) {
+      throw StoreError(4, fmt::format("campaign \"{}\" has no trial {}", open.row.name, id));
+    }
+    rows.push_back(*std::move(row));
+  }
+  return rows;
 }
 
 Records trial_records(const std::vector<TrialRow>& rows, const std::vector<Field>& fields) {

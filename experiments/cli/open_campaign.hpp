@@ -31,6 +31,10 @@ class OpenCampaign {
 /// Reads the config of a stored campaign; its budget is the store's, which `resume --add-evals` raises.
 [[nodiscard]] Campaign stored_campaign(const CampaignRow& row, const std::string& data_directory);
 
+/// All of the Pareto front, or the trials with these ids. @throws NoFeasible; StoreError 4 for an id without a trial.
+[[nodiscard]] std::vector<TrialRow> chosen_trials(const OpenCampaign& open, bool pareto,
+                                                  const std::vector<TrialId>& ids);
+
 /// The fields of trials as records named `trials`; missing values are null.
 [[nodiscard]] Records trial_records(const std::vector<TrialRow>& rows, const std::vector<Field>& fields);
 

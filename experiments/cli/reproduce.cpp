@@ -8,6 +8,8 @@
 
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/reproduce_fusemax.hpp"
+#include "experiments/cli/reproduce_m3vit.hpp"
+#include "experiments/cli/reproduce_mcuformer.hpp"
 #include "experiments/cli/stop_signals.hpp"
 #include "experiments/cli/table.hpp"
 #include "experiments/reproduce/nasaic.hpp"
@@ -165,6 +167,8 @@ void add_reproduce_command(CLI::App& app, CommandLine& line) {
   CLI::App* command = app.add_subcommand("reproduce", "re-enact a published experiment");
   command->require_subcommand(1);
   add_reproduce_fusemax(*command, line);
+  add_reproduce_m3vit(*command, line);
+  add_reproduce_mcuformer(*command, line);
   CLI::App* nasaic = command->add_subcommand(
       "nasaic",
       "networks for two tasks with two sub-accelerators under specs; --db (results/nasaic.db) keeps the campaigns");

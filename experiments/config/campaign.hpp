@@ -13,6 +13,7 @@
 #include "spaces/base/metrics.hpp"
 #include "spaces/space/search_space.hpp"
 #include "trainer/multitask/train_tasks.hpp"
+#include "trainer/quantize/quantized_training.hpp"
 #include "trainer/supernet/scorer.hpp"
 #include "trainer/supernet/supernet.hpp"
 #include "trainer/train/train.hpp"
@@ -38,6 +39,7 @@ struct OneShot {
   double distillation = SupernetOptions{}.distillation;
   std::int64_t calibration_samples = SubnetScorer::Options{}.calibration_samples;
   std::vector<std::string> supernets;  ///< network genes: one supernet for each combination of their values
+  bool lazy = false;  ///< each is trained when the first candidate needs it, rather than all before the search
 };
 
 /// Which feasible candidates of a batch are worth training.
@@ -78,10 +80,12 @@ struct CampaignNetwork {
   TaskShape task;
   std::string space_name;
   nlohmann::json space_options;
-  nlohmann::json space_genes;  ///< fixed or restricted genes
-  TrainOptions train;          ///< of candidates, or of supernets
+  nlohmann::json space_genes;                        ///< fixed or restricted genes
+  TrainOptions train;                                ///< of candidates, or of supernets
+  std::optional<quantize::QuantizeRecipe> quantize;  ///< accuracies are those of integers
   OneShot one_shot;
   TrainOptions final_train;
+  std::optional<quantize::QuantizeRecipe> final_quantize;
 };
 
 /// A campaign as its config says, checked. `resolved` is the config with every default written out: it is what is
@@ -130,6 +134,10 @@ struct NetworkData {
   std::vector<double> baselines;  ///< of the tasks, see prepare_baselines
 
   [[nodiscard]] bool empty() const noexcept { return data == nullptr && tasks.empty(); }
+  /// Whose images it learns from; tasks share theirs. Null where there is nothing to learn.
+  [[nodiscard]] const TaskData* images() const noexcept {
+    return tasks.empty() ? data.get() : tasks.front().data.get();
+  }
 };
 /// Of each network. Equal data sets are one object.
 using CampaignData = std::vector<NetworkData>;

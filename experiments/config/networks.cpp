@@ -116,6 +116,19 @@ void read_space(const JsonReader& part, CampaignNetwork& network, Campaign& camp
   }
 }
 
+/// How a section of a network's part, at `place`, wants it quantised.
+std::optional<quantize::QuantizeRecipe> read_quantize(const JsonReader& part, const JsonReader& section,
+                                                      const std::string& place) {
+  const auto recipe = section.find("quantize");
+  if (!recipe) {
+    return std::nullopt;
+  }
+  if (part.has("tasks")) {
+    recipe->fail("quantises networks of one task; not allowed with \"tasks\"");
+  }
+  return in_section(place + "/quantize", [&] { return quantize::quantize_recipe_from_json(recipe->value()); });
+}
+
 AccuracyKind read_accuracy(const JsonReader& part, CampaignNetwork& network) {
   const bool has_data = part.has("dataset") || part.has("tasks");
   const JsonReader accuracy = part.section("accuracy");
@@ -137,8 +150,10 @@ AccuracyKind read_accuracy(const JsonReader& part, CampaignNetwork& network) {
     read_one_shot(accuracy, network);
     return AccuracyKind::one_shot;
   }
-  network.train =
-      in_section(network.place + "/accuracy", [&] { return train_options_from_json(accuracy.without({"kind"})); });
+  network.quantize = read_quantize(part, accuracy, network.place + "/accuracy");
+  network.train = in_section(network.place + "/accuracy", [&] {
+    return train_options_from_json(accuracy.without({"kind", "quantize"}));
+  });
   return AccuracyKind::train;
 }
 
@@ -203,11 +218,17 @@ json resolved_network(const Campaign& campaign, const CampaignNetwork& network) 
     return resolved;
   }
   resolved["accuracy"].update(to_json(network.train));
+  if (network.quantize) {
+    resolved["accuracy"]["quantize"] = to_json(*network.quantize);
+  }
   if (campaign.accuracy == AccuracyKind::one_shot) {
     resolved["accuracy"].update(to_json(network.one_shot));
   }
   if (campaign.final_stage.top > 0) {
     resolved["final"] = to_json(network.final_train);
+    if (network.final_quantize) {
+      resolved["final"]["quantize"] = to_json(*network.final_quantize);
+    }
   }
   return resolved;
 }
@@ -253,7 +274,8 @@ void read_final(const JsonReader& root, Campaign& campaign) {
   const bool listed = root.has("networks");
   const JsonReader stage = root.section("final");
   if (root.has("final")) {
-    stage.only(listed ? std::vector<std::string>{"top", "initialise"} : with_recipe_keys({"top", "initialise"}));
+    stage.only(listed ? std::vector<std::string>{"top", "initialise"}
+                      : with_recipe_keys({"top", "initialise", "quantize"}));
     campaign.final_stage.top =
         stage.required("top", "how many of the front are trained again, 1 or more").integer(1, 1000);
     campaign.final_stage.from_supernet = stage.name_of("initialise", "scratch", {"scratch", "supernet"}) == "supernet";
@@ -266,9 +288,11 @@ void read_final(const JsonReader& root, Campaign& campaign) {
     if (listed && parts[i].has("final") && !root.has("final")) {
       parts[i].at("final").fail("has no meaning without /final, which says how many of the front are trained again");
     }
-    const json recipe = listed ? parts[i].section("final").value() : stage.without({"top", "initialise"});
-    network.final_train =
-        in_section(network.place + "/final", [&] { return train_options_from_json(recipe, network.train); });
+    const JsonReader own = listed ? parts[i].section("final") : stage;
+    const std::string place = network.place + "/final";
+    network.final_quantize = own.has("quantize") ? read_quantize(parts[i], own, place) : network.quantize;
+    const json recipe = listed ? own.without({"quantize"}) : own.without({"top", "initialise", "quantize"});
+    network.final_train = in_section(place, [&] { return train_options_from_json(recipe, network.train); });
   }
 }
 

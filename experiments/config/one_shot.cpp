@@ -24,6 +24,7 @@ void read_one_shot(const JsonReader& accuracy, CampaignNetwork& network) {
   one_shot.distillation = accuracy.number("distillation", one_shot.distillation, kUnitInterval);
   one_shot.calibration_samples =
       accuracy.integer("calibration_samples", one_shot.calibration_samples, kLeastCalibration, kMostCalibration);
+  one_shot.lazy = accuracy.boolean("lazy", one_shot.lazy);
   if (const auto genes = accuracy.find("supernets")) {
     for (const JsonReader& gene : genes->items("a list of network genes")) {
       one_shot.supernets.push_back(gene.text());
@@ -46,23 +47,38 @@ json to_json(const OneShot& one_shot) {
           {"random_subnets", one_shot.random_subnets},
           {"distillation", one_shot.distillation},
           {"calibration_samples", one_shot.calibration_samples},
-          {"supernets", one_shot.supernets}};
+          {"supernets", one_shot.supernets},
+          {"lazy", one_shot.lazy}};
+}
+
+SupernetSpace supernet_space(const Campaign& campaign, const JointSpace& space, std::size_t network,
+                             const std::string& key) {
+  return in_section(campaign.networks[network].place + "/space", [&] {
+    SupernetSpace part{
+        network, key,
+        make_subnet_space(space.space(network), space.network_params(network).restricted(json::parse(key)))};
+    if (!campaign.networks[network].one_shot.supernets.empty()) {
+      part.subnets.name = key;
+    }
+    return part;
+  });
 }
 
 std::vector<SupernetSpace> supernet_spaces(const Campaign& campaign, const JointSpace& space) {
   std::vector<SupernetSpace> spaces;
   for (std::size_t i = 0; i < campaign.networks.size(); ++i) {
-    const CampaignNetwork& network = campaign.networks[i];
-    const std::vector<std::string>& genes = network.one_shot.supernets;
-    const std::vector<GeneCombination> combinations = in_section(
-        network.place + "/accuracy/supernets", [&] { return gene_combinations(space.network_params(i), genes); });
-    for (const GeneCombination& combination : combinations) {
-      SubnetSpace subnets =
-          in_section(network.place + "/space", [&] { return make_subnet_space(space.space(i), combination.genes); });
-      if (!genes.empty()) {
-        subnets.name = combination.key;
-      }
-      spaces.push_back({i, combination.key, std::move(subnets)});
+    const OneShot& one_shot = campaign.networks[i].one_shot;
+    const std::string place = campaign.networks[i].place + "/accuracy/supernets";
+    const ParamSet& genes = space.network_params(i);
+    if (one_shot.lazy) {
+      in_section(place, [&] { check_gene_names(genes, one_shot.supernets); });
+      const Genome first{std::vector<double>(genes.size(), 0.0)};
+      static_cast<void>(supernet_space(campaign, space, i, combination_key(genes, one_shot.supernets, first)));
+      continue;
+    }
+    for (const GeneCombination& combination :
+         in_section(place, [&] { return gene_combinations(genes, one_shot.supernets); })) {
+      spaces.push_back(supernet_space(campaign, space, i, combination.key));
     }
   }
   return spaces;

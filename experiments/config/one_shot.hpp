@@ -23,8 +23,13 @@ struct SupernetSpace {
   std::string key;          ///< see combination_key
   SubnetSpace subnets;
 };
-/// Of each of the campaign's networks one for each combination of values of its `accuracy.supernets`. `space` outlives
-/// them. @throws ConfigError: see gene_combinations and make_subnet_space.
+/// The networks of one combination, see combination_key. `space` outlives it. @throws ConfigError: see
+/// make_subnet_space.
+[[nodiscard]] SupernetSpace supernet_space(const Campaign& campaign, const JointSpace& space, std::size_t network,
+                                           const std::string& key);
+/// Of each of the campaign's networks one for each combination of values of its `accuracy.supernets`; of one with lazy
+/// supernets none. `space` outlives them. @throws ConfigError: see gene_combinations and make_subnet_space; of lazy
+/// ones the names and the combination of the genes' first values are checked.
 [[nodiscard]] std::vector<SupernetSpace> supernet_spaces(const Campaign& campaign, const JointSpace& space);
 
 }  // namespace cosearch

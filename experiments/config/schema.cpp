@@ -199,9 +199,32 @@ json hardware_sections() {
   return properties;
 }
 
+json quantization() {
+  const json defaults = to_json(quantize::QuantizeRecipe{});
+  json keys = {{"rule", one_of(quantize::range_rule_names(), "how a value's range follows from calibration samples")},
+               {"percentile",
+                {{"type", "number"},
+                 {"exclusiveMinimum", 50},
+                 {"maximum", 100},
+                 {"description", "percentile: share of a value that its range holds, in percent"}}},
+               {"samples", integer(1, "calibration samples")},
+               {"fine_tune_epochs",
+                {{"type", "number"},
+                 {"minimum", 0},
+                 {"description", "of training with rounded weights and values behind the recipe; 0: none"}}},
+               {"fine_tune_rate",
+                {{"type", "number"}, {"exclusiveMinimum", 0}, {"description", "of the recipe's learning rate"}}}};
+  for (const auto& [key, value] : defaults.items()) {
+    keys[key]["default"] = value;
+  }
+  return closed(std::move(keys), json::array(),
+                "Trained networks are quantised: weights of 8 bits, or as few as a layer says, values of 8; accuracies "
+                "are those of the integers (kind train, and in the final stage).");
+}
+
 json accuracy_keys() {
   const OneShot defaults;
-  json keys = recipe();
+  json keys = with(recipe(), "quantize", quantization());
   keys["kind"] = with(one_of({"none", "one_shot", "train"},
                              "train: each candidate by the recipe below; one_shot: one supernet by that recipe, whose "
                              "weights score all candidates; none: candidates are only costed"),
@@ -224,6 +247,11 @@ json accuracy_keys() {
                        {"description",
                         "one_shot: network genes; each combination of their values has a supernet of "
                         "its own, and those after the first begin with weights of one before"}};
+  keys["lazy"] = {{"type", "boolean"},
+                  {"default", defaults.lazy},
+                  {"description",
+                   "one_shot: train each supernet when the first candidate needs it, rather than all before the "
+                   "search; then there may be any number of combinations"}};
   return keys;
 }
 
@@ -245,8 +273,8 @@ json networks() {
       {"minimum", 0},
       {"maximum", 1},
       {"description", "of its accuracy in the candidate's; all sum to 1, and without one each counts the same"}};
-  properties["final"] =
-      closed(recipe(), json::array(), "its recipe in the final stage (missing keys as in its `accuracy`)");
+  properties["final"] = closed(with(recipe(), "quantize", quantization()), json::array(),
+                               "its recipe in the final stage (missing keys as in its `accuracy`)");
   json network = closed(std::move(properties), json::array({"name", "space"}), "one of the networks");
   return {{"type", "array"},
           {"items", std::move(network)},
@@ -304,7 +332,9 @@ json run_sections() {
               {"trainings", with(integer(0, "networks trained; 0: no limit of its own"), "default", 0)}},
              json::array({"evaluations"}), "When the search ends.");
   properties["final"] = closed(
-      with(with(recipe(), "top", integer(1, "how many of the front, best first in the first objective")), "initialise",
+      with(with(with(recipe(), "quantize", quantization()), "top",
+                integer(1, "how many of the front, best first in the first objective")),
+           "initialise",
            with(one_of({"scratch", "supernet"},
                        "the weights that the training begins with; supernet: those that "
                        "the candidate was scored with (one_shot)"),

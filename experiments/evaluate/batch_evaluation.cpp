@@ -94,6 +94,7 @@ BatchEvaluation::BatchEvaluation(Evaluator& evaluator, std::int64_t campaign_id,
       events_(events),
       stop_(std::move(stop)),
       candidates_(batch.size()) {
+  evaluator_.recall(history_);
   if (campaign_.accuracy == AccuracyKind::none) {
     return;  // histories of cost-only campaigns are long and tell nothing here
   }
@@ -236,6 +237,9 @@ void BatchEvaluation::group_rows() {
   for (std::size_t row = 0; row < batch_.size(); ++row) {
     if (!candidates_[row].feasible || !evaluator_.trains(batch_[row].fidelity)) {
       continue;
+    }
+    if (evaluator_.supernets_ != nullptr) {
+      evaluator_.supernets_->expect(batch_[row].genome);
     }
     const std::vector<std::string> identities =
         training_identities(candidates_[row].network_hash, batch_[row].fidelity);

@@ -84,9 +84,12 @@ class BatchEvaluation {
   [[nodiscard]] Metrics learned(const Group& group) const;
   [[nodiscard]] std::vector<Point> measured_points() const;
   [[nodiscard]] bool train_all(const std::vector<Group*>& groups);
+  /// Trains the lazy supernets of what neither the batch nor the cache knows. False: stopped before the end.
+  [[nodiscard]] bool prepare_supernets(const std::vector<Training*>& trainings);
   void train_one(Training& training, const std::vector<Group*>& groups);
   /// What a row of the batch tells that was finished before an interruption.
   [[nodiscard]] std::optional<TrainingOutcome> finished_before(const Training& training) const;
+  [[nodiscard]] std::string key_of(const Training& training) const;
   /// From the cache, or found anew; nothing when it was stopped.
   [[nodiscard]] std::optional<TrainingOutcome> measured(Training& training);
   [[nodiscard]] std::optional<TrainingOutcome> trained(const Training& training);

@@ -20,9 +20,23 @@ bool BatchEvaluation::train_all(const std::vector<Group*>& groups) {
                    return !training->outcome && std::find(missing.begin(), missing.end(), training) == missing.end();
                  });
   }
+  if (!prepare_supernets(missing)) {
+    return false;
+  }
   for_each_training(std::ssize(missing),
                     [&](std::int64_t i) { train_one(*missing[static_cast<std::size_t>(i)], groups); });
   return std::all_of(groups.begin(), groups.end(), [](const Group* group) { return group->measured(); });
+}
+
+bool BatchEvaluation::prepare_supernets(const std::vector<Training*>& trainings) {
+  if (evaluator_.supernets_ == nullptr) {
+    return true;
+  }
+  return std::all_of(trainings.begin(), trainings.end(), [&](const Training* training) {
+    return finished_before(*training) || evaluator_.store_.cached_accuracy(key_of(*training)) ||
+           evaluator_.supernets_->train(training->index, batch_[training->rows.front()].genome, events_.supernets,
+                                        stop_);
+  });
 }
 
 void BatchEvaluation::train_one(Training& training, const std::vector<Group*>& groups) {
@@ -58,13 +72,17 @@ std::optional<TrainingOutcome> BatchEvaluation::finished_before(const Training& 
   return std::nullopt;
 }
 
-std::optional<TrainingOutcome> BatchEvaluation::measured(Training& training) {
+std::string BatchEvaluation::key_of(const Training& training) const {
   const std::size_t first = training.rows.front();
   const graph::NetworkGraph& graph = candidates_[first].networks[training.index];
-  const bool one_shot = campaign_.accuracy == AccuracyKind::one_shot;
-  const std::string key = one_shot ? evaluator_.one_shot_key(training.index, graph, batch_[first].genome)
-                                   : evaluator_.accuracy_key(training.index, graph,
-                                                             evaluator_.recipe(training.index, batch_[first].fidelity));
+  return campaign_.accuracy == AccuracyKind::one_shot
+             ? evaluator_.one_shot_key(training.index, graph, batch_[first].genome)
+             : evaluator_.accuracy_key(training.index, graph, evaluator_.recipe(training.index, batch_[first].fidelity),
+                                       campaign_.networks[training.index].quantize);
+}
+
+std::optional<TrainingOutcome> BatchEvaluation::measured(Training& training) {
+  const std::string key = key_of(training);
   const std::optional<Store::CachedAccuracy> cached = evaluator_.store_.cached_accuracy(key);
   {
     const std::lock_guard guard(mutex_);
@@ -75,7 +93,8 @@ std::optional<TrainingOutcome> BatchEvaluation::measured(Training& training) {
     return TrainingOutcome{cached->failed, cached->reason, cached->metrics};
   }
   const auto start = std::chrono::steady_clock::now();
-  std::optional<TrainingOutcome> outcome = one_shot ? scored(training) : trained(training);
+  std::optional<TrainingOutcome> outcome =
+      campaign_.accuracy == AccuracyKind::one_shot ? scored(training) : trained(training);
   if (outcome) {
     training.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     evaluator_.store_.put_accuracy(key, {outcome->failed, outcome->reason, outcome->metrics});
@@ -97,21 +116,25 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(const Training& training
     }
   };
   const TrainOptions recipe = evaluator_.recipe(training.index, batch_[row].fidelity);
-  const Expected<LearningResult, Infeasible> result = learn(learning, graph, recipe, seed, weights, report, stop_);
+  const Expected<LearningResult, Infeasible> result =
+      learn(learning, graph, recipe, campaign_.networks[training.index].quantize, seed, weights, report, stop_);
   {
     const std::lock_guard guard(mutex_);
     if (events_.trained) {
       events_.trained(id);
     }
   }
-  if (result && result->stopped) {
+  if (!result) {
+    return TrainingOutcome{true, result.error().reason, {}};
+  }
+  if (result->stopped) {
     return std::nullopt;
   }
-  if (result && std::all_of(result->metrics.begin(), result->metrics.end(),
-                            [](const auto& metric) { return std::isfinite(metric.second); })) {
+  if (std::all_of(result->metrics.begin(), result->metrics.end(),
+                  [](const auto& metric) { return std::isfinite(metric.second); })) {
     return TrainingOutcome{false, {}, result->metrics};
   }
-  return TrainingOutcome{true, result ? "the training loss is not finite" : result.error().reason, {}};
+  return TrainingOutcome{true, "the training loss is not finite", {}};
 }
 
 TrainingOutcome BatchEvaluation::scored(const Training& training) {

@@ -10,6 +10,7 @@
 #include "experiments/evaluate/batch_evaluation.hpp"
 #include "experiments/evaluate/learning.hpp"
 #include "experiments/evaluate/objectives.hpp"
+#include "experiments/evaluate/training_outcome.hpp"
 #include "hwmodels/job_graph.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
@@ -24,6 +25,35 @@ bool Evaluator::evaluate(std::int64_t campaign_id, const std::vector<TrialRow>& 
                          const Events& events, std::stop_token stop) {
   COSEARCH_CHECK(!data_.empty() || campaign_.accuracy == AccuracyKind::none, "training needs data");
   return BatchEvaluation(*this, campaign_id, history, batch, events, std::move(stop)).run();
+}
+
+void Evaluator::recall(const std::vector<TrialRow>& rows) {
+  if (supernets_ == nullptr) {
+    return;
+  }
+  for (const TrialRow& row : rows) {
+    // Of the feasible ones by cost also those that were screened, or found infeasible by what they learned: which were
+    // scored follows from other scores, and then not in the order of the rows.
+    if (trains(row.fidelity) && (row.state != TrialState::infeasible || was_trained(row))) {
+      supernets_->expect(row.genome);
+    }
+  }
+}
+
+bool Evaluator::prepare_final(const std::vector<TrialRow>& rows, const Supernets::Events& events,
+                              const std::stop_token& stop) {
+  if (!campaign_.final_stage.from_supernet) {
+    return true;
+  }
+  COSEARCH_CHECK(supernets_ != nullptr, "weights of a supernet need one");
+  for (const TrialRow& row : rows) {
+    for (std::size_t i = 0; i < campaign_.networks.size(); ++i) {
+      if (!supernets_->train(i, row.genome, events, stop)) {
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 Trial Evaluator::to_trial(const TrialRow& row) const {
@@ -56,6 +86,7 @@ std::uint64_t Evaluator::training_seed(const graph::NetworkGraph& network) const
 }
 
 std::string Evaluator::accuracy_key(std::size_t index, const graph::NetworkGraph& network, const TrainOptions& recipe,
+                                    const std::optional<quantize::QuantizeRecipe>& quantize,
                                     std::uint64_t origin) const {
   COSEARCH_CHECK(index < data_.size(), "an accuracy needs data");
   Hasher hasher;
@@ -63,6 +94,9 @@ std::string Evaluator::accuracy_key(std::size_t index, const graph::NetworkGraph
   hasher.add(trainer_fingerprint()).add(training_seed(network));
   if (origin != 0) {
     hasher.add(origin);
+  }
+  if (quantize) {
+    hasher.add(quantize_fingerprint(*quantize));
   }
   return fmt::format("{}-{}", hex(graph::hash(network)), hex(hasher.value()));
 }

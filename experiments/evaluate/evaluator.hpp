@@ -34,8 +34,8 @@ struct CacheUse {
 /// metric `predicted_error` (where there is a predictor) and the reason.
 class Evaluator {
  public:
-  /// `data` may be empty where nothing is trained, `supernets` (prepared before the first batch) null without one-shot
-  /// accuracy. All references outlive the evaluator.
+  /// `data` may be empty where nothing is trained, `supernets` (prepared before the first batch; lazy ones are trained
+  /// when a batch needs them) null without one-shot accuracy. All references outlive the evaluator.
   Evaluator(const Campaign& campaign, const JointSpace& space, CampaignData data, Store& store,
             Supernets* supernets = nullptr);
 
@@ -44,12 +44,19 @@ class Evaluator {
     std::function<void(const TrialRow&)> finished;                ///< after the row was committed
     std::function<void(TrialId, const TrainProgress&)> training;  ///< first trial of the batch with that network
     std::function<void(TrialId)> trained;                         ///< the training of `training` has ended
+    Supernets::Events supernets = {};                             ///< of lazy ones; set where there are some
   };
   /// Evaluates pending rows of one batch and stores each when it is done. Rows that are not pending are kept as they
   /// are but count for every decision, so a batch that was interrupted goes on as if it had not been.
   /// `history`: all trials before the batch. False: stopped before the end.
   [[nodiscard]] bool evaluate(std::int64_t campaign_id, const std::vector<TrialRow>& history,
                               std::vector<TrialRow>& batch, const Events& events, std::stop_token stop);
+
+  /// Tells lazy supernets which trials come before all others: rows that are finished, in order.
+  void recall(const std::vector<TrialRow>& rows);
+  /// Trains what `final_weights` of these rows needs. False: stopped before the end.
+  [[nodiscard]] bool prepare_final(const std::vector<TrialRow>& rows, const Supernets::Events& events,
+                                   const std::stop_token& stop);
 
   /// Objectives in minimising form. The trial as the algorithm sees it.
   [[nodiscard]] Trial to_trial(const TrialRow& row) const;
@@ -64,7 +71,9 @@ class Evaluator {
   /// Key of the accuracy cache: network, recipe, data, trainer and seed; `origin`: the fingerprint of the supernet that
   /// the weights begin with, 0 for random ones. Needs data.
   [[nodiscard]] std::string accuracy_key(std::size_t index, const graph::NetworkGraph& network,
-                                         const TrainOptions& recipe, std::uint64_t origin = 0) const;
+                                         const TrainOptions& recipe,
+                                         const std::optional<quantize::QuantizeRecipe>& quantize,
+                                         std::uint64_t origin = 0) const;
   /// The same for an accuracy with a supernet's weights: network, supernet, and how it is scored.
   [[nodiscard]] std::string one_shot_key(std::size_t index, const graph::NetworkGraph& network,
                                          const Genome& joint) const;

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/metrics.hpp"
 #include "trainer/multitask/train_tasks.hpp"
@@ -95,32 +96,40 @@ WeightStore initial_weights(const Learning& learning, const graph::NetworkGraph&
 }
 
 Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph::NetworkGraph& network,
-                                           const TrainOptions& recipe, std::uint64_t seed, WeightStore& weights,
-                                           const ProgressSink& progress, const std::stop_token& stop,
-                                           const Checkpoint& checkpoint) {
+                                           const TrainOptions& recipe,
+                                           const std::optional<quantize::QuantizeRecipe>& quantize, std::uint64_t seed,
+                                           WeightStore& weights, const ProgressSink& progress,
+                                           const std::stop_token& stop, const Checkpoint& checkpoint) {
   if (learning.data.tasks.empty()) {
     const TaskData& data = *learning.data.data;
-    const auto result = train(network, data, data.search, recipe, seed, weights, progress, stop, checkpoint);
+    auto result = quantize::train_quantized(network, data, data.search, recipe, quantize, seed, weights, progress, stop,
+                                            checkpoint);
     if (!result) {
       return Unexpected{result.error()};
     }
+    const TrainResult& train = result->train;
     return LearningResult{
-        result->stopped,
-        {{"accuracy", result->accuracy}, {"error", 1.0 - result->accuracy}, {"train_loss", result->train_loss}}};
+        train.stopped,
+        {{"accuracy", train.accuracy}, {"error", 1.0 - train.accuracy}, {"train_loss", train.train_loss}},
+        std::move(result->ranges)};
   }
+  COSEARCH_CHECK(!quantize, "the config refuses to quantise several tasks");
   const auto result = train_tasks(network, learning.data.tasks, options_of(learning, recipe), seed, weights,
                                   &TaskData::search, progress, stop, checkpoint);
   if (!result) {
     return Unexpected{result.error()};
   }
-  return result->stopped ? LearningResult{.stopped = true} : LearningResult{false, task_metrics(learning, *result)};
+  return result->stopped ? LearningResult{.stopped = true} : LearningResult{.metrics = task_metrics(learning, *result)};
 }
 
 Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& network, const WeightStore& weights,
-                     kernels::Precision precision) {
+                     const std::vector<quantize::ValueRange>& ranges, kernels::Precision precision) {
   if (learning.data.tasks.empty()) {
     const TaskData& data = *learning.data.data;
-    return {{"test_accuracy", evaluate_accuracy(network, data, data.test, weights, 0, precision)}};
+    const double accuracy =
+        ranges.empty() ? evaluate_accuracy(network, data, data.test, weights, 0, precision)
+                       : quantize::quantized_accuracy(quantize::quantize(network, weights, ranges), data, data.test);
+    return {{"test_accuracy", accuracy}};
   }
   const std::vector<TaskScore> scores =
       evaluate_tasks(network, learning.data.tasks, &TaskData::test, weights, 0, precision);

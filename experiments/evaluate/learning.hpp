@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "experiments/config/campaign.hpp"
 #include "experiments/store/store.hpp"
@@ -21,20 +24,24 @@ struct Learning {
 
 /// What one training found.
 struct LearningResult {
-  bool stopped = false;  ///< nothing was found
-  Metrics metrics = {};  ///< `training_metrics` on the search split
+  bool stopped = false;                           ///< nothing was found
+  Metrics metrics = {};                           ///< `training_metrics` on the search split
+  std::vector<quantize::ValueRange> ranges = {};  ///< where it is quantised, see quantize::Quantized
 };
-/// Trains `weights`. Infeasible: the training diverged. @throws as train() and train_tasks() do.
+/// Trains `weights`, and quantises by `quantize` what has one task. Infeasible: the training diverged. @throws as
+/// quantize::train_quantized and train_tasks do.
 [[nodiscard]] Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph::NetworkGraph& network,
-                                                         const TrainOptions& recipe, std::uint64_t seed,
-                                                         WeightStore& weights, const ProgressSink& progress,
-                                                         const std::stop_token& stop,
+                                                         const TrainOptions& recipe,
+                                                         const std::optional<quantize::QuantizeRecipe>& quantize,
+                                                         std::uint64_t seed, WeightStore& weights,
+                                                         const ProgressSink& progress, const std::stop_token& stop,
                                                          const Checkpoint& checkpoint = {});
 
-/// test_accuracy of trained weights; of several tasks 1 - their mean error, and test_accuracy_<task> or
-/// test_rmse_<task> of each.
+/// test_accuracy of trained weights, of the integers where there are ranges; of several tasks 1 - their mean error, and
+/// test_accuracy_<task> or test_rmse_<task> of each.
 [[nodiscard]] Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& network,
-                                   const WeightStore& weights, kernels::Precision precision);
+                                   const WeightStore& weights, const std::vector<quantize::ValueRange>& ranges,
+                                   kernels::Precision precision);
 
 /// Of everything beside network, recipe and seed that decides what `learn` tells: data, tasks, baselines.
 [[nodiscard]] std::uint64_t learning_hash(const Learning& learning);

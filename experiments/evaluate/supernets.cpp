@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
@@ -13,6 +14,7 @@
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
+#include "spaces/space/domain.hpp"
 #include "trainer/supernet/gene_combinations.hpp"
 #include "trainer/supernet/inherit.hpp"
 
@@ -64,7 +66,28 @@ void create_directory(const std::string& directory) {
 Supernets::Supernets(const Campaign& campaign, const JointSpace& space, CampaignData data)
     : campaign_(campaign), space_(space), data_(std::move(data)) {
   for (SupernetSpace& part : supernet_spaces(campaign, space)) {
-    supernets_.push_back({std::move(part), 0, nullptr});
+    add(std::move(part));
+  }
+}
+
+void Supernets::add(SupernetSpace space) {
+  Supernet fresh{.space = std::move(space), .genes = {}};
+  fresh.genes = places(fresh.space);
+  fresh.origin = origin_of(fresh);
+  fresh.fingerprint = supernet_fingerprint(fresh.space.subnets, *data_[fresh.space.network].data, options(fresh),
+                                           campaign_.seed, fresh.origin ? supernets_[*fresh.origin].fingerprint : 0);
+  supernets_.push_back(std::move(fresh));
+}
+
+void Supernets::expect(const Genome& joint) {
+  for (std::size_t network = 0; network < campaign_.networks.size(); ++network) {
+    if (!campaign_.networks[network].one_shot.lazy) {
+      continue;
+    }
+    const std::string key = key_of(network, joint);
+    if (!known(network, key)) {
+      add(supernet_space(campaign_, space_, network, key));
+    }
   }
 }
 
@@ -83,32 +106,37 @@ SupernetOptions Supernets::options(const Supernet& supernet) const {
 
 bool Supernets::prepare(const std::string& directory, const Events& events, const std::stop_token& stop) {
   create_directory(directory);
+  directory_ = directory;
   for (std::size_t i = 0; i < supernets_.size(); ++i) {
-    if (!prepare_one(i, directory, events, stop)) {
+    if (!prepare_one(i, events, stop)) {
       return false;
     }
   }
   return true;
 }
 
-bool Supernets::prepare_one(std::size_t index, const std::string& directory, const Events& events,
-                            const std::stop_token& stop) {
+bool Supernets::train(std::size_t network, const Genome& joint, const Events& events, const std::stop_token& stop) {
+  return prepare_one(find(network, joint), events, stop);
+}
+
+bool Supernets::prepare_one(std::size_t index, const Events& events, const std::stop_token& stop) {
   Supernet& supernet = supernets_[index];
-  const SubnetSpace& subnets = supernet.space.subnets;
+  if (supernet.scorer != nullptr) {
+    return true;
+  }
   const CampaignNetwork& network = campaign_.networks[supernet.space.network];
-  const TaskData& data = *data_[supernet.space.network].data;
-  const Supernet* origin = origin_of(index);
-  supernet.fingerprint = supernet_fingerprint(subnets, data, options(supernet), campaign_.seed,
-                                              origin == nullptr ? 0 : origin->fingerprint);
-  const std::string stem = (std::filesystem::path(directory) / ("supernet-" + hex(supernet.fingerprint))).string();
+  const std::string stem = (std::filesystem::path(directory_) / ("supernet-" + hex(supernet.fingerprint))).string();
   const std::string path = stem + ".safetensors";
-  WeightStore store = make_supernet(subnets, campaign_.seed);
+  WeightStore store = make_supernet(supernet.space.subnets, campaign_.seed);
   if (std::optional<WeightStore> known = read_supernet(path, store)) {
     store = std::move(*known);
     events.note(fmt::format("{}: taken from {}", label(supernet), path));
   } else {
-    if (origin != nullptr) {
-      inherit(origin->scorer->store(), store);
+    if (supernet.origin) {
+      if (!prepare_one(*supernet.origin, events, stop)) {
+        return false;
+      }
+      inherit(supernets_[*supernet.origin].scorer->store(), store);
     }
     if (!train_one(supernet, stem, store, events, stop)) {
       return false;
@@ -117,7 +145,7 @@ bool Supernets::prepare_one(std::size_t index, const std::string& directory, con
   std::error_code ignored;  // a run that was killed between the two steps leaves both files
   std::filesystem::remove(stem + kCheckpoint, ignored);
   supernet.scorer =
-      std::make_unique<SubnetScorer>(std::move(store), data,
+      std::make_unique<SubnetScorer>(std::move(store), *data_[supernet.space.network].data,
                                      SubnetScorer::Options{network.one_shot.calibration_samples,
                                                            network.train.evaluate_samples, network.train.precision});
   return true;
@@ -145,36 +173,67 @@ bool Supernets::train_one(const Supernet& supernet, const std::string& stem, Wei
   return true;
 }
 
-const Supernets::Supernet* Supernets::origin_of(std::size_t index) const {
-  const nlohmann::json wanted = nlohmann::json::parse(supernets_[index].space.key);
-  const Supernet* best = nullptr;
-  std::ptrdiff_t most = -1;
-  for (std::size_t i = 0; i < index; ++i) {
-    if (supernets_[i].space.network != supernets_[index].space.network) {
+std::vector<std::optional<double>> Supernets::places(const SupernetSpace& space) const {
+  const ParamSet& params = space_.space(space.network).params();
+  const nlohmann::json values = nlohmann::json::parse(space.key);
+  std::vector<std::optional<double>> places;
+  for (const std::string& name : campaign_.networks[space.network].one_shot.supernets) {
+    if (!values.contains(name)) {
+      places.emplace_back();
       continue;
     }
-    const nlohmann::json key = nlohmann::json::parse(supernets_[i].space.key);
-    const auto items = key.items();
-    const std::ptrdiff_t equal = std::count_if(items.begin(), items.end(), [&](const auto& item) {
-      return wanted.contains(item.key()) && wanted.at(item.key()) == item.value();
-    });
-    if (equal > most) {
-      most = equal;
-      best = &supernets_[i];
+    const Domain& domain = params.params()[params.find(name).value()].domain;
+    const double gene = domain::gene(domain, domain::value_from_json(values.at(name)).value()).value();
+    places.emplace_back(gene / static_cast<double>(std::max<std::int64_t>(domain::cardinality(domain).value() - 1, 1)));
+  }
+  return places;
+}
+
+std::optional<std::size_t> Supernets::origin_of(const Supernet& fresh) const {
+  std::optional<std::size_t> best;
+  std::pair<std::size_t, double> least;  // genes that differ, and by how much
+  for (std::size_t i = 0; i < supernets_.size(); ++i) {
+    if (supernets_[i].space.network != fresh.space.network) {
+      continue;
+    }
+    std::pair<std::size_t, double> apart{0, 0.0};
+    for (std::size_t k = 0; k < fresh.genes.size(); ++k) {
+      const std::optional<double>& other = supernets_[i].genes[k];
+      if (other != fresh.genes[k]) {
+        ++apart.first;
+        apart.second += other && fresh.genes[k] ? std::abs(*other - *fresh.genes[k]) : 1.0;
+      }
+    }
+    if (!best || apart < least) {
+      best = i;
+      least = apart;
     }
   }
   return best;
 }
 
-const Supernets::Supernet& Supernets::find(std::size_t network, const Genome& joint) const {
-  const std::string key =
-      combination_key(space_.space(network).params(), campaign_.networks[network].one_shot.supernets,
-                      space_.network_part(joint, network));
+std::string Supernets::key_of(std::size_t network, const Genome& joint) const {
+  return combination_key(space_.space(network).params(), campaign_.networks[network].one_shot.supernets,
+                         space_.network_part(joint, network));
+}
+
+std::optional<std::size_t> Supernets::known(std::size_t network, const std::string& key) const {
   const auto found = std::find_if(supernets_.begin(), supernets_.end(), [&](const Supernet& supernet) {
     return supernet.space.network == network && supernet.space.key == key;
   });
-  COSEARCH_CHECK(found != supernets_.end() && found->scorer != nullptr, "every genome belongs to a prepared supernet");
-  return *found;
+  return found == supernets_.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - supernets_.begin()));
+}
+
+std::size_t Supernets::find(std::size_t network, const Genome& joint) const {
+  const std::optional<std::size_t> index = known(network, key_of(network, joint));
+  COSEARCH_CHECK(index.has_value(), "every genome that is scored belongs to a supernet that was expected");
+  return *index;
+}
+
+SubnetScorer& Supernets::scorer(std::size_t network, const Genome& joint) const {
+  const Supernet& supernet = supernets_[find(network, joint)];
+  COSEARCH_CHECK(supernet.scorer != nullptr, "a supernet is prepared before it scores");
+  return *supernet.scorer;
 }
 
 }  // namespace cosearch

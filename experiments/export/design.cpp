@@ -41,6 +41,9 @@ Design make_design(const Campaign& campaign, const JointSpace& space, const Eval
   design.job = {campaign.batch, campaign.resolved.at("job").at("types").get<std::string>()};
   design.metrics = row.metrics;
   design.cost = *cost;
+  for (const CampaignNetwork& network : campaign.networks) {
+    design.network_names.push_back(network.name);
+  }
   const auto trained =
       std::find_if(finals.begin(), finals.end(), [&](const FinalRow& entry) { return entry.trial == row.id; });
   if (trained != finals.end()) {

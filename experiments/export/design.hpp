@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,7 +37,11 @@ struct Design {
   Metrics metrics;  ///< as stored
   Cost cost;        ///< priced again, with layers
   std::optional<Metrics> final_metrics;
-  std::string weights_path;  ///< safetensors of the final training (see run_final_stage); empty: none
+  std::string weights_path;                ///< safetensors of the final training (see run_final_stage); empty: none
+  std::vector<std::string> network_names;  ///< of the campaign; a single network has none
+  /// The campaign's data, read when a form asks for it; whoever exports to such a form sets it. @throws ConfigError.
+  std::function<CampaignData()> data;
+  std::string data_directory;  ///< of hardware data, as for make_target
   nlohmann::json provenance;
 };
 

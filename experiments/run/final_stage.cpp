@@ -44,7 +44,8 @@ class FinalStage {
     std::size_t waiting = 0;  ///< candidates that need it and are not stored yet
     std::string failure;      ///< why it has no result
     WeightStore weights;
-    Metrics metrics;  ///< accuracy, test_accuracy, train_loss
+    std::vector<quantize::ValueRange> ranges;  ///< where it is quantised
+    Metrics metrics;                           ///< accuracy, test_accuracy, train_loss
   };
   /// A candidate and the trainings of its networks, in the campaign's order.
   struct Candidate {
@@ -165,8 +166,9 @@ bool FinalStage::learn(Training& training, const TrialRow& row) {
   const graph::NetworkGraph& network = training.network;
   const Learning learning = context_.evaluator.learning(training.index);
   const TrainOptions& recipe = campaign_.networks[training.index].final_train;
+  const std::optional<quantize::QuantizeRecipe>& quantize = campaign_.networks[training.index].final_quantize;
   Evaluator::InitialWeights initial = context_.evaluator.final_weights(training.index, network, row.genome);
-  const std::string key = context_.evaluator.accuracy_key(training.index, network, recipe, initial.origin);
+  const std::string key = context_.evaluator.accuracy_key(training.index, network, recipe, quantize, initial.origin);
   const std::optional<Store::CachedAccuracy> known = store_.cached_accuracy(key);
   if (known && known->failed) {
     training.failure = known->reason;
@@ -179,9 +181,9 @@ bool FinalStage::learn(Training& training, const TrialRow& row) {
     const std::lock_guard guard(mutex_);
     progress_.training(row.id, progress);
   };
-  const Expected<LearningResult, Infeasible> result =
-      cosearch::learn(learning, network, recipe, context_.evaluator.training_seed(network), training.weights, report,
-                      stop_, {training.checkpoint});
+  Expected<LearningResult, Infeasible> result =
+      cosearch::learn(learning, network, recipe, quantize, context_.evaluator.training_seed(network), training.weights,
+                      report, stop_, {training.checkpoint});
   if (result && result->stopped) {
     return false;
   }
@@ -190,9 +192,10 @@ bool FinalStage::learn(Training& training, const TrialRow& row) {
     progress_.trained(row.id);
   }
   if (result) {
-    training.metrics = result->metrics;
+    training.ranges = std::move(result->ranges);
+    training.metrics = std::move(result->metrics);
     training.metrics.erase("error");
-    training.metrics.merge(test_metrics(learning, network, training.weights, recipe.precision));
+    training.metrics.merge(test_metrics(learning, network, training.weights, training.ranges, recipe.precision));
   } else {
     training.failure = result.error().reason;
     store_.put_accuracy(key, {true, training.failure, {}});  // a resumed run need not find out again
@@ -221,6 +224,7 @@ void FinalStage::finish(Candidate& candidate) {
       training->weights = {};
       std::error_code ignored;
       std::filesystem::remove(training->checkpoint, ignored);
+      std::filesystem::remove(quantize::fine_tune_checkpoint({training->checkpoint}).path, ignored);
     }
   }
 }
@@ -229,10 +233,12 @@ void FinalStage::keep(const Candidate& candidate) {
   const TrialId id = candidate.row.id;
   std::vector<Metrics> metrics;
   nlohmann::json networks = nlohmann::json::array();
+  nlohmann::json ranges = nlohmann::json::array();
   WeightStore weights;
   for (const Training* training : candidate.trainings) {
     metrics.push_back(training->metrics);
     networks.push_back(graph::to_json(training->network));
+    ranges.push_back(to_json(training->ranges));
     for (const auto& [key, stored] : training->weights.weights()) {
       StoredWeight weight = stored;
       const std::string& name = campaign_.networks[training->index].name;
@@ -246,13 +252,16 @@ void FinalStage::keep(const Candidate& candidate) {
   row.weights_file = (folder_ / fmt::format("campaign-{}-trial-{}.safetensors", context_.campaign_id, id)).string();
   const double test_accuracy = row.metrics.at("test_accuracy");
   const bool single = networks.size() == 1;
+  std::map<std::string, std::string> metadata = {
+      {"campaign", campaign_.name},
+      {"trial", std::to_string(id)},
+      {single ? "network" : "networks", (single ? networks[0] : networks).dump()},
+      {"test_accuracy", fmt::format("{}", test_accuracy)}};
+  if (std::any_of(ranges.begin(), ranges.end(), [](const nlohmann::json& own) { return !own.empty(); })) {
+    metadata["ranges"] = (single ? ranges[0] : ranges).dump();
+  }
   try {
-    save_safetensors(weights,
-                     {{"campaign", campaign_.name},
-                      {"trial", std::to_string(id)},
-                      {single ? "network" : "networks", (single ? networks[0] : networks).dump()},
-                      {"test_accuracy", fmt::format("{}", test_accuracy)}},
-                     row.weights_file);
+    save_safetensors(weights, metadata, row.weights_file);
   } catch (const std::runtime_error& error) {
     throw StoreError(5, error.what());
   }

@@ -18,15 +18,15 @@ struct FinalContext {
   const Campaign& campaign;
   const JointSpace& space;
   const Evaluator& evaluator;
-  const CampaignData& data;
   Store& store;
   std::int64_t campaign_id;
 };
 /// Trains the networks of what `select_finals` chose by their recipes for it, each network once, measures them on the
 /// search split and once on the test split, and stores weights and figures; goes on from checkpoints after an
 /// interruption and skips what is done. The weights of a candidate are one file; where there are several networks, each
-/// tensor's name begins with `<network>.`. A candidate with a network whose training diverges is reported and left out.
-/// False: stopped before the end.
+/// tensor's name begins with `<network>.`. Where networks are quantised, its metadata `ranges` holds what
+/// quantize::quantize needs beside the weights: of one network quantize::to_json, of several a list of these. A
+/// candidate with a network whose training diverges is reported and left out. False: stopped before the end.
 /// @throws StoreError 5 when the weights cannot be written.
 [[nodiscard]] bool run_final_stage(const FinalContext& context, const std::vector<TrialRow>& rows, bool quiet,
                                    std::stop_token stop);

@@ -33,7 +33,6 @@ class CampaignRun {
               Store& store, std::int64_t campaign_id, const RunOptions& options)
       : campaign_(campaign),
         space_(space),
-        data_(data),
         store_(store),
         campaign_id_(campaign_id),
         options_(options),
@@ -42,7 +41,7 @@ class CampaignRun {
         algorithm_(make_algorithm(campaign.algorithm, campaign.algorithm_options,
                                   algorithm_context(campaign, space, fidelity()))),
         tally_(campaign),
-        progress_(stderr, options.quiet, [this] { return status_line(status()); }) {}
+        progress_(stderr, options.quiet, [this] { return status_line(status()) + supernet_; }) {}
 
   RunOutcome run(const std::stop_token& stop);
 
@@ -64,12 +63,12 @@ class CampaignRun {
   void check_replayed(const std::vector<TrialRow>& stored, const std::vector<Proposal>& asked) const;
   [[nodiscard]] std::vector<TrialRow> proposed();
   [[nodiscard]] bool evaluate(std::vector<TrialRow> batch, const std::stop_token& stop);
+  [[nodiscard]] Supernets::Events supernet_events();
   [[nodiscard]] bool trainings_used_up() const;
   [[nodiscard]] SearchStatus status() const;
 
   const Campaign& campaign_;
   const JointSpace& space_;
-  const CampaignData& data_;
   Store& store_;
   std::int64_t campaign_id_;
   const RunOptions& options_;
@@ -81,8 +80,15 @@ class CampaignRun {
   SearchTally tally_;
   std::int64_t evaluated_now_ = 0;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::string supernet_;  ///< how far the training of a lazy one is
   Progress progress_;
 };
+
+/// How far a supernet is after so many seconds.
+std::string supernet_line(const std::string& name, const TrainProgress& now, double seconds) {
+  return fmt::format("{}  step {}/{}  loss {:.3f}  {} so far", name, now.step, now.steps, now.loss,
+                     duration_text(seconds));
+}
 
 RunOutcome CampaignRun::run(const std::stop_token& stop) {
   store_.set_state(campaign_id_, CampaignState::running);
@@ -99,8 +105,12 @@ RunOutcome CampaignRun::run(const std::stop_token& stop) {
     store_.set_state(campaign_id_, CampaignState::finished);
     return RunOutcome::no_feasible;
   }
+  evaluator_.recall(rows_);
+  if (!evaluator_.prepare_final(select_finals(campaign_, rows_), supernet_events(), stop)) {
+    return stopped();
+  }
   if (campaign_.final_stage.top > 0 &&
-      !run_final_stage({campaign_, space_, evaluator_, data_, store_, campaign_id_}, rows_, options_.quiet, stop)) {
+      !run_final_stage({campaign_, space_, evaluator_, store_, campaign_id_}, rows_, options_.quiet, stop)) {
     return stopped();
   }
   store_.set_state(campaign_id_, CampaignState::finished);
@@ -200,6 +210,7 @@ bool CampaignRun::evaluate(std::vector<TrialRow> batch, const std::stop_token& s
     };
     events.training = [&](TrialId id, const TrainProgress& progress) { progress_.training(id, progress); };
     events.trained = [&](TrialId id) { progress_.trained(id); };
+    events.supernets = supernet_events();
     if (!evaluator_.evaluate(campaign_id_, rows_, batch, events, stop)) {
       return false;
     }
@@ -213,6 +224,21 @@ bool CampaignRun::evaluate(std::vector<TrialRow> batch, const std::stop_token& s
   algorithm_->tell(trials);
   std::move(batch.begin(), batch.end(), std::back_inserter(rows_));
   return true;
+}
+
+Supernets::Events CampaignRun::supernet_events() {
+  Supernets::Events events;
+  events.note = [this](const std::string& text) {
+    supernet_.clear();
+    progress_.note(text);
+  };
+  events.training = [this, start = std::chrono::steady_clock::now()](const std::string& name,
+                                                                     const TrainProgress& now) {
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    supernet_ = "  " + supernet_line(name, now, seconds);
+    progress_.refresh();
+  };
+  return events;
 }
 
 bool CampaignRun::trainings_used_up() const {
@@ -249,8 +275,7 @@ bool prepare_supernets(Supernets& supernets, const std::string& directory, bool 
   events.note = [&](const std::string& text) { progress.note(text); };
   events.training = [&](const std::string& name, const TrainProgress& now) {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    line = fmt::format("{}  step {}/{}  loss {:.3f}  {} so far", name, now.step, now.steps, now.loss,
-                       duration_text(seconds));
+    line = supernet_line(name, now, seconds);
     progress.refresh();
   };
   return supernets.prepare(directory, events, stop);

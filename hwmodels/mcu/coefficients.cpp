@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hwmodels/data_files.hpp"
+#include "hwmodels/mcu/emulated.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/json_reader.hpp"
@@ -14,39 +15,6 @@ namespace cosearch::mcu {
 namespace {
 
 using program::KernelKind;
-
-std::vector<std::string> kind_names() {
-  std::vector<std::string> names;
-  for (const KernelKind kind : program::all_kernel_kinds()) {
-    names.emplace_back(program::kind_name(kind));
-  }
-  return names;
-}
-
-KernelKind kind_of(const JsonReader& place, const std::string& name) {
-  for (const KernelKind kind : program::all_kernel_kinds()) {
-    if (program::kind_name(kind) == name) {
-      return kind;
-    }
-  }
-  place.fail(fmt::format("kernel kind \"{}\" is not known", name));
-}
-
-void add_feature(const JsonReader& place, const std::string& feature, double amount,
-                 std::map<KernelKind, KernelCycles>& kinds) {
-  const std::size_t dot = feature.find('.');
-  const std::string quantity = dot == std::string::npos ? "" : feature.substr(dot + 1);
-  KernelCycles& cycles = kinds[kind_of(place, feature.substr(0, dot))];
-  if (quantity == "macs") {
-    cycles.per_mac += amount;
-  } else if (quantity == "outputs") {
-    cycles.per_output += amount;
-  } else if (quantity == "elements") {
-    cycles.per_element += amount;
-  } else {
-    place.fail("\"" + feature + "\" is not a feature; allowed: <kernel kind>.macs, .outputs, .elements");
-  }
-}
 
 /// Kinds that no measured network tells about: instruction counts times the core's cycles per instruction, or the
 /// coefficients of a similar kind.
@@ -104,14 +72,6 @@ CycleModel read_fitted(const JsonReader& item) {
   return model;
 }
 
-void check_kinds(const JsonReader& place, const CycleModel& model) {
-  for (const KernelKind kind : program::all_kernel_kinds()) {
-    if (model.kinds.find(kind) == model.kinds.end()) {
-      place.fail("says nothing about the kernel kind " + std::string(program::kind_name(kind)));
-    }
-  }
-}
-
 /// What a board or an engine brings to a product, and what that rests on.
 struct PooledPart {
   JsonReader value;  ///< a scale, or rates in the order of the terms
@@ -154,7 +114,7 @@ void add_pooled(const JsonReader& root, const JsonReader& rates, double scale, C
     }
   }
   add_assumed(root.at("assumed"), core, model.kinds);
-  check_kinds(root.at("pooled").at("terms"), model);
+  check_kinds(root.at("pooled").at("terms"), model.kinds);
   table.models.push_back(std::move(model));
 }
 
@@ -226,7 +186,7 @@ void read_models(const JsonReader& root, bool with_measurements,
     }
     model.board = board;
     model.engine = item.at("engine").name_of(engines);
-    check_kinds(item, model);
+    check_kinds(item, model.kinds);
     table.models.push_back(std::move(model));
   }
 }
@@ -319,6 +279,11 @@ CycleTable load_cycle_table(const std::string& data_directory,
   if (pooled) {
     read_pooled_products(root, core_of_board, names, table);
   }
+  for (CycleModel& model : read_emulated(root, core_of_board, names)) {
+    if (table.find(model.board, model.engine) == nullptr) {
+      table.models.push_back(std::move(model));
+    }
+  }
   for (const auto& entry : core_of_board) {
     if (std::none_of(table.models.begin(), table.models.end(),
                      [&](const CycleModel& model) { return model.board == entry.first; })) {
@@ -356,22 +321,6 @@ nlohmann::json data_with_model(const CycleModel& model, const std::string& data_
     data["models"][position] = to_json(model);
   }
   return data;
-}
-
-std::map<std::string, double> features(const program::Program& program) {
-  std::map<std::string, double> sums;
-  for (const program::KernelCall& call : program.calls) {
-    const std::string kind(program::kind_name(call.kind));
-    sums[kind + ".macs"] += static_cast<double>(call.macs);
-    sums[kind + ".outputs"] += static_cast<double>(call.outputs);
-    sums[kind + ".elements"] += static_cast<double>(call.elementwise);
-  }
-  return sums;
-}
-
-double cycles(const program::KernelCall& call, const KernelCycles& cycles) {
-  return cycles.per_mac * static_cast<double>(call.macs) + cycles.per_output * static_cast<double>(call.outputs) +
-         cycles.per_element * static_cast<double>(call.elementwise);
 }
 
 }  // namespace cosearch::mcu

@@ -10,18 +10,10 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "hwmodels/mcu/kernel_cycles.hpp"
 #include "spaces/program/program.hpp"
 
 namespace cosearch::mcu {
-
-/// Cycles of one kernel kind: per_mac * macs + per_output * elements written + per_element * element operations.
-struct KernelCycles {
-  double per_mac = 0.0;
-  double per_output = 0.0;
-  double per_element = 0.0;
-  /// From instruction counts or from another kind, not from measured networks. (Element operations always are.)
-  bool assumed = false;
-};
 
 /// A network that coefficients were calibrated on, or compared with.
 struct CalibrationRow {
@@ -40,13 +32,22 @@ struct Term {
   double coefficient = 0.0;
 };
 
+/// Where instructions counted in an emulator stand for measured cycles.
+struct Emulation {
+  std::string core;  ///< whose table of instructions it is
+  double cycles_per_instruction = 0.0;
+  double held_out_error = 0.0;  ///< relative, of instructions: the worst of the networks that no coefficient knows
+};
+
 /// Cycle coefficients of an engine on a board. Where nobody published measurements, those of another board with the
 /// same or a similar core stand in, or the engine's pooled rates times the board's pooled scale.
 struct CycleModel {
   std::string board;
   std::string engine;
   std::optional<std::pair<std::string, std::string>> assumed_from;  ///< (board, engine) that stands in
-  bool pooled = false;     ///< coefficients are the engine's rates times the board's scale; no rows
+  bool pooled = false;  ///< coefficients are the engine's rates times the board's scale; no rows
+  std::optional<Emulation>
+      emulation;           ///< coefficients are instructions times cycles per instruction; no terms, no rows
   std::string source;      ///< of the measurements, why another stands in, or what was pooled
   double clock_mhz = 0.0;  ///< of the measurements
   std::vector<Term> terms;
@@ -80,9 +81,9 @@ struct CycleTable {
 };
 
 /// hwmodels/data/mcu_coefficients.json. `core_of_board`: names and cores. Of a board and an engine the first counts: a
-/// fit of its own, what was pooled with measurements on both, another pair that stands in, and a product of the pooled
-/// scale of the board and the pooled rates of the engine. @throws ConfigError, see load_data, and for a board without
-/// any model.
+/// fit of its own, what was pooled with measurements on both, another pair that stands in, a product of the pooled
+/// scale of the board and the pooled rates of the engine, and instructions counted in an emulator. @throws ConfigError,
+/// see load_data, and for a board without any model.
 [[nodiscard]] CycleTable load_cycle_table(const std::string& data_directory,
                                           const std::map<std::string, std::string>& core_of_board);
 
@@ -95,10 +96,5 @@ struct CycleTable {
 /// The whole data file with `model` (terms and rows) in place of the one for its board and engine, or
 /// behind all others. @throws ConfigError, see load_data.
 [[nodiscard]] nlohmann::json data_with_model(const CycleModel& model, const std::string& data_directory);
-
-/// The features of a program that terms name, summed over its calls.
-[[nodiscard]] std::map<std::string, double> features(const program::Program& program);
-
-[[nodiscard]] double cycles(const program::KernelCall& call, const KernelCycles& cycles);
 
 }  // namespace cosearch::mcu

@@ -16,6 +16,7 @@
 #include "hwmodels/mcu/arena_picture.hpp"
 #include "hwmodels/mcu/boards.hpp"
 #include "hwmodels/mcu/coefficients.hpp"
+#include "hwmodels/mcu/cycle_notes.hpp"
 #include "hwmodels/mcu/mcuformer_memory.hpp"
 #include "hwmodels/mcu/plan.hpp"
 #include "hwmodels/text.hpp"
@@ -232,17 +233,25 @@ class CortexM final : public Model {
                                               lowered.buffers[static_cast<std::size_t>(call.output)].bytes + constants);
     const double peak_cycles = static_cast<double>(call.macs) / board_.peak_macs_per_cycle;
     layer.utilization = layer.cycles > 0.0 ? std::min(1.0, peak_cycles / layer.cycles) : 0.0;
-    const double mac_cycles = rates.per_mac * static_cast<double>(call.macs);
+    const mcu::KernelWork work = mcu::work_of(call);
+    const double mac_cycles =
+        rates.per_mac * work.macs + rates.per_slow_mac * work.slow_macs + rates.per_int4_mac * work.int4_macs;
     layer.bound = 2.0 * mac_cycles >= layer.cycles ? "compute" : "overhead";
     layer.parts["constant_bytes"] = static_cast<double>(constants);
     layer.parts["scratch_bytes"] = static_cast<double>(buffer_bytes(lowered, call.scratch));
     layer.parts["mac_cycles"] = mac_cycles;
-    layer.parts["output_cycles"] = rates.per_output * static_cast<double>(call.outputs);
-    layer.parts["element_cycles"] = rates.per_element * static_cast<double>(call.elementwise);
+    layer.parts["output_cycles"] = rates.per_output * work.outputs;
+    layer.parts["element_cycles"] = rates.per_element * work.elements;
+    if (cycles_.emulation) {
+      layer.parts["row_cycles"] = rates.per_row * work.rows + rates.per_window_row * work.window_rows +
+                                  rates.per_window_element * work.window_elements;
+    }
     totals.cycles += layer.cycles;
     totals.macs += call.macs;
     totals.cycles_by_kind[layer.kind] += layer.cycles;
-    totals.assumed_cycles += rates.assumed ? layer.cycles : layer.parts["element_cycles"];
+    if (!cycles_.emulation) {
+      totals.assumed_cycles += rates.assumed ? layer.cycles : layer.parts["element_cycles"];
+    }
     return layer;
   }
 
@@ -306,39 +315,7 @@ class CortexM final : public Model {
   }
 
   std::vector<std::string> notes(const Totals& totals) const {
-    std::vector<std::string> notes;
-    double worst = 0.0;
-    double worst_left_out = 0.0;
-    const std::size_t fitted = cycles_.fitted_rows();
-    for (const mcu::CalibrationRow& row : cycles_.rows) {
-      if (!row.held_out) {
-        worst = std::max(worst, std::abs(row.relative_error));
-        worst_left_out = std::max(worst_left_out, std::abs(row.leave_one_out_relative_error.value_or(0.0)));
-      }
-    }
-    const std::string errors =
-        cycles_.pooled || fitted > cycles_.terms.size()
-            ? fmt::format("error within {:.1f} %, leave-one-out within {:.1f} %", 100.0 * worst, 100.0 * worst_left_out)
-            : "as many rows as coefficients, so no error is known";
-    if (cycles_.assumed_from) {
-      notes.push_back(fmt::format("cycles uncalibrated on {} with {}: coefficients of {} with {} ({})", board_.name,
-                                  engine_.name, cycles_.assumed_from->first, cycles_.assumed_from->second,
-                                  cycles_.source));
-    } else if (cycles_.rows.empty()) {
-      notes.push_back(
-          fmt::format("cycles uncalibrated on {} with {}: the engine's pooled rates times the board's scale ({})",
-                      board_.name, engine_.name, cycles_.source));
-    } else {
-      notes.push_back(
-          fmt::format("cycles calibrated on {} networks at {:.0f} MHz, {}", fitted, cycles_.clock_mhz, errors));
-    }
-    if (cycles_.pooled && !cycles_.rows.empty()) {
-      notes.push_back(fmt::format("too few for coefficients of their own: ratios pooled over {}", cycles_.source));
-    }
-    if (!cycles_.rows.empty() && !cycles_.assumed_from && clock_mhz_ != cycles_.clock_mhz) {
-      notes.push_back(fmt::format("cycles were measured at {:.0f} MHz; wait states may differ at {:.0f} MHz",
-                                  cycles_.clock_mhz, clock_mhz_));
-    }
+    std::vector<std::string> notes = mcu::cycle_notes(cycles_, board_, clock_mhz_);
     if (totals.assumed_cycles > 0.0) {
       notes.push_back(fmt::format("{:.1f} % of the cycles are of kernels with assumed instruction counts",
                                   percent(totals.assumed_cycles, totals.cycles)));

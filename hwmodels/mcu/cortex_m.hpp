@@ -13,9 +13,9 @@ namespace cosearch {
 ///
 /// Knobs: `board`, `engine` (where it is not given, the board's best-calibrated one), and for each board
 /// `<board>.clock_mhz` (the highest, at which cycles were calibrated, first). Options: `reserved_sram_bytes` and
-/// `reserved_flash_bytes` (default 0), what the rest of the firmware needs; `accounting`, what counts as SRAM; for our own
-/// engine (`cosearch`) `input` ("resident", "streamed") and `weights` ("flash", "sram", by default as the board needs), see
-/// mcu::PlanOptions.
+/// `reserved_flash_bytes` (default 0), what the rest of the firmware needs; `accounting`, what counts as SRAM; for our
+/// own engine (`cosearch`) `input` ("resident", "streamed") and `weights` ("flash", "sram", by default as the board
+/// needs), see mcu::PlanOptions.
 ///
 /// SRAM: with accounting "ours" (default) the arena planned on the kernel program under the engine's buffer rules, with
 /// "tinyengine" under TinyEngine's whatever the engine; with "mcuformer" the peak of mcu::mcuformer_layers and with

@@ -1,10 +1,16 @@
 # Writes ${OUTPUT}, C++ that defines `std::span<const EmbeddedFile> ${FUNCTION}()` in the namespace ${NAMESPACE}, as
-# ${HEADER} declares it: the text of ${FILES} (a list separated by "|"), sorted by name.
+# ${HEADER} declares it: the text of ${FILES} (a list separated by "|"), sorted by name. Names are
+# without extension, with FULL_NAMES as they are.
 string(REPLACE "|" ";" files "${FILES}")
 list(SORT files)
+if(FULL_NAMES)
+  set(NAME_PART NAME)
+else()
+  set(NAME_PART NAME_WE)
+endif()
 set(entries "")
 foreach(file IN LISTS files)
-  get_filename_component(name "${file}" NAME_WE)
+  get_filename_component(name "${file}" ${NAME_PART})
   file(READ "${file}" text)
   string(APPEND entries "    EmbeddedFile{\"${name}\", R\"data(${text})data\"},\n")
 endforeach()

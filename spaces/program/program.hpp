@@ -107,6 +107,7 @@ struct KernelCall {
   int output = 0;
   std::vector<int> scratch;
   std::vector<Constant> constants;
+  std::int64_t weight_bits = 8;  ///< of the weights among the constants: 8 or 4, 32 in floating point
   /// Of the inputs, then of the output; empty where all operands are dense rows of their geometry's channels.
   std::vector<Rows> operands;
   /// First of the node's output channels that the call computes (`geometry.out_c` of them).

@@ -48,9 +48,12 @@ Expected<PlannedProgram, std::string> fit_program(const graph::NetworkGraph& gra
       if (!best || better(candidate, *best, sram_bytes)) {
         best = std::move(candidate);
       }
-      if (best->plan.bytes <= sram_bytes && patches == 1 && streaming == Streaming::layers) {
-        return *std::move(best);  // nothing is computed twice
+      if (best->plan.bytes <= sram_bytes && streaming == Streaming::layers) {
+        return *std::move(best);  // nothing is computed twice but where patches overlap
       }
+    }
+    if (best->plan.bytes <= sram_bytes) {
+      return *std::move(best);
     }
   }
   return *std::move(best);

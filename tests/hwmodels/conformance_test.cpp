@@ -56,6 +56,10 @@ double peak_of(const std::string& target, const nlohmann::json& genes) {
   if (target == "roofline") {
     return frequency * genes.at("cores").get<double>() * genes.at("lanes").get<double>();
   }
+  if (target == "moe_fpga") {  // at most one product of a DSP in a cycle, beside attention
+    return frequency *
+           (genes.at("dsps").get<double>() + genes.at("attention").get<double>() * genes.at("lanes").get<double>());
+  }
   if (genes.contains("lanes")) {  // beside an array
     return frequency *
            (genes.at("rows").get<double>() * genes.at("columns").get<double>() + genes.at("lanes").get<double>());
@@ -73,7 +77,7 @@ class Targets : public ::testing::TestWithParam<std::string> {
   }
   [[nodiscard]] static bool has_mapper() {
     return GetParam() != "cortex_m" && GetParam() != "maestro" && GetParam() != "roofline" && !side_by_side() &&
-           !for_attention();
+           GetParam() != "moe_fpga" && !for_attention();
   }
   /// An array beside lanes, without a mapper.
   [[nodiscard]] static bool for_attention() {
@@ -213,7 +217,8 @@ TEST_P(Targets, MoreBandwidthOrAFasterClockIsNeverSlower) {
   const std::optional<std::size_t> external = target_->params().find(for_attention() ? "dram_gib_s" : "bandwidth_gb_s");
   const std::optional<std::size_t> of_network =
       target_->params().find(side_by_side() ? "aic1.bandwidth" : "noc_bandwidth");
-  const std::optional<std::size_t> bandwidth = external ? external : of_network;
+  const std::optional<std::size_t> of_bus = target_->params().find("bits_per_cycle");
+  const std::optional<std::size_t> bandwidth = external ? external : (of_bus ? of_bus : of_network);
   for (const graph::NetworkGraph& network : networks()) {
     for (std::size_t i = 0; i < 6; ++i) {
       Genome genome = genomes()[i];
@@ -320,8 +325,8 @@ TEST(TargetRegistry, IsSortedAndUnknownNamesAreConfigErrors) {
   EXPECT_THAT(
       config_error_of([] { (void)make_target("cortexm", nlohmann::json::object(), ""); }),
       ::testing::HasSubstr("/target/name: \"cortexm\" is not known; known: asic, asic_heterogeneous, attention, "
-                           "attention_unfused, cortex_m, eyeriss, flat, fusemax, maestro, nvdla, roofline, shidiannao, "
-                           "simba, tpu; did you mean \"cortex_m\"?"));
+                           "attention_unfused, cortex_m, eyeriss, flat, fusemax, maestro, moe_fpga, nvdla, roofline, "
+                           "shidiannao, simba, tpu; did you mean \"cortex_m\"?"));
 }
 
 }  // namespace

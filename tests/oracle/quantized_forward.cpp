@@ -118,23 +118,18 @@ Values run(const graph::Linear& /*op*/, const Site& site) {
   });
 }
 
-/// Shares of one row of scores in 1/256, as share + 128.
+/// Weights of one row of scores, 0 to 255: exponentials relative to the largest.
 std::vector<std::int64_t> softmax(const Site& site, const std::vector<std::int64_t>& scores) {
   const std::int64_t largest = *std::max_element(scores.begin(), scores.end());
-  std::vector<std::int32_t> exponentials;
-  std::uint32_t sum = 0;
+  std::vector<std::int64_t> weights;
   for (const std::int64_t score : scores) {
     const std::int64_t exponent =
         nearest(Wide{largest - score} * site.layer->softmax_multiplier, site.layer->softmax_shift);
-    exponentials.push_back(
-        exponent < quantize::kLargestExponent ? quantize::exponential(static_cast<std::int32_t>(exponent)) : 0);
-    sum += static_cast<std::uint32_t>(exponentials.back());
+    const std::int64_t exponential =
+        exponent < quantize::kLargestExponent ? quantize::exponential(static_cast<std::int32_t>(exponent)) : 0;
+    weights.push_back(std::min<std::int64_t>(nearest(Wide{exponential}, 7), 255));
   }
-  std::vector<std::int64_t> shares;
-  for (const std::int32_t exponential : exponentials) {
-    shares.push_back(quantize::share(exponential, quantize::share_scale(sum)) + 128);
-  }
-  return shares;
+  return weights;
 }
 
 Values run(const graph::MultiHeadAttention& op, const Site& site) {
@@ -152,12 +147,16 @@ Values run(const graph::MultiHeadAttention& op, const Site& site) {
         scores[static_cast<std::size_t>(j)] += qkv(t, 0, d) * qkv(j, 1, d);
       }
     }
-    const std::vector<std::int64_t> shares = softmax(site, scores);
+    const std::vector<std::int64_t> weights = softmax(site, scores);
     std::int64_t sum = 0;
+    std::int64_t total = 0;
     for (std::int64_t j = 0; j < tokens; ++j) {
-      sum += shares[static_cast<std::size_t>(j)] * qkv(j, 2, feature % head_dim);
+      sum += weights[static_cast<std::size_t>(j)] * qkv(j, 2, feature % head_dim);
+      total += weights[static_cast<std::size_t>(j)];
     }
-    return site.finished(nearest(Wide{sum} * site.multiplier(0), site.layer->shift));
+    const quantize::MeanScale scale = quantize::mean_scale(static_cast<std::uint32_t>(total));
+    const std::int64_t mean = nearest(Wide{sum} * scale.reciprocal, scale.shift);
+    return site.finished(nearest(Wide{mean} * site.multiplier(0), site.layer->shift));
   });
 }
 

@@ -240,7 +240,7 @@ class Generator {
                kWideBits);
     layer.softmax_multiplier = layer.multiplier[0];
     layer.softmax_shift = layer.shift;
-    set_ratios(layer, {between(1.0, 2.0) / 256.0}, kWideBits);
+    set_ratios(layer, {std::ldexp(between(1.0, 2.0), -quantize::kMeanBits)}, kWideBits);
     return true;
   }
   bool fill(const graph::BatchNorm& /*op*/, std::size_t node, QuantizedLayer& layer) {

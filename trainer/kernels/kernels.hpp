@@ -30,6 +30,14 @@ void activation(Activation kind, std::int64_t count, const float* x, float* y);
 /// dx = f'(x) * dy; in place of dy allowed.
 void activation_backward(Activation kind, std::int64_t count, const float* x, const float* dy, float* dx);
 
+// --- rounding to integers --------------------------------------------------------------------------------------
+
+/// x = scale * (clamp(round(x / scale), -128 - zero_point, 127 - zero_point)), halves up: what an int8 keeps of it.
+void round_to_int8(std::int64_t count, float scale, float zero_point, float* x);
+/// Each column of w (rows, columns) to the nearest multiples of its largest magnitude / steps; `largest` (columns)
+/// receives these magnitudes.
+void round_columns(std::int64_t rows, std::int64_t columns, float steps, const float* w, float* y, float* largest);
+
 // --- normalisation ---------------------------------------------------------------------------------------------
 
 /// y = scale * (x - mean) / sqrt(variance + epsilon) + shift by rows; `saved` (2 * rows) receives each row's mean and

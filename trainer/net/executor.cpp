@@ -50,15 +50,6 @@ ops::Inputs<const float> input_pointers(const Schedule& schedule, const ChunkMem
   return pointers;
 }
 
-std::array<const float*, ops::kMostWeights> weight_pointers(const Parameters& parameters, int node) {
-  std::array<const float*, ops::kMostWeights> pointers{};
-  const std::span<const int> entries = parameters.of_node(node);
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    pointers.at(i) = parameters.values().data() + parameters.entries()[index(entries[i])].offset;
-  }
-  return pointers;
-}
-
 /// What only mixtures of experts take from, and give to, a forward call.
 struct MixtureCall {
   std::optional<std::uint64_t> noise_seed = std::nullopt;
@@ -67,14 +58,15 @@ struct MixtureCall {
 };
 
 /// Forward of one unit; fills the input's value from `input`.
-void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, const Parameters& parameters,
-                 const Action& action, std::int64_t first, std::int64_t samples, const ChunkMemory& memory,
-                 const float* shared, const float* packed, const InputSource& input, const MixtureCall& mixture) {
+void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, const RoundedWeights& weights,
+                 const Simulation& simulation, const Action& action, std::int64_t first, std::int64_t samples,
+                 const ChunkMemory& memory, const float* shared, const float* packed, const InputSource& input,
+                 const MixtureCall& mixture) {
   const Unit& unit = schedule.units[index(action.unit)];
   const ops::Forward call{
       .samples = samples,
       .x = input_pointers(schedule, memory, action),
-      .weights = weight_pointers(parameters, unit.node),
+      .weights = weights.of_node(unit.node),
       .y = buffer(schedule, memory, action.y),
       .saved = buffer(schedule, memory, unit.saved),
       .scratch = memory.scratch,
@@ -89,9 +81,16 @@ void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, con
     input(first, samples, call.y);
   }
   std::visit([&](const auto& op) { ops::forward(op, unit.geometry, call); }, graph.nodes[index(unit.node)].op);
-  if (!unit.token_ids) {
-    unit.geometry.dense->round_to_storage(samples * graph::elements(unit.geometry.output), call.y);
+  if (unit.token_ids) {
+    return;
   }
+  const std::int64_t size = samples * graph::elements(unit.geometry.output);
+  if (simulation.active()) {
+    if (const std::optional<ValueGrid>& grid = simulation.grids[index(unit.node)]) {
+      kernels::round_to_int8(size, grid->scale, grid->zero_point, call.y);
+    }
+  }
+  unit.geometry.dense->round_to_storage(size, call.y);
 }
 
 std::vector<AlignedFloats> buffers_of_units(const Schedule& schedule, std::int64_t ops::Needs::*size) {
@@ -103,15 +102,14 @@ std::vector<AlignedFloats> buffers_of_units(const Schedule& schedule, std::int64
   return buffers;
 }
 
-void pack_weights(const graph::NetworkGraph& graph, const Schedule& schedule, const Parameters& parameters,
+void pack_weights(const graph::NetworkGraph& graph, const Schedule& schedule, const RoundedWeights& weights,
                   std::vector<AlignedFloats>& packed) {
   for_each_parallel(static_cast<std::int64_t>(schedule.units.size()), [&](std::int64_t u) {
     const Unit& unit = schedule.units[static_cast<std::size_t>(u)];
     if (unit.needs.packed > 0) {
       std::visit(
           [&](const auto& op) {
-            ops::pack(op, unit.geometry, weight_pointers(parameters, unit.node)[0],
-                      packed[static_cast<std::size_t>(u)].data());
+            ops::pack(op, unit.geometry, weights.of_node(unit.node)[0], packed[static_cast<std::size_t>(u)].data());
           },
           graph.nodes[index(unit.node)].op);
     }
@@ -138,6 +136,19 @@ double loss_of(const Targets& targets, std::int64_t first, std::int64_t rows, st
   return kernels::softmax_cross_entropy(rows, classes, smoothing, scale, outputs, labels, gradient);
 }
 
+/// Every batch norm's factors from its running statistics.
+void freeze_batch_norms(const graph::NetworkGraph& graph, const Schedule& schedule, const RoundedWeights& weights,
+                        std::vector<AlignedFloats>& shared) {
+  for (std::size_t u = 0; u < schedule.units.size(); ++u) {
+    const Unit& unit = schedule.units[u];
+    if (unit.batch_norm) {
+      const auto own = weights.of_node(unit.node);
+      ops::batch_norm_freeze(std::get<graph::BatchNorm>(graph.nodes[index(unit.node)].op), unit.geometry, own[0],
+                             own[1], own[2], own[3], shared[u].data());
+    }
+  }
+}
+
 }  // namespace
 
 std::uint64_t noise_seed(std::uint64_t training_seed, std::int64_t step) {
@@ -145,18 +156,21 @@ std::uint64_t noise_seed(std::uint64_t training_seed, std::int64_t step) {
 }
 
 TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch,
-                                   std::shared_ptr<TrainingMemory> memory)
-    : TrainingExecutor(graph, parameters, batch, false, std::move(memory)) {}
+                                   std::shared_ptr<TrainingMemory> memory, const Simulation& simulation)
+    : TrainingExecutor(graph, parameters, batch, false, std::move(memory), simulation) {}
 
 TrainingExecutor::TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch,
-                                   bool calibrates, std::shared_ptr<TrainingMemory> memory)
+                                   bool calibrates, std::shared_ptr<TrainingMemory> memory,
+                                   const Simulation& simulation)
     : graph_(graph),
       parameters_(parameters),
       batch_(batch),
       calibrates_(calibrates),
+      simulation_(simulation),
+      weights_(graph, parameters, simulation.active()),
       schedule_(calibrates ? make_calibration_schedule(graph, samples_per_chunk(graph, batch), parameters.precision())
                            : make_schedule(graph, samples_per_chunk(graph, batch), kernels::Use::training,
-                                           parameters.precision())),
+                                           parameters.precision(), simulation.active())),
       memory_(std::move(memory)),
       shared_(buffers_of_units(schedule_, &ops::Needs::shared)),
       packed_(buffers_of_units(schedule_, &ops::Needs::packed)),
@@ -209,7 +223,11 @@ double TrainingExecutor::step(const InputSource& input, const Targets& targets) 
 }
 
 void TrainingExecutor::run_regions(const Batch& batch) {
-  pack_weights(graph_, schedule_, parameters_, packed_);
+  weights_.update();
+  pack_weights(graph_, schedule_, weights_, packed_);
+  if (simulation_.active()) {
+    freeze_batch_norms(graph_, schedule_, weights_, shared_);
+  }
   for (const Region& region : schedule_.regions) {
     run_region(region, batch);
     if (region.batch_norm >= 0) {
@@ -248,8 +266,8 @@ void TrainingExecutor::run_action(const Action& action, std::size_t chunk, const
           mixture.noise_seed = Hasher{}.add(*batch.targets.noise_seed).add(graph_.nodes[index(unit.node)].name).value();
         }
       }
-      run_forward(graph_, schedule_, parameters_, action, chunk_first_[chunk], samples, memory, shared_[u].data(),
-                  packed_[u].data(), batch.input, mixture);
+      run_forward(graph_, schedule_, weights_, simulation_, action, chunk_first_[chunk], samples, memory,
+                  shared_[u].data(), packed_[u].data(), batch.input, mixture);
       break;
     }
     case ActionKind::statistics:
@@ -295,7 +313,7 @@ void TrainingExecutor::run_backward(const Action& action, std::size_t chunk, con
   ops::Backward call{
       .samples = chunk_samples_[chunk],
       .x = input_pointers(schedule_, memory, action),
-      .weights = weight_pointers(parameters_, unit.node),
+      .weights = weights_.of_node(unit.node),
       .dy = at(unit.gradient),
       .saved = at(unit.saved),
       .shared = shared_[index(action.unit)].data(),
@@ -348,7 +366,8 @@ void TrainingExecutor::combine(const Region& region) {
   const Unit& unit = schedule_.units[u];
   if (region.of_gradients) {
     const std::span<const int> entries = parameters_.of_node(unit.node);
-    ops::batch_norm_combine_gradients(unit.geometry, chunk_samples_, partials_[u].data(), shared_[u].data(),
+    ops::batch_norm_combine_gradients(unit.geometry, chunk_samples_, partials_[u].data(), simulation_.active(),
+                                      shared_[u].data(),
                                       gradients_.data() + parameters_.entries()[index(entries[0])].offset,
                                       gradients_.data() + parameters_.entries()[index(entries[1])].offset);
     return;
@@ -378,7 +397,7 @@ void TrainingExecutor::sum_gradients() {
 
 void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& parameters, const InputSource& input,
                            std::int64_t samples, std::shared_ptr<TrainingMemory> memory) {
-  TrainingExecutor executor(graph, parameters, samples, true, std::move(memory));
+  TrainingExecutor executor(graph, parameters, samples, true, std::move(memory), {});
   for (const Parameters::Entry& entry : parameters.entries()) {
     if (!entry.spec.trainable) {
       std::fill_n(parameters.values().data() + entry.offset, entry.size, 0.0F);
@@ -387,10 +406,14 @@ void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& paramet
   executor.run_regions({input, Targets{}});
 }
 
-InferenceExecutor::InferenceExecutor(const graph::NetworkGraph& graph, const Parameters& parameters)
+InferenceExecutor::InferenceExecutor(const graph::NetworkGraph& graph, const Parameters& parameters,
+                                     const Simulation& simulation, ValueObserver observer)
     : graph_(graph),
-      parameters_(parameters),
-      schedule_(make_schedule(graph, kInferenceChunk, kernels::Use::inference, parameters.precision())),
+      simulation_(simulation),
+      observer_(std::move(observer)),
+      weights_(graph, parameters, simulation.active()),
+      schedule_(make_schedule(graph, kInferenceChunk, kernels::Use::inference, parameters.precision(),
+                              simulation.active() || observer_ != nullptr)),
       worker_blocks_(schedule_.transient_size + schedule_.scratch_size),
       shared_(buffers_of_units(schedule_, &ops::Needs::shared)),
       packed_(buffers_of_units(schedule_, &ops::Needs::packed)) {}
@@ -400,15 +423,9 @@ void InferenceExecutor::run(const InputSource& input, std::int64_t count, float*
 }
 
 void InferenceExecutor::run(const InputSource& input, std::int64_t count, float* outputs, const PickTarget& picks) {
-  pack_weights(graph_, schedule_, parameters_, packed_);
-  for (std::size_t u = 0; u < schedule_.units.size(); ++u) {
-    const Unit& unit = schedule_.units[u];
-    if (unit.batch_norm) {
-      const auto weights = weight_pointers(parameters_, unit.node);
-      ops::batch_norm_freeze(std::get<graph::BatchNorm>(graph_.nodes[index(unit.node)].op), unit.geometry, weights[0],
-                             weights[1], weights[2], weights[3], shared_[u].data());
-    }
-  }
+  weights_.update();
+  pack_weights(graph_, schedule_, weights_, packed_);
+  freeze_batch_norms(graph_, schedule_, weights_, shared_);
   const std::int64_t width = graph::elements(schedule_.units.back().geometry.output);
   for_each_parallel((count + kInferenceChunk - 1) / kInferenceChunk, [&](std::int64_t chunk) {
     const std::int64_t first = chunk * kInferenceChunk;
@@ -422,10 +439,15 @@ void InferenceExecutor::run_chunk(const InputSource& input, std::int64_t first, 
   const ChunkMemory memory{nullptr, worker->data(), worker->data() + schedule_.transient_size};
   const std::vector<Action>& actions = schedule_.regions.front().actions;
   for (const Action& action : actions) {
-    const int node = schedule_.units[index(action.unit)].node;
-    const bool told = picks && std::holds_alternative<graph::MoeFfn>(graph_.nodes[index(node)].op);
-    run_forward(graph_, schedule_, parameters_, action, first, count, memory, shared_[index(action.unit)].data(),
-                packed_[index(action.unit)].data(), input, {.picks = told ? picks(node, first, count) : nullptr});
+    const Unit& unit = schedule_.units[index(action.unit)];
+    const bool told = picks && std::holds_alternative<graph::MoeFfn>(graph_.nodes[index(unit.node)].op);
+    run_forward(graph_, schedule_, weights_, simulation_, action, first, count, memory,
+                shared_[index(action.unit)].data(), packed_[index(action.unit)].data(), input,
+                {.picks = told ? picks(unit.node, first, count) : nullptr});
+    if (observer_) {
+      observer_(unit.node, {buffer(schedule_, memory, action.y),
+                            static_cast<std::size_t>(count * graph::elements(unit.geometry.output))});
+    }
   }
   const std::int64_t width = graph::elements(schedule_.units.back().geometry.output);
   std::copy_n(buffer(schedule_, memory, actions.back().y), count * width, outputs);

@@ -11,7 +11,9 @@
 #include "trainer/kernels/kernels.hpp"
 #include "trainer/net/aligned_floats.hpp"
 #include "trainer/net/parameters.hpp"
+#include "trainer/net/rounded_weights.hpp"
 #include "trainer/net/schedule.hpp"
+#include "trainer/net/simulation.hpp"
 #include "trainer/net/training_memory.hpp"
 
 namespace cosearch {
@@ -58,14 +60,17 @@ struct ChunkMemory {
 /// Runs a network's training step for a fixed batch, on the calling thread's oneTBB arena. The batch is cut into chunks
 /// by its size alone, and sums over chunks are taken in their order, so the bits do not depend on the number of
 /// threads. After the first step (which borrows memory for as many workers as take part) nothing is allocated.
+/// Weights of few bits are rounded for forward and backward, see RoundedWeights.
 class TrainingExecutor {
  public:
   /// `parameters` must outlive the executor and belong to the same graph. Executors that never run at the same time may
-  /// share `memory`.
+  /// share `memory`. Where there is a simulation, the network is trained under it.
   TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch,
-                   std::shared_ptr<TrainingMemory> memory = std::make_shared<TrainingMemory>());
+                   std::shared_ptr<TrainingMemory> memory = std::make_shared<TrainingMemory>(),
+                   const Simulation& simulation = {});
 
-  /// Forward, softmax cross entropy with label smoothing, backward. Moves the running statistics of batch norms.
+  /// Forward, softmax cross entropy with label smoothing, backward. Moves the running statistics of batch norms, except
+  /// under a simulation.
   /// Returns the mean loss over the labels, with the balance losses of mixtures of experts, whose sets of tokens are
   /// the chunks (the mean over these, by their samples); `gradients()` are those of that, times the loss scale.
   double step(const InputSource& input, std::span<const std::uint8_t> labels, double label_smoothing);
@@ -80,7 +85,7 @@ class TrainingExecutor {
   friend void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& parameters, const InputSource& input,
                                     std::int64_t samples, std::shared_ptr<TrainingMemory> memory);
   TrainingExecutor(const graph::NetworkGraph& graph, Parameters& parameters, std::int64_t batch, bool calibrates,
-                   std::shared_ptr<TrainingMemory> memory);
+                   std::shared_ptr<TrainingMemory> memory, const Simulation& simulation);
   struct Batch {
     const InputSource& input;
     const Targets& targets;
@@ -99,6 +104,8 @@ class TrainingExecutor {
   Parameters& parameters_;
   std::int64_t batch_;
   bool calibrates_;  ///< only finds the statistics of batch norms
+  Simulation simulation_;
+  RoundedWeights weights_;
   Schedule schedule_;
   std::vector<std::int64_t> chunk_first_;    ///< first sample of each chunk
   std::vector<std::int64_t> chunk_samples_;  ///< samples of each chunk
@@ -123,10 +130,13 @@ void calibrate_batch_norms(const graph::NetworkGraph& graph, Parameters& paramet
 /// wanted. Called from several threads at once.
 using PickTarget = std::function<std::int32_t*(int node, std::int64_t first, std::int64_t count)>;
 
-/// Runs a network forward, with the running statistics of batch norms, in parallel over chunks.
+/// Runs a network forward, with the running statistics of batch norms and weights of few bits rounded, in parallel over
+/// chunks.
 class InferenceExecutor {
  public:
-  InferenceExecutor(const graph::NetworkGraph& graph, const Parameters& parameters);
+  /// With a simulation under it; an observer sees every node's values, after what a simulation does to them.
+  InferenceExecutor(const graph::NetworkGraph& graph, const Parameters& parameters, const Simulation& simulation = {},
+                    ValueObserver observer = {});
   /// The network's outputs (count, outputs) of `count` samples.
   void run(const InputSource& input, std::int64_t count, float* outputs);
   /// The same, telling which experts tokens choose.
@@ -137,7 +147,9 @@ class InferenceExecutor {
                  const PickTarget& picks);
 
   const graph::NetworkGraph graph_;
-  const Parameters& parameters_;
+  Simulation simulation_;
+  ValueObserver observer_;
+  RoundedWeights weights_;
   Schedule schedule_;
   BlockPool worker_blocks_;
   std::vector<AlignedFloats> shared_;

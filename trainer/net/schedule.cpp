@@ -39,10 +39,10 @@ bool has_trainable_weights(const graph::NetworkGraph& graph, int node, const std
 }
 
 std::vector<Unit> make_units(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use,
-                             const kernels::Dense& dense) {
+                             const kernels::Dense& dense, bool apart) {
   const auto shapes = graph::infer_shapes(graph);
   COSEARCH_CHECK(shapes.has_value(), "a malformed network reached the trainer");
-  const std::vector<int> fused = fused_activations(graph);
+  const std::vector<int> fused = apart ? std::vector<int>(graph.nodes.size(), -1) : fused_activations(graph);
   std::vector<int> unit_of(graph.nodes.size(), -1);
   std::vector<Unit> units;
   for (int node = 0; node < static_cast<int>(graph.nodes.size()); ++node) {
@@ -269,11 +269,11 @@ std::int64_t scratch_floats(const Schedule& schedule, const Unit& unit) {
 
 template <class Plan>
 Schedule planned(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use, kernels::Precision precision,
-                 const Plan& plan) {
+                 bool apart, const Plan& plan) {
   COSEARCH_CHECK(graph.outputs.size() == 1, "the trainer executes networks with one output");
   Schedule schedule;
   schedule.chunk = chunk;
-  schedule.units = make_units(graph, chunk, use, kernels::dense(precision));
+  schedule.units = make_units(graph, chunk, use, kernels::dense(precision), apart);
   Planner planner(schedule);
   plan(planner);
   planner.place_buffers();
@@ -286,10 +286,10 @@ Schedule planned(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::
 }  // namespace
 
 Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use,
-                       kernels::Precision precision) {
+                       kernels::Precision precision, bool apart) {
   const bool training = use == kernels::Use::training;
-  return planned(graph, chunk, use, precision, [&](Planner& planner) {
-    planner.plan_forward(training);
+  return planned(graph, chunk, use, precision, apart, [&](Planner& planner) {
+    planner.plan_forward(training && !apart);
     if (training) {
       planner.plan_backward();
     }
@@ -297,8 +297,8 @@ Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, ker
 }
 
 Schedule make_calibration_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Precision precision) {
-  Schedule schedule =
-      planned(graph, chunk, kernels::Use::inference, precision, [](Planner& planner) { planner.plan_forward(true); });
+  Schedule schedule = planned(graph, chunk, kernels::Use::inference, precision, false,
+                              [](Planner& planner) { planner.plan_forward(true); });
   schedule.regions.pop_back();  // what follows the last batch norm
   return schedule;
 }

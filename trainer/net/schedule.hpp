@@ -65,9 +65,10 @@ struct Schedule {
   std::int64_t scratch_size = 0;    ///< floats of a worker's scratch
 };
 
-/// The graph must be well formed and have one output, its last node.
+/// The graph must be well formed and have one output, its last node. With `apart` every node is a unit, so that each
+/// value can be seen or changed, and batch norms use their running statistics in training, too.
 [[nodiscard]] Schedule make_schedule(const graph::NetworkGraph& graph, std::int64_t chunk, kernels::Use use,
-                                     kernels::Precision precision = kernels::Precision::fp32);
+                                     kernels::Precision precision = kernels::Precision::fp32, bool apart = false);
 /// A forward pass with the statistics of the batch, up to those of the last batch norm.
 [[nodiscard]] Schedule make_calibration_schedule(const graph::NetworkGraph& graph, std::int64_t chunk,
                                                  kernels::Precision precision = kernels::Precision::fp32);

@@ -95,7 +95,7 @@ void batch_norm_gradient_statistics(const Geometry& geometry, std::int64_t sampl
 }
 
 void batch_norm_combine_gradients(const Geometry& geometry, std::span<const std::int64_t> samples,
-                                  const double* partials, float* shared, float* dscale, float* dshift) {
+                                  const double* partials, bool frozen, float* shared, float* dscale, float* dshift) {
   const std::int64_t width = channels(geometry);
   double count = 0.0;
   for (const std::int64_t chunk : samples) {
@@ -113,8 +113,8 @@ void batch_norm_combine_gradients(const Geometry& geometry, std::span<const std:
     const auto reciprocal = static_cast<double>(row(shared, geometry, kReciprocal)[c]);
     dscale[c] = static_cast<float>(weighted * reciprocal);
     dshift[c] = static_cast<float>(sum);
-    row(shared, geometry, kQ)[c] = static_cast<float>(-a * reciprocal * reciprocal * weighted / count);
-    row(shared, geometry, kR)[c] = static_cast<float>(-a * sum / count);
+    row(shared, geometry, kQ)[c] = frozen ? 0.0F : static_cast<float>(-a * reciprocal * reciprocal * weighted / count);
+    row(shared, geometry, kR)[c] = frozen ? 0.0F : static_cast<float>(-a * sum / count);
   }
 }
 

@@ -162,8 +162,9 @@ void batch_norm_freeze(const graph::BatchNorm& op, const Geometry& geometry, con
 /// Backward partial sums of a chunk.
 void batch_norm_gradient_statistics(const Geometry& geometry, std::int64_t samples, const float* x, const float* dy,
                                     const float* shared, double* partial);
-/// Gradients of scale and shift, and the sums that `backward` applies, from the chunks' partial sums.
+/// Gradients of scale and shift, and the sums that `backward` applies, from the chunks' partial sums. `frozen`: the
+/// statistics do not depend on the batch, and no gradient flows through them.
 void batch_norm_combine_gradients(const Geometry& geometry, std::span<const std::int64_t> samples,
-                                  const double* partials, float* shared, float* dscale, float* dshift);
+                                  const double* partials, bool frozen, float* shared, float* dscale, float* dshift);
 
 }  // namespace cosearch::ops

@@ -79,24 +79,28 @@ inline constexpr std::int32_t kLargestExponent = 16 << kExponentBits;
   return ((1 << kExponentialBits) - ((f * outer) >> kExponentialBits)) >> (exponent >> kExponentBits);
 }
 
-/// What turns exponentials into shares of their sum: share = exponential * reciprocal / 2^shift, in 1/256.
-struct ShareScale {
-  std::uint32_t reciprocal = 0;  ///< 2^31 / (the sum's 16 leading bits)
-  int shift = 0;                 ///< 23 + the bits below them
-};
-/// 2^15 <= sum < 2^31.
-[[nodiscard]] constexpr ShareScale share_scale(std::uint32_t sum) {
-  const int below = 16 - std::countl_zero(sum);
-  return {(std::uint32_t{1} << 31) / (sum >> below), 23 + below};
+/// Attention weights have a byte: an exponential in Q15 as 0 to 255; the largest score's is 255. They are not divided
+/// by their sum: the context is, which is exact for any number of tokens where shares of 1/256 would not add up to one.
+[[nodiscard]] constexpr std::int32_t attention_weight(std::int32_t exponential) {
+  return std::min((exponential + 64) >> 7, 255);
 }
-/// The share as an int8 with scale 1/256 and zero point -128.
-[[nodiscard]] constexpr std::int8_t share(std::int32_t exponential, const ShareScale& scale) {
-  if (scale.shift >= 32) {
-    return static_cast<std::int8_t>(kLowest);
-  }
-  const std::uint32_t product = static_cast<std::uint32_t>(exponential) * scale.reciprocal;
-  const auto rounded = static_cast<std::int32_t>((product + (std::uint32_t{1} << (scale.shift - 1))) >> scale.shift);
-  return static_cast<std::int8_t>(std::min(rounded + kLowest, kHighest));
+
+/// Fraction bits of a weighted mean of values.
+inline constexpr int kMeanBits = 16;
+/// What divides a weighted sum by the weights' total: mean = sum * reciprocal / 2^shift in 1/2^16.
+struct MeanScale {
+  std::uint32_t reciprocal = 0;  ///< 2^31 / (the total's 16 leading bits)
+  int shift = 0;
+};
+/// 255 <= total < 2^31.
+[[nodiscard]] constexpr MeanScale mean_scale(std::uint32_t total) {
+  const int up = std::countl_zero(total) - 16;
+  const std::uint32_t leading = up >= 0 ? total << up : total >> -up;
+  return {(std::uint32_t{1} << 31) / leading, 31 - kMeanBits - up};
+}
+/// |sum| <= 128 * total, so |mean| <= 2^23 * (1 + 2^-15).
+[[nodiscard]] constexpr std::int32_t weighted_mean(std::int32_t sum, const MeanScale& scale) {
+  return requantized(sum, static_cast<std::int32_t>(scale.reciprocal), scale.shift);
 }
 
 }  // namespace cosearch::quantize

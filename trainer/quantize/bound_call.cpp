@@ -187,15 +187,15 @@ void compute_scores(const BoundCall& bound, std::int64_t t) {
 
 void compute_softmax(const BoundCall& bound, std::int64_t t) {
   const std::int64_t tokens = bound.call->geometry.in_h;
-  softmax_row(score_row(bound.inputs[0], t, tokens), bound.layer->softmax_multiplier, bound.layer->softmax_shift,
-              tokens, output_row(bound, t));
+  attention_weights_row(score_row(bound.inputs[0], t, tokens), bound.layer->softmax_multiplier,
+                        bound.layer->softmax_shift, tokens, output_row(bound, t));
 }
 
 void compute_context(const BoundCall& bound, std::int64_t t, RowWorkspace& workspace) {
   const Geometry& g = bound.call->geometry;
   workspace.sums.resize(index(head_dim(g)));
-  attention_context_sums(bound.inputs[0].row(t, g.in_h), first_token(bound.inputs[1], g), bound.inputs[1].stride,
-                         g.in_h, head_dim(g), workspace.sums.data());
+  attention_context_means(bound.inputs[0].row(t, g.in_h), first_token(bound.inputs[1], g), bound.inputs[1].stride,
+                          g.in_h, head_dim(g), workspace.sums.data());
   requantize_row(workspace.sums.data(), bound.layer->multiplier[0], bound.layer->shift, bound.finish, head_dim(g),
                  output_row(bound, t));
 }

@@ -140,31 +140,31 @@ void attention_scores_row(const std::int8_t* query, const std::int8_t* keys, std
   }
 }
 
-void softmax_row(const std::int32_t* scores, std::int32_t multiplier, int shift, std::int64_t n, std::int8_t* out) {
+void attention_weights_row(const std::int32_t* scores, std::int32_t multiplier, int shift, std::int64_t n,
+                           std::int8_t* out) {
   const std::int32_t largest = *std::max_element(scores, scores + n);
-  const auto exponential_of = [=](std::int64_t j) {
+  for (std::int64_t j = 0; j < n; ++j) {
     const std::int32_t exponent = std::min(requantized(largest - scores[j], multiplier, shift), kLargestExponent);
-    return exponent == kLargestExponent ? 0 : exponential(exponent);
-  };
-  std::uint32_t sum = 0;
-  for (std::int64_t j = 0; j < n; ++j) {
-    sum += static_cast<std::uint32_t>(exponential_of(j));
-  }
-  const ShareScale scale = share_scale(sum);
-  for (std::int64_t j = 0; j < n; ++j) {
-    out[j] = share(exponential_of(j), scale);
+    const std::int32_t weight = exponent == kLargestExponent ? 0 : attention_weight(exponential(exponent));
+    out[j] = static_cast<std::int8_t>(weight + kLowest);
   }
 }
 
-void attention_context_sums(const std::int8_t* shares, const std::int8_t* values, std::int64_t stride,
-                            std::int64_t tokens, std::int64_t head_dim, std::int32_t* sums) {
-  std::fill(sums, sums + head_dim, 0);
+void attention_context_means(const std::int8_t* weights, const std::int8_t* values, std::int64_t stride,
+                             std::int64_t tokens, std::int64_t head_dim, std::int32_t* means) {
+  std::fill(means, means + head_dim, 0);
+  std::uint32_t total = 0;
   for (std::int64_t j = 0; j < tokens; ++j) {
-    const std::int32_t share = shares[j] - kLowest;
+    const std::int32_t weight = weights[j] - kLowest;
+    total += static_cast<std::uint32_t>(weight);
     const std::int8_t* const value = values + j * stride;
     for (std::int64_t d = 0; d < head_dim; ++d) {
-      sums[d] += share * value[d];
+      means[d] += weight * value[d];
     }
+  }
+  const MeanScale scale = mean_scale(total);
+  for (std::int64_t d = 0; d < head_dim; ++d) {
+    means[d] = weighted_mean(means[d], scale);
   }
 }
 

@@ -61,10 +61,11 @@ void layer_norm_row(const std::int8_t* x, const QuantizedLayer& layer, const Fin
 /// out[j] = sum over d of query[d] * key_j[d]; key j begins at keys + j * stride.
 void attention_scores_row(const std::int8_t* query, const std::int8_t* keys, std::int64_t stride, std::int64_t tokens,
                           std::int64_t head_dim, std::int32_t* out);
-/// Shares of a row of scores, int8 with scale 1/256 and zero point -128.
-void softmax_row(const std::int32_t* scores, std::int32_t multiplier, int shift, std::int64_t n, std::int8_t* out);
-/// sums[d] = sum over j of (shares[j] + 128) * value_j[d]; value j begins at values + j * stride.
-void attention_context_sums(const std::int8_t* shares, const std::int8_t* values, std::int64_t stride,
-                            std::int64_t tokens, std::int64_t head_dim, std::int32_t* sums);
+/// Weights of a row of scores, 0 to 255 as int8 with zero point -128.
+void attention_weights_row(const std::int32_t* scores, std::int32_t multiplier, int shift, std::int64_t n,
+                           std::int8_t* out);
+/// means[d]: the mean of value_j[d], weighted by weights[j] + 128, in 1/2^16; value j begins at values + j * stride.
+void attention_context_means(const std::int8_t* weights, const std::int8_t* values, std::int64_t stride,
+                             std::int64_t tokens, std::int64_t head_dim, std::int32_t* means);
 
 }  // namespace cosearch::quantize

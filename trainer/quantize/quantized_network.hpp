@@ -22,8 +22,9 @@ namespace cosearch::quantize {
 ///     {r, s} = reciprocal_root(v), z = (d * r + 2^(s-13)) >> (s - 12) in 64 bits, |z| < 2^24,
 ///     y = clamp(zy + (z * multiplier[e] + bias[e] * 2^12 + 2^(shift-1)) >> shift) in 64 bits
 /// attention   q, k, v with zero point 0. s_j = sum of q * k_j; exponent_j = R(max(s) - s_j, softmax), kLargestExponent
-///     where it is not below; e_j = exponential(exponent_j), 0 for the largest exponent; share_j = share(e_j,
-///     share_scale(sum of e)); y = clamp(zy + R(sum of (share_j + 128) * v_j, multiplier[0]))
+///     where it is not below; e_j = exponential(exponent_j), 0 for the largest exponent; w_j = attention_weight(e_j),
+///     stored as int8 w_j - 128; y = clamp(zy + R(weighted_mean(sum of w_j * v_j, mean_scale(sum of w_j)),
+///     multiplier[0]))
 /// average_pool, global_average_pool   y = clamp(zy + R(sum of (x - zx) over the window's pixels inside,
 /// multiplier[0])) max_pool, upsample, activation without table    x's quantisation is y's; activation: clamp(x)
 /// activation with table                           y = table[x + 128]

@@ -40,13 +40,22 @@ std::size_t chosen_gene(const ParamSet& genes, const std::vector<std::string>& n
   return *param;
 }
 
-}  // namespace
-
-std::vector<GeneCombination> gene_combinations(const ParamSet& genes, const std::vector<std::string>& names) {
+std::set<std::size_t> chosen_genes(const ParamSet& genes, const std::vector<std::string>& names) {
   std::set<std::size_t> chosen;
   for (std::size_t i = 0; i < names.size(); ++i) {
     chosen.insert(chosen_gene(genes, names, i));
   }
+  return chosen;
+}
+
+}  // namespace
+
+void check_gene_names(const ParamSet& genes, const std::vector<std::string>& names) {
+  static_cast<void>(chosen_genes(genes, names));
+}
+
+std::vector<GeneCombination> gene_combinations(const ParamSet& genes, const std::vector<std::string>& names) {
+  const std::set<std::size_t> chosen = chosen_genes(genes, names);
   // Parameters come after those that their conditions name, so activity is known when a gene's turn comes.
   std::vector<Genome> partial{Genome{std::vector<double>(genes.size(), 0.0)}};
   for (const std::size_t param : chosen) {
@@ -61,7 +70,7 @@ std::vector<GeneCombination> gene_combinations(const ParamSet& genes, const std:
     partial = std::move(longer);
     if (partial.size() > kMostCombinations) {
       throw ConfigError("", fmt::format("these genes have more than {} combinations of values; allowed: at most that "
-                                        "many supernets",
+                                        "many supernets unless they are lazy",
                                         kMostCombinations));
     }
   }

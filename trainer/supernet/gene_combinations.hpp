@@ -21,6 +21,9 @@ struct GeneCombination {
 [[nodiscard]] std::vector<GeneCombination> gene_combinations(const ParamSet& genes,
                                                              const std::vector<std::string>& names);
 
+/// The same checks of the names alone.
+void check_gene_names(const ParamSet& genes, const std::vector<std::string>& names);
+
 /// `{"family":"vit","vit.low_rank":0.5}`: which combination a genome belongs to.
 [[nodiscard]] std::string combination_key(const ParamSet& genes, const std::vector<std::string>& names,
                                           const Genome& genome);

@@ -17,8 +17,11 @@ using graph::SliceRule;
 using graph::WeightSpec;
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-constexpr const char* kLeft = ".a.weight";
-constexpr const char* kRight = ".b.weight";
+/// The factors of a low-rank layer, in the order of their product; the last one has the bias.
+const std::vector<std::vector<std::string>>& forms() {
+  static const std::vector<std::vector<std::string>> list{{".a", ".b"}, {".in", ".core", ".out"}};
+  return list;
+}
 
 /// What two weights have in common, in the terms of `into`; resampled axes are `into`'s.
 WeightSpec overlap(const WeightSpec& from, WeightSpec into) {
@@ -53,76 +56,129 @@ Matrix matrix(const StoredWeight& weight) {
   return Eigen::Map<const Matrix>(weight.values.data(), rows, weight.spec.elements() / rows);
 }
 
-bool is_pair(const WeightStore& store, const std::string& layer) {
-  return store.contains(layer + kLeft) && store.contains(layer + kRight) &&
-         store.at(layer + kLeft).spec.axes.size() == 2 && store.at(layer + kRight).spec.axes.size() == 2;
+/// Names of the weights that a layer is the product of, in that order: of itself where it is dense. None where `store`
+/// has no such layer.
+std::vector<std::string> factors_of(const WeightStore& store, const std::string& layer) {
+  if (store.contains(layer + ".weight")) {
+    return {layer + ".weight"};
+  }
+  for (const std::vector<std::string>& form : forms()) {
+    std::vector<std::string> names;
+    for (const std::string& factor : form) {
+      names.push_back(layer + factor + ".weight");
+    }
+    if (std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+          return store.contains(name) && store.at(name).spec.axes.size() == 2;
+        })) {
+      return names;
+    }
+  }
+  return {};
 }
 
 /// The matrix that a layer applies, dense or as the product of its factors; nothing where `store` has neither.
 std::optional<StoredWeight> dense_weight(const WeightStore& store, const std::string& layer) {
-  const std::string name = layer + ".weight";
-  if (store.contains(name)) {
-    return store.at(name);
-  }
-  if (!is_pair(store, layer)) {
+  const std::vector<std::string> names = factors_of(store, layer);
+  if (names.empty()) {
     return std::nullopt;
   }
-  const StoredWeight& left = store.at(layer + kLeft);
-  const StoredWeight& right = store.at(layer + kRight);
-  StoredWeight dense{right.spec, {}};
-  dense.spec.name = name;
-  dense.spec.axes.front() = left.spec.axes.front();
-  const Matrix product = matrix(left) * matrix(right);
-  dense.values.assign(product.data(), product.data() + product.size());
+  StoredWeight dense = store.at(names.back());
+  if (names.size() > 1) {
+    dense.spec.name = layer + ".weight";
+    dense.spec.axes.front() = store.at(names.front()).spec.axes.front();
+    Matrix product = matrix(store.at(names.front()));
+    for (std::size_t i = 1; i < names.size(); ++i) {
+      product = (product * matrix(store.at(names[i]))).eval();
+    }
+    dense.values.assign(product.data(), product.data() + product.size());
+  }
   return dense;
 }
 
+/// Puts the best approximation of what `from` has into the factors of `into`, which are several.
 void factorize(const WeightStore& from, const std::string& layer, WeightStore& into) {
-  const std::optional<StoredWeight> dense = dense_weight(from, layer);
-  if (!dense) {
-    return;
-  }
-  StoredWeight& left = into.at(layer + kLeft);
-  StoredWeight& right = into.at(layer + kRight);
+  const StoredWeight dense = dense_weight(from, layer).value();
   // Where the new layer is larger than the old one, its product begins as that of its own factors.
   StoredWeight target = dense_weight(into, layer).value();
-  if (!can_share(dense->spec, target.spec)) {
+  if (!can_share(dense.spec, target.spec)) {
     return;
   }
-  copy_common(*dense, target);
+  copy_common(dense, target);
   const Matrix product = matrix(target);
   const Eigen::JacobiSVD<Matrix> svd(product, Eigen::ComputeThinU | Eigen::ComputeThinV);
-  Matrix a = matrix(left);
-  Matrix b = Matrix::Zero(a.cols(), product.cols());
+  const std::vector<std::string> names = factors_of(into, layer);
+  Matrix left = matrix(into.at(names.front()));
+  // What the product lacks in rank: `left` stays random, the core lets it through, and `right` is 0 but can learn.
+  Matrix core = Matrix::Identity(left.cols(), left.cols());
+  Matrix right = Matrix::Zero(left.cols(), product.cols());
   const float negligible = svd.singularValues()(0) * 1e-6F;
-  for (Eigen::Index i = 0; i < std::min<Eigen::Index>(a.cols(), svd.singularValues().size()); ++i) {
+  for (Eigen::Index i = 0; i < std::min<Eigen::Index>(left.cols(), svd.singularValues().size()); ++i) {
     const float value = svd.singularValues()(i);
     if (value <= negligible) {
       break;
     }
-    a.col(i) = svd.matrixU().col(i) * std::sqrt(value);
-    b.row(i) = svd.matrixV().col(i).transpose() * std::sqrt(value);
+    const bool has_core = names.size() == 3;
+    const float share = has_core ? 1.0F : std::sqrt(value);
+    left.col(i) = svd.matrixU().col(i) * share;
+    core(i, i) = value;
+    right.row(i) = svd.matrixV().col(i).transpose() * share;
   }
-  left.values.assign(a.data(), a.data() + a.size());
-  right.values.assign(b.data(), b.data() + b.size());
+  const auto put = [&](const std::string& name, const Matrix& values) {
+    into.at(name).values.assign(values.data(), values.data() + values.size());
+  };
+  put(names.front(), left);
+  put(names.back(), right);
+  if (names.size() == 3) {
+    put(names[1], core);
+  }
 }
 
-/// `x` for the weight `x.a.weight`.
-std::optional<std::string> layer_of_left(const std::string& name) {
-  const std::string suffix = kLeft;
-  return name.ends_with(suffix) ? std::optional(name.substr(0, name.size() - suffix.size())) : std::nullopt;
+/// `x` for `x` + ending.
+std::optional<std::string> without(const std::string& name, const std::string& ending) {
+  return name.ends_with(ending) ? std::optional(name.substr(0, name.size() - ending.size())) : std::nullopt;
+}
+
+/// The bias of a low-rank layer is its last factor's.
+const std::vector<std::string>& bias_endings() {
+  static const std::vector<std::string> endings = [] {
+    std::vector<std::string> list;
+    for (const std::vector<std::string>& form : forms()) {
+      list.push_back(form.back() + ".bias");
+    }
+    list.emplace_back(".bias");  // the last: others end like it
+    return list;
+  }();
+  return endings;
+}
+
+/// Copies a bias from the same layer in another form.
+void copy_bias(const WeightStore& from, const std::string& name, WeightStore& into) {
+  for (const std::string& ending : bias_endings()) {
+    const std::optional<std::string> layer = without(name, ending);
+    if (!layer) {
+      continue;
+    }
+    for (const std::string& other : bias_endings()) {
+      if (from.contains(*layer + other)) {
+        copy_common(from.at(*layer + other), into.at(name));
+        return;
+      }
+    }
+  }
 }
 
 }  // namespace
 
 void inherit(const WeightStore& from, WeightStore& into) {
   std::vector<std::string> names;
-  std::vector<std::string> pairs;
+  std::vector<std::string> factored;
   for (const auto& [name, weight] : into.weights()) {
     names.push_back(name);
-    const std::optional<std::string> layer = layer_of_left(name);
-    if (layer && is_pair(into, *layer) && dense_weight(from, *layer)) {
-      pairs.push_back(*layer);
+    for (const std::vector<std::string>& form : forms()) {
+      const std::optional<std::string> layer = without(name, form.front() + ".weight");
+      if (layer && factors_of(into, *layer).size() == form.size() && !factors_of(from, *layer).empty()) {
+        factored.push_back(*layer);
+      }
     }
   }
   for (const std::string& name : names) {
@@ -130,20 +186,14 @@ void inherit(const WeightStore& from, WeightStore& into) {
       copy_common(from.at(name), into.at(name));
       continue;
     }
-    const auto copy_as = [&](const std::string& suffix, const std::string& other) {
-      if (name.ends_with(suffix) && from.contains(name.substr(0, name.size() - suffix.size()) + other)) {
-        copy_common(from.at(name.substr(0, name.size() - suffix.size()) + other), into.at(name));
-      }
-    };
-    copy_as(".b.bias", ".bias");  // the bias of a low-rank layer is its second factor's
-    copy_as(".bias", ".b.bias");
-    if (const std::string suffix = ".weight"; name.ends_with(suffix)) {
-      if (const auto product = dense_weight(from, name.substr(0, name.size() - suffix.size()))) {
+    copy_bias(from, name, into);
+    if (const std::optional<std::string> layer = without(name, ".weight")) {
+      if (const auto product = dense_weight(from, *layer)) {
         copy_common(*product, into.at(name));
       }
     }
   }
-  for (const std::string& layer : pairs) {
+  for (const std::string& layer : factored) {
     factorize(from, layer, into);
   }
 }

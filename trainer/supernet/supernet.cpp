@@ -28,6 +28,8 @@ namespace {
 
 /// Raised with every change that alters the bits of a supernet's training.
 constexpr int kCodeVersion = 2;
+/// The same for what `inherit` makes of another supernet's weights.
+constexpr int kInheritVersion = 2;
 constexpr std::int64_t kLeastCheckpoints = 20;
 constexpr std::int64_t kScaleBlock = 16 * 1024;
 /// Draws for one network of the step's family before the step does without it: rare families of large spaces.
@@ -200,8 +202,8 @@ std::uint64_t supernet_fingerprint(const SubnetSpace& space, const TaskData& dat
                                    std::uint64_t seed, std::uint64_t origin) {
   TrainOptions recipe = options.train;
   recipe.evaluate_samples = 0;
-  return Hasher{}
-      .add(kCodeVersion)
+  Hasher hasher;
+  hasher.add(kCodeVersion)
       .add(trainer_fingerprint())
       .add(space.identity)
       .add(data.content_hash)
@@ -209,8 +211,11 @@ std::uint64_t supernet_fingerprint(const SubnetSpace& space, const TaskData& dat
       .add(options.random_subnets)
       .add(options.distillation)
       .add(seed)
-      .add(origin)
-      .value();
+      .add(origin);
+  if (origin != 0) {
+    hasher.add(kInheritVersion);
+  }
+  return hasher.value();
 }
 
 }  // namespace cosearch

@@ -11,7 +11,6 @@
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
 #include "trainer/data/batch.hpp"
-#include "trainer/net/executor.hpp"
 #include "trainer/train/batch_sequence.hpp"
 #include "trainer/train/confusion.hpp"
 
@@ -115,13 +114,20 @@ void check_classes(const TaskData& data) {
 }
 
 double accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
-                const Parameters& parameters, std::int64_t samples) {
+                const Parameters& parameters, std::int64_t samples, const Simulation& simulation) {
+  InferenceExecutor executor(graph, parameters, simulation);
+  return accuracy_of(
+      [&](const InputSource& input, std::int64_t count, float* outputs) { executor.run(input, count, outputs); }, graph,
+      data, split, samples);
+}
+
+double accuracy_of(const BatchRunner& run, const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
+                   std::int64_t samples) {
   const std::int64_t count = samples > 0 ? std::min(samples, split.size()) : split.size();
   if (count == 0) {
     return 0.0;
   }
   const BatchSpec spec = plain_batches(input_shape(graph), data);
-  InferenceExecutor executor(graph, parameters);
   const std::int64_t width = split.labels_per_sample() * split.classes;
   const std::int64_t block = std::clamp<std::int64_t>(kEvaluateOutputs / width, 1, kEvaluateBlock);
   std::vector<std::int64_t> indices;
@@ -137,7 +143,7 @@ double accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Da
     for (std::int64_t i = 0; i < size; ++i) {
       indices[static_cast<std::size_t>(i)] = begin + i;
     }
-    executor.run(input, size, outputs.data());
+    run(input, size, outputs.data());
     comparison.add(std::span(outputs).first(static_cast<std::size_t>(size * width)), indices);
   }
   return comparison.result();

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "spaces/graph/graph.hpp"
 #include "trainer/data/dataset.hpp"
+#include "trainer/net/executor.hpp"
 #include "trainer/net/parameters.hpp"
 
 namespace cosearch {
@@ -23,6 +25,12 @@ void check_classes(const TaskData& data);
 /// where each pixel has a label, the mean intersection over union of the classes but the background (`Confusion`);
 /// of a regression, the root of the mean squared error, for which less is better.
 [[nodiscard]] double accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
-                              const Parameters& parameters, std::int64_t samples);
+                              const Parameters& parameters, std::int64_t samples, const Simulation& simulation = {});
+
+/// Whatever computes the outputs (count, outputs) of `count` samples.
+using BatchRunner = std::function<void(const InputSource& input, std::int64_t count, float* outputs)>;
+/// The same of outputs that `run` gives for the graph's inputs.
+[[nodiscard]] double accuracy_of(const BatchRunner& run, const graph::NetworkGraph& graph, const TaskData& data,
+                                 const Dataset& split, std::int64_t samples);
 
 }  // namespace cosearch

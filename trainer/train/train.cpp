@@ -22,9 +22,13 @@ constexpr int kCodeVersion = 1;
 
 /// Everything that decides how a training goes on from a checkpoint.
 std::uint64_t training_key(const graph::NetworkGraph& graph, const TaskData& data, const TrainOptions& options,
-                           std::uint64_t seed, const Parameters& parameters) {
-  return Hasher{}
-      .add(graph::hash(graph))
+                           std::uint64_t seed, const Parameters& parameters, const Simulation& simulation) {
+  Hasher hasher;
+  for (const std::optional<ValueGrid>& grid : simulation.grids) {
+    hasher.add(grid.has_value()).add(grid ? static_cast<double>(grid->scale) : 0.0);
+    hasher.add(grid ? static_cast<double>(grid->zero_point) : 0.0);
+  }
+  return hasher.add(graph::hash(graph))
       .add(data.content_hash)
       .add(to_json(options).dump())
       .add(seed)
@@ -38,14 +42,15 @@ std::uint64_t training_key(const graph::NetworkGraph& graph, const TaskData& dat
 Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& evaluate,
                                         const TrainOptions& options, std::uint64_t seed, WeightStore& store,
                                         const ProgressSink& progress, const std::stop_token& stop,
-                                        const Checkpoint& checkpoint) {
+                                        const Checkpoint& checkpoint, const Simulation& simulation) {
   check_fit(graph, data, evaluate);
   check_classes(data);
   Parameters parameters(graph, options.precision);
   parameters.load(store);
-  const std::uint64_t key = checkpoint.path.empty() ? 0 : training_key(graph, data, options, seed, parameters);
+  const std::uint64_t key =
+      checkpoint.path.empty() ? 0 : training_key(graph, data, options, seed, parameters, simulation);
   BatchSequence batches(data, options, seed, label_patch(graph, data.train));
-  TrainingExecutor executor(graph, parameters, batches.batch());
+  TrainingExecutor executor(graph, parameters, batches.batch(), std::make_shared<TrainingMemory>(), simulation);
   const InputSource input = batches.input(input_shape(graph));
   const auto step = [&](std::int64_t number) {
     const double loss = executor.step(input, {.labels = batches.labels(),
@@ -63,17 +68,18 @@ Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const 
                     progress, stop);
   if (result && !result->stopped) {
     parameters.save(store);
-    result->accuracy = accuracy(graph, data, evaluate, parameters, options.evaluate_samples);
+    result->accuracy = accuracy(graph, data, evaluate, parameters, options.evaluate_samples, simulation);
   }
   return result;
 }
 
 double evaluate_accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
-                         const WeightStore& store, std::int64_t samples, Precision precision) {
+                         const WeightStore& store, std::int64_t samples, Precision precision,
+                         const Simulation& simulation) {
   check_fit(graph, data, split);
   Parameters parameters(graph, precision);
   parameters.load(store);
-  return accuracy(graph, data, split, parameters, samples);
+  return accuracy(graph, data, split, parameters, samples, simulation);
 }
 
 std::string trainer_fingerprint() {

@@ -14,6 +14,7 @@
 #include "spaces/graph/graph.hpp"
 #include "trainer/data/dataset.hpp"
 #include "trainer/kernels/dense.hpp"
+#include "trainer/net/simulation.hpp"
 #include "trainer/store/weight_store.hpp"
 
 namespace cosearch {
@@ -73,18 +74,17 @@ struct Checkpoint {
 /// (evaluator seed, network hash). Same bits for any number of threads.
 /// `store` receives the weights unless the training was stopped or diverged. Infeasible: the loss became NaN or
 /// infinite (says at which step). @throws ConfigError: the network's input or output does not fit the data set, or
-/// this machine or build does not have the precision.
-[[nodiscard]] Expected<TrainResult, Infeasible> train(const graph::NetworkGraph& graph, const TaskData& data,
-                                                      const Dataset& evaluate, const TrainOptions& options,
-                                                      std::uint64_t seed, WeightStore& store,
-                                                      const ProgressSink& progress = {},
-                                                      const std::stop_token& stop = {},
-                                                      const Checkpoint& checkpoint = {});
+/// this machine or build does not have the precision. Where there is a simulation, the network is trained and measured
+/// under it.
+[[nodiscard]] Expected<TrainResult, Infeasible> train(
+    const graph::NetworkGraph& graph, const TaskData& data, const Dataset& evaluate, const TrainOptions& options,
+    std::uint64_t seed, WeightStore& store, const ProgressSink& progress = {}, const std::stop_token& stop = {},
+    const Checkpoint& checkpoint = {}, const Simulation& simulation = {});
 
 /// The accuracy, as `TrainResult` says, of trained weights on a split (first `samples`, 0 = all).
 [[nodiscard]] double evaluate_accuracy(const graph::NetworkGraph& graph, const TaskData& data, const Dataset& split,
                                        const WeightStore& store, std::int64_t samples = 0,
-                                       Precision precision = Precision::fp32);
+                                       Precision precision = Precision::fp32, const Simulation& simulation = {});
 
 /// Everything that can change an accuracy: code version, backend, instruction set. With the recipe, the data's hash
 /// and the seed it keys the accuracy cache.

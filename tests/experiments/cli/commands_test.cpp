@@ -247,6 +247,17 @@ TEST_F(CommandsTest, EstimatePrintsLayersMemoryAndTotals) {
   }
 }
 
+TEST_F(CommandsTest, EstimateKnowsTheExportedKernels) {
+  for (const char* network : {"resnet8", "vit_tiny_28"}) {
+    const ProcessResult result = run_cosearch(
+        {"estimate", "--network", network, "--target", "cortex_m", "--set", "board=f746", "--set", "engine=cosearch"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    for (const char* part : {"engine=cosearch", "latency_ms", "instructions counted on an emulated cortex_m4"}) {
+      EXPECT_NE(result.out.find(part), std::string::npos) << part << "\n" << result.out;
+    }
+  }
+}
+
 TEST_F(CommandsTest, EstimateExplainsMappingsAndDrawsEnergies) {
   const std::string picture = file("energy.svg");
   const ProcessResult result =

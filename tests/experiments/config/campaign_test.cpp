@@ -82,7 +82,7 @@ TEST(Campaign, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {
       {"/seed", 1.5, {"/seed", "read 1.5"}},
       {"/dataset/name",
        "mnist",
-       {"/dataset/name", "known: cells, cifar, fashion_mnist, idx, image_folder, npz, synthetic, wav_folder"}},
+       {"/dataset/name", "known: cells, cifar, fashion_mnist, idx, image_folder, npz, shapes, synthetic, wav_folder"}},
       {"/dataset/chanels", 1, {"/dataset/chanels"}},
       {"/task", {{"sample", {8, 8}}, {"classes", 3}}, {"/task/sample", "[height, width, channels]"}},
       {"/space/name", "mobilecnn", {"/space/name", "did you mean \"mobile_cnn\""}},
@@ -108,6 +108,9 @@ TEST(Campaign, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {
       {"/constraints", {{{"metric", "macs"}, {"max", "3"}}}, {"/constraints/0/max", "a number", "read \"3\""}},
       {"/accuracy/epochs", "many", {"/accuracy/epochs"}},
       {"/accuracy/epoch", 1, {"/accuracy/epoch", "epochs"}},
+      {"/accuracy/quantize", {{"rule", "median"}}, {"/accuracy/quantize/rule", "entropy, extremes, percentile"}},
+      {"/accuracy/quantize", {{"bits", 4}}, {"/accuracy/quantize/bits", "fine_tune_epochs"}},
+      {"/final/quantize", {{"percentile", 10}}, {"/final/quantize/percentile", "50"}},
       {"/accuracy/kind", "proxy", {"/accuracy/kind", "none, one_shot, train"}},
       {"/screen/predictor", "forest", {"/screen/predictor", "ridge"}},
       {"/screen/share", 0, {"/screen/share", "above 0"}},
@@ -209,8 +212,8 @@ TEST(Campaign, ItsDataSetIsReadOnDemand) {
   EXPECT_EQ(campaign.networks.front().task.sample, (graph::Shape{28, 28, 1}));
   EXPECT_EQ(campaign.networks.front().task.classes, 10);
   EXPECT_THROW(static_cast<void>(load_campaign_data(campaign)), ConfigError);
-  EXPECT_NE(load_campaign_data(campaign_from_json(train_config())).front(), nullptr);
-  EXPECT_EQ(load_campaign_data(campaign_from_json(cost_config())).front(), nullptr);
+  EXPECT_NE(load_campaign_data(campaign_from_json(train_config())).front().images(), nullptr);
+  EXPECT_TRUE(load_campaign_data(campaign_from_json(cost_config())).front().empty());
 }
 
 TEST(JointSpace, NetworkGenesComeFirstAndHardwareGenesArePrefixed) {
@@ -246,6 +249,24 @@ TEST(JointSpace, EqualInitialDesignsAreRefused) {
   EXPECT_NE(error_of(config).find("/space/initial/2"), std::string::npos) << error_of(config);
 }
 
+TEST(CampaignConfig, TheFinalStageQuantizesAsTheSearchUnlessItSaysOtherwise) {
+  json config = train_config();
+  EXPECT_FALSE(campaign_from_json(config).networks.front().quantize.has_value());
+  EXPECT_FALSE(campaign_from_json(config).resolved.at("accuracy").contains("quantize"));
+  config["final"]["quantize"] = json::object();
+  const Campaign only_final = campaign_from_json(config);
+  EXPECT_FALSE(only_final.networks.front().quantize.has_value());
+  ASSERT_TRUE(only_final.networks.front().final_quantize.has_value());
+  EXPECT_EQ(to_json(*only_final.networks.front().final_quantize), to_json(quantize::QuantizeRecipe{}));
+  config["accuracy"]["quantize"] = {{"rule", "entropy"}};
+  EXPECT_EQ(campaign_from_json(config).resolved.at("final").at("quantize").at("rule"), "percentile");
+  config["final"].erase("quantize");
+  const Campaign both = campaign_from_json(config);
+  EXPECT_EQ(both.resolved.at("accuracy").at("quantize").at("rule"), "entropy");
+  EXPECT_EQ(both.resolved.at("final").at("quantize").at("rule"), "entropy");
+  EXPECT_EQ(campaign_from_json(both.resolved).resolved, both.resolved);
+}
+
 TEST(CampaignSchema, PublishedFileIsThePrintedSchema) {
   const json published = read_json_file(COSEARCH_SOURCE_DIR "/experiments/config/campaign.schema.json");
   EXPECT_EQ(published, campaign_schema());
@@ -254,8 +275,8 @@ TEST(CampaignSchema, PublishedFileIsThePrintedSchema) {
 TEST(CampaignSchema, DescribesEveryKeyOfARecipe) {
   const json schema = campaign_schema();
   const json recipe = to_json(TrainOptions{});
-  // Beside the recipe: what the kinds need; which of the front, and where it begins.
-  const std::map<std::string, std::size_t> own{{"accuracy", 5}, {"final", 2}};
+  // Beside the recipe: quantisation and what the kinds need; quantisation, which of the front, and where it begins.
+  const std::map<std::string, std::size_t> own{{"accuracy", 7}, {"final", 3}};
   for (const char* section : {"accuracy", "final"}) {
     const json& properties = schema.at("properties").at(section).at("properties");
     for (const auto& [key, value] : recipe.items()) {
@@ -282,7 +303,7 @@ TEST(CampaignSchema, KnowsEverySectionOfAResolvedConfig) {
 }
 
 TEST(Campaign, ConfigsOfTheRepositoryAreValid) {
-  for (const char* name : {"tiny", "quickstart", "asic_vit", "asic_heterogeneous"}) {
+  for (const char* name : {"tiny", "quickstart", "mcuformer", "asic_vit", "asic_heterogeneous"}) {
     json config = read_json_file(std::string(COSEARCH_SOURCE_DIR "/experiments/configs/") + name + ".json");
     EXPECT_EQ(config.at("name"), name);
     // Their data set may not be installed where the tests run.

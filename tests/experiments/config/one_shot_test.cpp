@@ -56,6 +56,21 @@ TEST(OneShotConfig, OneSpaceForEachCombinationOfTheChosenGenes) {
                        R"({"stages.0.depth":1,"stages.1.kernel":3})", R"({"stages.0.depth":1,"stages.1.kernel":5})"}));
 }
 
+TEST(OneShotConfig, LazySupernetsMayHaveAnyNumberOfCombinations) {
+  json config = one_shot_config();
+  config["space"]["genes"] = {{"resolution", 8}};
+  config["accuracy"]["supernets"] = {"stem.width",     "stages.0.depth", "stages.1.depth",
+                                     "stages.1.width", "stages.2.depth", "stages.2.width"};
+  EXPECT_NE(error_of(config).find("unless they are lazy"), std::string::npos) << error_of(config);
+  config["accuracy"]["lazy"] = true;
+  const Campaign campaign = campaign_from_json(config);
+  EXPECT_TRUE(campaign.networks.front().one_shot.lazy);
+  EXPECT_TRUE(supernet_spaces(campaign, JointSpace(campaign, "")).empty());
+  EXPECT_EQ(campaign_from_json(campaign.resolved).resolved, campaign.resolved);
+  config["accuracy"]["supernets"] = {"stem.widht"};
+  EXPECT_NE(error_of(config).find("/accuracy/supernets/0"), std::string::npos) << error_of(config);
+}
+
 TEST(OneShotConfig, ErrorsPointAtTheKeyAndSayWhatIsAllowed) {
   struct Case {
     std::string pointer;

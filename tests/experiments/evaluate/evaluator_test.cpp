@@ -394,11 +394,20 @@ TEST(Evaluator, TrainingSeedAndAccuracyKeyFollowFromSeedNetworkRecipeAndData) {
   const TrainOptions& recipe = bench.campaign_.networks.front().train;
   EXPECT_EQ(bench.evaluator_.training_seed(network), other_data.evaluator_.training_seed(network));
   EXPECT_NE(bench.evaluator_.training_seed(network), other_seed.evaluator_.training_seed(network));
-  EXPECT_NE(bench.evaluator_.accuracy_key(0, network, recipe), other_data.evaluator_.accuracy_key(0, network, recipe));
-  EXPECT_NE(bench.evaluator_.accuracy_key(0, network, recipe), other_seed.evaluator_.accuracy_key(0, network, recipe));
+  EXPECT_NE(bench.evaluator_.accuracy_key(0, network, recipe, {}),
+            other_data.evaluator_.accuracy_key(0, network, recipe, {}));
+  EXPECT_NE(bench.evaluator_.accuracy_key(0, network, recipe, {}),
+            other_seed.evaluator_.accuracy_key(0, network, recipe, {}));
   TrainOptions longer = recipe;
   longer.epochs *= 2;
-  EXPECT_NE(bench.evaluator_.accuracy_key(0, network, recipe), bench.evaluator_.accuracy_key(0, network, longer));
+  EXPECT_NE(bench.evaluator_.accuracy_key(0, network, recipe, {}),
+            bench.evaluator_.accuracy_key(0, network, longer, {}));
+  quantize::QuantizeRecipe percentile;
+  quantize::QuantizeRecipe entropy;
+  entropy.ranges.rule = quantize::RangeRule::entropy;
+  const std::string quantized = bench.evaluator_.accuracy_key(0, network, recipe, percentile);
+  EXPECT_NE(quantized, bench.evaluator_.accuracy_key(0, network, recipe, {}));
+  EXPECT_NE(quantized, bench.evaluator_.accuracy_key(0, network, recipe, entropy));
 }
 
 }  // namespace

@@ -73,6 +73,14 @@ json long_one_shot_config() {
   return config;
 }
 
+/// The same with ten or so that are trained when the search meets them.
+json long_lazy_config() {
+  json config = long_one_shot_config();
+  config["accuracy"].update(
+      {{"epochs", 4}, {"lazy", true}, {"supernets", {"stem.width", "stages.0.depth", "stages.2.depth"}}});
+  return config;
+}
+
 /// Two networks with data sets of their own.
 json long_two_network_config() {
   json config = two_network_config();
@@ -169,6 +177,24 @@ TEST(KilledProgram, ResumedAfterFiveKillsEqualsAnUninterruptedRun) {
   ASSERT_EQ(expected.at("trials").size(), 48U);
   ASSERT_EQ(expected.at("finals").size(), 2U);
   EXPECT_EQ(killed.result(), expected);
+}
+
+TEST(KilledProgram, BetweenLazySupernetsResumesToTheSameBits) {
+  ProgramRun whole(long_lazy_config());
+  const auto begin = std::chrono::steady_clock::now();
+  whole.finish();
+  const Seconds duration = std::chrono::steady_clock::now() - begin;
+  ProgramRun killed(long_lazy_config());
+  int kills = 0;
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    RngStream rng(23, Purpose::test, i);
+    kills += killed.kill_after(duration * (0.05 + 0.2 * rng.uniform())) ? 1 : 0;
+  }
+  EXPECT_GE(kills, 2) << "the moments are short against the " << duration.count() << " s of the whole run";
+  killed.finish("1");
+  EXPECT_GT(whole.supernets().size(), 2U);
+  EXPECT_EQ(killed.result(), whole.result());
+  EXPECT_EQ(killed.supernets(), whole.supernets());
 }
 
 TEST(KilledProgram, InMidSupernetResumesToTheSameBits) {

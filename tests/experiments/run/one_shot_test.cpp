@@ -3,10 +3,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 
+#include "experiments/config/json_file.hpp"
 #include "experiments/evaluate/supernets.hpp"
 #include "experiments/run/runner.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
+#include "trainer/supernet/gene_combinations.hpp"
 
 namespace cosearch {
 namespace {
@@ -21,10 +24,27 @@ class Database {
     const Campaign campaign = campaign_from_json(config);
     Store store = Store::open_writer(path());
     const std::int64_t id = store.create_campaign(campaign.name, campaign.resolved, "0", campaign.evaluations).id;
-    RunOptions options;
-    options.threads = threads;
-    options.quiet = true;
-    return run_campaign(campaign, load_campaign_data(campaign), store, id, options, {});
+    return run_campaign(campaign, load_campaign_data(campaign), store, id, quiet(threads), {});
+  }
+  /// Stops after so many trials.
+  RunOutcome run_until(const json& config, std::size_t trials) {
+    const Campaign campaign = campaign_from_json(config);
+    Store store = Store::open_writer(path());
+    const std::int64_t id = store.create_campaign(campaign.name, campaign.resolved, "0", campaign.evaluations).id;
+    std::stop_source stop;
+    std::size_t finished = 0;
+    RunOptions options = quiet(2);
+    options.finished = [&](const TrialRow&) {
+      if (++finished == trials) {
+        stop.request_stop();
+      }
+    };
+    return run_campaign(campaign, load_campaign_data(campaign), store, id, options, stop.get_token());
+  }
+  RunOutcome resume(const json& config) {
+    const Campaign campaign = campaign_from_json(config);
+    Store store = Store::open_writer(path());
+    return run_campaign(campaign, load_campaign_data(campaign), store, 1, quiet(1), {});
   }
   [[nodiscard]] std::string path() const { return folder_.file("runs.db"); }
   [[nodiscard]] json results(const std::string& name) const {
@@ -47,6 +67,12 @@ class Database {
   }
 
  private:
+  [[nodiscard]] static RunOptions quiet(int threads) {
+    RunOptions options;
+    options.threads = threads;
+    options.quiet = true;
+    return options;
+  }
   TemporaryFolder folder_;
 };
 
@@ -135,6 +161,79 @@ TEST(OneShotRun, EachCombinationHasItsSupernetAndLaterOnesInherit) {
   config["space"]["genes"]["stages.1.kernel"] = 5;
   ASSERT_EQ(database.run(config), RunOutcome::finished);
   EXPECT_EQ(database.supernets().size(), 3U);
+}
+
+const std::vector<std::string> kWalkGenes{"patch", "rank_attn", "rank_mlp"};
+
+/// The campaign that is shipped, on synthetic images, with small networks and a short walk; 2 x 4 x 4 combinations.
+json walk_config() {
+  json config = read_json_file(COSEARCH_SOURCE_DIR "/experiments/configs/mcuformer.json");
+  config["name"] = "tiny";
+  config["dataset"] = one_shot_config().at("dataset");
+  config["dataset"].update({{"height", 28}, {"width", 28}});
+  config["space"]["genes"].update({{"patch", {7, 10}},
+                                   {"rank_attn", {0.3, 0.5, 0.7, 0.9}},
+                                   {"rank_mlp", {0.3, 0.5, 0.7, 0.9}},
+                                   {"embed_dim", {32, 48}},
+                                   {"depth", 2}});
+  config["accuracy"].update({{"epochs", 1}, {"train_samples", 0}, {"evaluate_samples", 0}, {"batch", 16}});
+  config["search"].update({{"starts", 2}, {"steps", 1}, {"samples", 4}, {"population", 8}, {"parents", 4}});
+  config["budget"] = {{"evaluations", 28}};
+  config["final"]["epochs"] = 1;
+  return config;
+}
+
+TEST(OneShotRun, LazySupernetsAreThoseThatTrialsNeeded) {
+  Database database;
+  const json config = walk_config();
+  ASSERT_EQ(database.run(config), RunOutcome::finished);
+  const JointSpace space(campaign_from_json(config), "");
+  std::set<std::string> needed;
+  std::size_t infeasible = 0;
+  for (const TrialRow& row : Store::open_reader(database.path()).trials(1)) {
+    infeasible += row.state == TrialState::infeasible ? 1U : 0U;
+    if (row.state == TrialState::complete) {
+      needed.insert(combination_key(space.params(), kWalkGenes, row.genome));
+    }
+  }
+  EXPECT_GT(infeasible, 0U);
+  EXPECT_GT(needed.size(), 1U);
+  EXPECT_LT(needed.size(), 32U);
+  EXPECT_EQ(database.supernets().size(), needed.size());
+}
+
+TEST(OneShotRun, LazySupernetsDoNotDependOnThreadsAndOnWhatAnotherRunLeft) {
+  Database database;
+  ASSERT_EQ(database.run(walk_config()), RunOutcome::finished);
+  Database other;
+  json fewer = named(walk_config(), "fewer");
+  fewer["search"]["population"] = 4;
+  fewer["budget"]["evaluations"] = 6;
+  ASSERT_EQ(other.run(fewer), RunOutcome::finished);
+  const std::size_t first = other.supernets().size();
+  ASSERT_EQ(other.run(walk_config(), 1), RunOutcome::finished);
+  EXPECT_EQ(other.results("tiny"), database.results("tiny"));
+  EXPECT_EQ(other.supernets().size(), database.supernets().size());
+  EXPECT_LT(first, database.supernets().size());
+  // Scores that are cached need no supernet; one that the final stage begins with is made again, with those before it.
+  for (const auto& file : other.supernets()) {
+    std::filesystem::remove(file);
+  }
+  ASSERT_EQ(other.run(named(walk_config(), "again")), RunOutcome::finished);
+  EXPECT_EQ(other.results("again"), database.results("tiny"));
+  EXPECT_LE(other.supernets().size(), database.supernets().size());
+}
+
+TEST(OneShotRun, StoppedBetweenLazySupernetsGoesOnToTheSameResult) {
+  Database whole;
+  ASSERT_EQ(whole.run(walk_config()), RunOutcome::finished);
+  for (const std::size_t trials : {3U, 9U, 20U}) {
+    Database stopped;
+    ASSERT_EQ(stopped.run_until(walk_config(), trials), RunOutcome::stopped);
+    ASSERT_EQ(stopped.resume(walk_config()), RunOutcome::finished);
+    EXPECT_EQ(stopped.results("tiny"), whole.results("tiny")) << trials;
+    EXPECT_EQ(stopped.supernets().size(), whole.supernets().size());
+  }
 }
 
 }  // namespace

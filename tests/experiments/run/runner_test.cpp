@@ -10,6 +10,7 @@
 #include "experiments/evaluate/evaluator.hpp"
 #include "experiments/run/final_stage.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
+#include "trainer/quantize/quantized_training.hpp"
 #include "trainer/store/weight_store.hpp"
 
 namespace cosearch {
@@ -100,7 +101,7 @@ TEST(Runner, CampaignEndsWithItsBudgetAFrontAndTestedWeights) {
   std::sort(chosen.begin(), chosen.end());
   ASSERT_EQ(finals.size(), chosen.size());
   const JointSpace space(run.campaign_, "");
-  const TaskData data = *load_campaign_data(run.campaign_).front();
+  const TaskData data = *load_campaign_data(run.campaign_).front().data;
   for (std::size_t i = 0; i < finals.size(); ++i) {
     EXPECT_EQ(finals[i].trial, chosen[i]);
     const Genome& genome = rows[static_cast<std::size_t>(chosen[i])].genome;
@@ -128,6 +129,47 @@ TEST(Runner, CampaignStoppedAnywhereAndResumedEqualsAnUninterruptedOne) {
     }
     EXPECT_EQ(run.go(), RunOutcome::finished);
     ASSERT_EQ(results_of(run.trials()), expected) << "stopped after " << after;
+    EXPECT_EQ(run.finals(), whole.finals());
+  }
+}
+
+json quantized_config() {
+  json config = train_config();
+  config["accuracy"]["quantize"] = {{"samples", 64}, {"fine_tune_epochs", 0.5}};
+  return config;
+}
+
+TEST(Runner, QuantizedCampaignsKeepWhatTheIntegersNeed) {
+  Session run(quantized_config());
+  ASSERT_EQ(run.go(), RunOutcome::finished);
+  const Store store = run.reader();
+  const std::vector<FinalRow> finals = store.finals(run.id_);
+  ASSERT_FALSE(finals.empty());
+  const std::vector<TrialRow> rows = store.trials(run.id_);
+  const JointSpace space(run.campaign_, "");
+  const TaskData data = *load_campaign_data(run.campaign_).front().data;
+  for (const FinalRow& final : finals) {
+    const graph::NetworkGraph network = space.decode(rows[static_cast<std::size_t>(final.trial)].genome).front();
+    std::map<std::string, std::string> metadata;
+    const WeightStore weights = load_safetensors(final.weights_file, network, &metadata);
+    const quantize::QuantizedNetwork integers =
+        quantize::quantize(network, weights, quantize::ranges_from_json(json::parse(metadata.at("ranges"))));
+    EXPECT_EQ(quantize::quantized_accuracy(integers, data, data.test), final.metrics.at("test_accuracy"));
+    EXPECT_EQ(quantize::quantized_accuracy(integers, data, data.search), final.metrics.at("accuracy"));
+  }
+  for (const auto& file : std::filesystem::directory_iterator(store.files_directory())) {
+    EXPECT_EQ(file.path().extension(), ".safetensors") << "only weights stay behind";
+  }
+}
+
+TEST(Runner, QuantizedCampaignStoppedAndResumedEqualsAnUninterruptedOne) {
+  Session whole(quantized_config());
+  ASSERT_EQ(whole.go(), RunOutcome::finished);
+  for (const std::size_t after : {5U, 31U}) {
+    Session run(quantized_config());
+    static_cast<void>(run.go_until(after));
+    EXPECT_EQ(run.go(), RunOutcome::finished);
+    EXPECT_EQ(results_of(run.trials()), results_of(whole.trials())) << "stopped after " << after;
     EXPECT_EQ(run.finals(), whole.finals());
   }
 }

@@ -40,8 +40,8 @@ json task_config() {
           {"final", {{"top", 1}, {"epochs", 1}}}};
 }
 
-struct Run {
-  explicit Run(const json& config) : campaign(campaign_from_json(config)) {
+struct FinishedRun {
+  explicit FinishedRun(const json& config) : campaign(campaign_from_json(config)) {
     Store store = Store::open_writer(path());
     id = store.create_campaign(campaign.name, campaign.resolved, "0", campaign.evaluations).id;
     RunOptions options;
@@ -57,7 +57,7 @@ struct Run {
 };
 
 TEST(SeveralTasks, ACampaignMeasuresEachTaskAndTheirGain) {
-  const Run run(task_config());
+  const FinishedRun run(task_config());
   ASSERT_EQ(run.outcome, RunOutcome::finished);
   const JointSpace space(run.campaign, "");
   CampaignData data = load_campaign_data(run.campaign);
@@ -102,7 +102,7 @@ TEST(SeveralTasks, CostsAreThoseOfAllTasksOneAfterTheOther) {
   config.erase("final");
   config.erase("task_baseline");
   config["budget"].erase("trainings");
-  const Run run(config);
+  const FinishedRun run(config);
   ASSERT_EQ(run.outcome, RunOutcome::finished);
   const JointSpace space(run.campaign, "");
   int by_task = 0;
@@ -170,6 +170,12 @@ TEST(SeveralTasks, TheSameImagesAreOneMatterOfAllTasks) {
   config = task_config();
   config["accuracy"]["kind"] = "one_shot";
   EXPECT_THAT(message(config), HasSubstr("none, train"));
+  config = task_config();
+  config["accuracy"]["quantize"] = json::object();
+  EXPECT_THAT(message(config), HasSubstr("/accuracy/quantize: quantises networks of one task"));
+  config = task_config();
+  config["final"]["quantize"] = json::object();
+  EXPECT_THAT(message(config), HasSubstr("/final/quantize: quantises networks of one task"));
   config = task_config();
   config["space"] = {{"name", "vit"}};
   config.erase("task_baseline");

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <map>
@@ -21,6 +24,7 @@ struct GradientProblem {
   std::int64_t batch;
   std::int64_t labels_per_sample;
   double label_smoothing = 0.1;
+  bool batch_statistics = true;  ///< of batch norms; else the running ones
   oracle::Weights weights;
   std::vector<double> input;
   std::vector<std::uint8_t> labels;
@@ -58,7 +62,7 @@ struct GradientProblem {
 
   /// Mean softmax cross entropy with label smoothing of the naive network, and what its mixtures of experts add.
   [[nodiscard]] double loss(const oracle::Weights& at) const {
-    const oracle::Forward result = oracle::forward(graph, at, input, batch, true, noise_seed);
+    const oracle::Forward result = oracle::forward(graph, at, input, batch, batch_statistics, noise_seed);
     const std::vector<double>& logits = result.nodes.at(graph.nodes.back().name).values;
     const auto width = static_cast<std::size_t>(classes());
     double loss = oracle::balance_loss(graph, result, batch, kChunk);
@@ -112,10 +116,10 @@ struct TrainerStep {
   std::map<std::string, std::vector<float>> states;     ///< after the step
 };
 
-inline TrainerStep trainer_step(const GradientProblem& problem) {
+inline TrainerStep trainer_step(const GradientProblem& problem, const Simulation& simulation = {}) {
   Parameters parameters(problem.graph);
   problem.load(parameters);
-  TrainingExecutor executor(problem.graph, parameters, problem.batch);
+  TrainingExecutor executor(problem.graph, parameters, problem.batch, std::make_shared<TrainingMemory>(), simulation);
   TrainerStep result;
   result.loss = executor.step(
       problem.source(),
@@ -127,6 +131,28 @@ inline TrainerStep trainer_step(const GradientProblem& problem) {
     target[entry.spec.name].assign(part.begin(), part.end());
   }
   return result;
+}
+
+/// Of the largest gradient of a weight tensor: single precision over some hundred summands.
+inline constexpr double kGradientTolerance = 1e-4;
+
+/// The step's loss is the naive network's at the problem's weights, its gradients are the central differences there.
+inline void expect_gradients_match(const TrainerStep& step, const GradientProblem& problem) {
+  EXPECT_NEAR(step.loss, problem.loss(problem.weights), 1e-4);
+  for (const auto& [name, gradient] : step.gradients) {
+    std::vector<double> expected;
+    double largest = 1e-2;
+    // Every element of small tensors, every seventh of large ones: the index walks through all axes.
+    const std::size_t stride = gradient.size() > 200 ? 7 : 1;
+    for (std::size_t i = 0; i < gradient.size(); i += stride) {
+      expected.push_back(problem.difference(name, i));
+      largest = std::max(largest, std::abs(expected.back()));
+    }
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_NEAR(static_cast<double>(gradient[i * stride]), expected[i], kGradientTolerance * largest)
+          << name << " element " << i * stride;
+    }
+  }
 }
 
 }  // namespace cosearch

@@ -20,26 +20,9 @@ using test_networks::classifier;
 using test_networks::conv;
 
 constexpr std::int64_t kBatch = 11;
-/// Of the largest gradient of a weight tensor: single precision over some hundred summands.
-constexpr double kTolerance = 1e-4;
 
 void expect_gradients_match(const GradientProblem& problem) {
-  const TrainerStep step = trainer_step(problem);
-  EXPECT_NEAR(step.loss, problem.loss(problem.weights), 1e-4);
-  for (const auto& [name, gradient] : step.gradients) {
-    std::vector<double> expected;
-    double largest = 1e-2;
-    // Every element of small tensors, every seventh of large ones: the index walks through all axes.
-    const std::size_t stride = gradient.size() > 200 ? 7 : 1;
-    for (std::size_t i = 0; i < gradient.size(); i += stride) {
-      expected.push_back(problem.difference(name, i));
-      largest = std::max(largest, std::abs(expected.back()));
-    }
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      ASSERT_NEAR(static_cast<double>(gradient[i * stride]), expected[i], kTolerance * largest)
-          << name << " element " << i * stride;
-    }
-  }
+  cosearch::expect_gradients_match(trainer_step(problem), problem);
 }
 
 struct Case {

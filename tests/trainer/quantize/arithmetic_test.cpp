@@ -131,11 +131,11 @@ std::vector<double> exact_softmax(const std::vector<std::int32_t>& scores, doubl
   return shares;
 }
 
-// A share is rounded to 1/256 (half of it), the largest one is 255/256, and the exponentials are off by rounding of the
-// exponent (2^-11 octaves), by 9e-5 and by one unit of 2^-15 each.
-TEST(Softmax, RowsAreWithinOneStepOfDouble) {
+// A weight is rounded to 1/255 of the largest one, and the exponentials are off by rounding of the exponent (2^-11
+// octaves), by 9e-5 and by one unit of 2^-15 each; a weight of 255 stands for up to 256.
+TEST(AttentionWeights, AreWithinOneStepOfDoubleForTheLargestScore) {
   RngStream rng = stream(4);
-  double worst = 0.0, largest_sum = 0.0, smallest_sum = 1e9;
+  double worst = 0.0;
   for (int i = 0; i < 2'000; ++i) {
     std::vector<std::int32_t> scores(1 + rng.below(200));
     const double spread = std::exp2(between(rng, 4.0, 20.0));
@@ -144,32 +144,35 @@ TEST(Softmax, RowsAreWithinOneStepOfDouble) {
     }
     const int shift = 31;
     const auto multiplier = static_cast<std::int32_t>(any_magnitude(rng, 26));
-    std::vector<std::int8_t> shares(scores.size());
-    softmax_row(scores.data(), multiplier, shift, static_cast<std::int64_t>(scores.size()), shares.data());
+    std::vector<std::int8_t> weights(scores.size());
+    attention_weights_row(scores.data(), multiplier, shift, static_cast<std::int64_t>(scores.size()), weights.data());
     const std::vector<double> exact = exact_softmax(scores, std::ldexp(multiplier, -shift - kExponentBits));
-    double sum = 0.0;
-    for (std::size_t j = 0; j < shares.size(); ++j) {
-      const double share = (shares[j] + 128) / 256.0;
-      sum += share;
-      worst = std::max(worst, std::abs(share - exact[j]));
+    const double largest = *std::max_element(exact.begin(), exact.end());
+    EXPECT_EQ(*std::max_element(weights.begin(), weights.end()), kHighest);
+    for (std::size_t j = 0; j < weights.size(); ++j) {
+      worst = std::max(worst, std::abs((weights[j] - kLowest) / 256.0 - exact[j] / largest));
     }
-    // Each share is off by at most half a step, so their sum by half a step each.
-    EXPECT_NEAR(sum, 1.0, (0.5 * static_cast<double>(shares.size()) + 1.0) / 256.0);
-    largest_sum = std::max(largest_sum, sum);
-    smallest_sum = std::min(smallest_sum, sum);
   }
-  std::printf("softmax: largest error %.3g (1/256 is %.3g), sums of shares from %.3f to %.3f\n", worst, 1.0 / 256.0,
-              smallest_sum, largest_sum);
+  std::printf("attention weights: largest error %.3g of the largest weight\n", worst);
   EXPECT_LT(worst, 1.0 / 256.0 + 1e-3);
 }
 
-TEST(Softmax, EqualScoresGiveEqualShares) {
-  for (std::int64_t n = 1; n <= 300; ++n) {
-    const std::vector<std::int32_t> scores(static_cast<std::size_t>(n), -5);
-    std::vector<std::int8_t> shares(scores.size());
-    softmax_row(scores.data(), 1 << 20, 20, n, shares.data());
-    EXPECT_EQ(std::count(shares.begin(), shares.end(), shares[0]), n);
-    EXPECT_NEAR(shares[0] + 128, std::min(255.0, 256.0 / static_cast<double>(n)), 0.51) << n;
+// The reciprocal has 16 bits, the mean is rounded to 2^-16.
+TEST(AttentionContext, IsTheWeightedMeanForAnyNumberOfTokens) {
+  RngStream rng = stream(6);
+  for (int i = 0; i < 500; ++i) {
+    const auto tokens = static_cast<std::int64_t>(1 + rng.below(2'000));
+    std::vector<std::int8_t> weights(static_cast<std::size_t>(tokens)), values(static_cast<std::size_t>(tokens));
+    double sum = 0.0, total = 0.0;
+    for (std::size_t j = 0; j < weights.size(); ++j) {
+      weights[j] = j == 0 ? std::int8_t{127} : static_cast<std::int8_t>(static_cast<int>(rng.below(256)) - 128);
+      values[j] = static_cast<std::int8_t>(static_cast<int>(rng.below(256)) - 128);
+      sum += (weights[j] + 128.0) * values[j];
+      total += weights[j] + 128.0;
+    }
+    std::int32_t mean = 0;
+    attention_context_means(weights.data(), values.data(), 1, tokens, 1, &mean);
+    EXPECT_NEAR(std::ldexp(mean, -kMeanBits), sum / total, std::abs(sum / total) * 1e-4 + 2e-5);
   }
 }
 

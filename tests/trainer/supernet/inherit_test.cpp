@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "spaces/base/rng.hpp"
 #include "spaces/catalog/families.hpp"
@@ -11,13 +13,14 @@
 namespace cosearch {
 namespace {
 
-graph::NetworkGraph vit(double rank_ratio, std::int64_t embed_dim = 16, std::size_t depth = 1) {
+/// With a rank ratio below 1 layers are products of `factors`, above they are dense.
+graph::NetworkGraph vit(double rank_ratio, std::int64_t embed_dim = 16, std::size_t depth = 1, int factors = 2) {
   catalog::VisionTransformer net;
   net.input = {8, 8, 1};
   net.classes = 3;
   net.embed_dim = embed_dim;
   net.blocks.assign(depth, {1, 2.0});
-  net.qkv = net.proj = net.mlp = catalog::LowRank{rank_ratio < 1.0 ? 2 : 1, rank_ratio};
+  net.qkv = net.proj = net.mlp = catalog::LowRank{rank_ratio < 1.0 ? factors : 1, rank_ratio};
   return catalog::build("vit", net);
 }
 
@@ -43,23 +46,39 @@ WeightStore random_store(const graph::NetworkGraph& network, std::uint64_t seed)
   return store;
 }
 
-/// (rows, inner) * (inner, columns) in double precision.
-std::vector<double> product(const WeightStore& store, const std::string& layer) {
-  const StoredWeight& a = store.at(layer + ".a.weight");
-  const StoredWeight& b = store.at(layer + ".b.weight");
-  const auto rows = static_cast<std::size_t>(a.spec.shape()[0]);
-  const auto inner = static_cast<std::size_t>(a.spec.shape()[1]);
-  const std::size_t columns = b.values.size() / inner;
-  std::vector<double> result(rows * columns, 0.0);
-  for (std::size_t r = 0; r < rows; ++r) {
+struct DoubleMatrix {
+  std::size_t rows = 0, columns = 0;
+  std::vector<double> values;
+};
+
+DoubleMatrix matrix_of(const StoredWeight& weight) {
+  const auto rows = static_cast<std::size_t>(weight.spec.shape()[0]);
+  return {rows, weight.values.size() / rows, {weight.values.begin(), weight.values.end()}};
+}
+
+/// The first `inner` columns of a times the first `inner` rows of b.
+DoubleMatrix times(const DoubleMatrix& a, const DoubleMatrix& b, std::size_t inner) {
+  DoubleMatrix result{a.rows, b.columns, std::vector<double>(a.rows * b.columns, 0.0)};
+  for (std::size_t r = 0; r < a.rows; ++r) {
     for (std::size_t k = 0; k < inner; ++k) {
-      for (std::size_t c = 0; c < columns; ++c) {
-        result[r * columns + c] +=
-            static_cast<double>(a.values[r * inner + k]) * static_cast<double>(b.values[k * columns + c]);
+      for (std::size_t c = 0; c < b.columns; ++c) {
+        result.values[r * b.columns + c] += a.values[r * a.columns + k] * b.values[k * b.columns + c];
       }
     }
   }
   return result;
+}
+
+/// What a layer applies, in double precision, whatever its form; of its factors the leading slices up to `rank`.
+std::vector<double> product(const WeightStore& store, const std::string& layer, std::size_t rank = 1000) {
+  if (store.contains(layer + ".weight")) {
+    return matrix_of(store.at(layer + ".weight")).values;
+  }
+  const bool two = store.contains(layer + ".a.weight");
+  const DoubleMatrix first = matrix_of(store.at(layer + (two ? ".a" : ".in") + ".weight"));
+  const DoubleMatrix last = matrix_of(store.at(layer + (two ? ".b" : ".out") + ".weight"));
+  const std::size_t inner = std::min(rank, first.columns);
+  return times(two ? first : times(first, matrix_of(store.at(layer + ".core.weight")), inner), last, inner).values;
 }
 
 double squared_distance(const std::vector<double>& a, const std::vector<float>& b) {
@@ -173,6 +192,110 @@ TEST(Inherit, DenseWeightsBecomeTheProductOfFactors) {
   inherit(from, into);
   EXPECT_LT(squared_distance(product(from, "blocks.0.attn.qkv"), into.at("blocks.0.attn.qkv.weight").values), 1e-6);
   EXPECT_EQ(into.at("blocks.0.attn.qkv.bias").values, from.at("blocks.0.attn.qkv.b.bias").values);
+}
+
+/// The best approximation of rank r, by power iteration and deflation: strongest left and right vectors one by one.
+std::vector<double> best_approximation(std::vector<double> rest, std::size_t rows, std::size_t rank) {
+  const std::size_t columns = rest.size() / rows;
+  std::vector<double> sum(rest.size(), 0.0);
+  for (std::size_t k = 0; k < rank; ++k) {
+    RngStream rng(11, Purpose::test, k);
+    std::vector<double> right(columns);
+    std::generate(right.begin(), right.end(), [&] { return rng.normal(); });
+    std::vector<double> left(rows);
+    for (int iteration = 0; iteration < 3000; ++iteration) {
+      std::fill(left.begin(), left.end(), 0.0);
+      for (std::size_t i = 0; i < rest.size(); ++i) {
+        left[i / columns] += rest[i] * right[i % columns];
+      }
+      std::fill(right.begin(), right.end(), 0.0);
+      for (std::size_t i = 0; i < rest.size(); ++i) {
+        right[i % columns] += rest[i] * left[i / columns];
+      }
+      const double norm = std::sqrt(std::inner_product(right.begin(), right.end(), right.begin(), 0.0));
+      std::transform(right.begin(), right.end(), right.begin(), [&](double value) { return value / norm; });
+    }
+    std::fill(left.begin(), left.end(), 0.0);
+    for (std::size_t i = 0; i < rest.size(); ++i) {
+      left[i / columns] += rest[i] * right[i % columns];
+    }
+    for (std::size_t i = 0; i < rest.size(); ++i) {
+      sum[i] += left[i / columns] * right[i % columns];
+      rest[i] -= left[i / columns] * right[i % columns];
+    }
+  }
+  return sum;
+}
+
+TEST(Inherit, EveryFormBecomesTheBestApproximationInEveryOther) {
+  const std::string layer = "blocks.0.mlp.fc1";
+  for (const int from_factors : {1, 2, 3}) {
+    for (const int into_factors : {2, 3}) {
+      // Rank 12 of 16, or full, to rank 5; leading slices of rank 3 as well.
+      const WeightStore from = random_store(vit(from_factors == 1 ? 1.0 : 0.75, 16, 1, from_factors), 12);
+      WeightStore into = WeightStore::for_network(vit(0.32, 16, 1, into_factors), 13);
+      inherit(from, into);
+      for (const std::size_t rank : {5U, 3U}) {
+        const std::vector<double> expected = best_approximation(product(from, layer), 16, rank);
+        const std::vector<double> actual = product(into, layer, rank);
+        ASSERT_EQ(actual.size(), expected.size());
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+          ASSERT_NEAR(actual[i], expected[i], 1e-3) << from_factors << " to " << into_factors << ", rank " << rank;
+        }
+      }
+      const char* bias = from_factors == 1 ? ".bias" : from_factors == 2 ? ".b.bias" : ".out.bias";
+      EXPECT_EQ(into.at(layer + (into_factors == 2 ? ".b.bias" : ".out.bias")).values, from.at(layer + bias).values);
+    }
+  }
+}
+
+TEST(Inherit, TheCoreOfThreeFactorsBeginsAsTheSingularValues) {
+  WeightStore into = WeightStore::for_network(vit(0.5, 16, 1, 3), 13);
+  inherit(random_store(vit(1.0), 12), into);
+  const DoubleMatrix core = matrix_of(into.at("blocks.0.attn.qkv.core.weight"));
+  ASSERT_EQ(core.rows, 8U);
+  for (std::size_t i = 0; i < core.values.size(); ++i) {
+    if (i / 8 != i % 8) {
+      EXPECT_EQ(core.values[i], 0.0);
+    } else if (i > 0) {
+      EXPECT_LE(core.values[i], core.values[i - 9]);
+      EXPECT_GT(core.values[i], 0.0);
+    }
+  }
+}
+
+TEST(Inherit, ThreeFactorsOfAHigherRankAndOtherWidthsKeepTheProduct) {
+  const std::string layer = "blocks.0.mlp.fc2";
+  const WeightStore from = random_store(vit(0.25, 16, 1, 3), 14);
+  WeightStore same = WeightStore::for_network(vit(0.5, 16, 1, 3), 15);
+  inherit(from, same);
+  const std::vector<double> expected = product(from, layer);
+  const std::vector<double> actual = product(same, layer);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(actual[i], expected[i], 1e-3);
+  }
+  for (const float value : same.at(layer + ".in.weight").values) {
+    EXPECT_NE(value, 0.0F);
+  }
+  for (std::size_t k = 0; k < 8; ++k) {
+    EXPECT_NE(same.at(layer + ".core.weight").values[k * 9], 0.0F) << "nothing could learn behind it";
+  }
+  // A narrower network has the leading part of the product: 16 hidden units of 32, 8 outputs of 16.
+  WeightStore narrow = WeightStore::for_network(vit(0.9, 8, 1, 3), 16);
+  inherit(from, narrow);
+  const std::vector<double> part = product(narrow, layer);
+  ASSERT_EQ(part.size(), 16U * 8U);
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    ASSERT_NEAR(part[i], expected[i / 8 * 16 + i % 8], 1e-3);
+  }
+}
+
+TEST(Inherit, DenseWeightsBecomeTheProductOfThreeFactors) {
+  const WeightStore from = random_store(vit(0.5, 16, 1, 3), 8);
+  WeightStore into = WeightStore::for_network(vit(1.0), 9);
+  inherit(from, into);
+  EXPECT_LT(squared_distance(product(from, "blocks.0.attn.qkv"), into.at("blocks.0.attn.qkv.weight").values), 1e-6);
+  EXPECT_EQ(into.at("blocks.0.attn.qkv.bias").values, from.at("blocks.0.attn.qkv.out.bias").values);
 }
 
 TEST(Inherit, WeightsOfAnotherStructureGiveNothing) {

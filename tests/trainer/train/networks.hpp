@@ -46,6 +46,19 @@ inline graph::NetworkGraph cnn(const graph::Shape& input, std::int64_t classes, 
   return std::move(b).finish();
 }
 
+/// Three convolutions of stride 2, each with batch norm and relu.
+inline graph::NetworkGraph three_stages(const graph::Shape& input, std::int64_t classes) {
+  graph::Builder b("three_stages", input);
+  for (const std::int64_t channels : {8, 16, 32}) {
+    const std::string name = "stage" + std::to_string(channels);
+    b.then(name + ".conv", conv(b, channels, 3, 2));
+    b.then(name + ".bn", graph::BatchNorm{});
+    b.then(name + ".relu", graph::Activation{graph::ActivationKind::relu});
+  }
+  classifier(b, classes);
+  return std::move(b).finish();
+}
+
 /// A U-Net of three levels with a classifier behind it. Height and width are multiples of 4.
 inline graph::NetworkGraph u_net(const graph::Shape& input, std::int64_t classes, std::int64_t width) {
   graph::Builder b("u_net", input);

@@ -295,15 +295,7 @@ TEST(Train, EvaluationCountsRightAnswersOneByOne) {
 
 TEST(Train, FashionMnistIsLearnedFromAFewThousandSamples) {
   const TaskData data = load_task_data({{"name", "fashion_mnist"}});
-  graph::Builder b("small", {28, 28, 1});
-  for (const std::int64_t channels : {8, 16, 32}) {
-    const std::string name = "stage" + std::to_string(channels);
-    b.then(name + ".conv", test_networks::conv(b, channels, 3, 2));
-    b.then(name + ".bn", graph::BatchNorm{});
-    b.then(name + ".relu", graph::Activation{graph::ActivationKind::relu});
-  }
-  test_networks::classifier(b, 10);
-  const graph::NetworkGraph network = std::move(b).finish();
+  const graph::NetworkGraph network = test_networks::three_stages({28, 28, 1}, 10);
   const TrainOptions options{
       .epochs = 4, .batch = 32, .train_samples = 4000, .evaluate_samples = 1000, .learning_rate = 0.1};
   WeightStore store = WeightStore::for_network(network, 1);

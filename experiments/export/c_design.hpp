@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiments/export/c_network.hpp"
+#include "experiments/export/design.hpp"
+
+namespace cosearch {
+
+/// `trial_000017/`, a C project of the design's network in int8 (see c_export::Project); of several networks one each,
+/// `trial_000017_<network>/`. On a board of the target cortex_m the plan fits into its memory, and the project refuses
+/// to compile for less. Integers are those whose accuracy the final stage has measured, where it has quantised; else
+/// ranges are observed on the campaign's data as quantize::QuantizeOptions says. Needs the final training's weights.
+/// @throws StoreError 4 for a design without them, or that does not fit, with the reason.
+[[nodiscard]] std::vector<std::string> write_c(const Design& design, const std::string& directory);
+/// The same in fp32.
+[[nodiscard]] std::vector<std::string> write_c_fp32(const Design& design, const std::string& directory);
+
+/// A design's networks with their trained weights; where it has none and `untrained` allows it, with random ones.
+[[nodiscard]] std::vector<c_export::Source> c_sources(const Design& design, bool floating_point, bool untrained);
+/// The board that its hardware is, if it is one, and whether its input is streamed. @throws ConfigError (place
+/// `--board`) for a board that the data does not have.
+[[nodiscard]] c_export::Choice c_choice(const Hardware& hardware, const std::string& data_directory);
+
+}  // namespace cosearch

@@ -1,0 +1,147 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "experiments/measure/child_process.hpp"
+#include "experiments/measure/emulator.hpp"
+#include "tests/experiments/cli/process.hpp"
+#include "tests/experiments/tiny_campaign.hpp"
+
+namespace cosearch {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+using testing_support::lines;
+using testing_support::ProcessResult;
+using testing_support::read_bytes;
+using testing_support::run_cosearch;
+using testing_support::TemporaryFolder;
+using testing_support::write_bytes;
+
+const EmulatedMachine& machine(const std::string& name) {
+  for (const EmulatedMachine& known : emulated_machines()) {
+    if (known.name == name) {
+      return known;
+    }
+  }
+  ADD_FAILURE() << name;
+  return emulated_machines().front();
+}
+
+bool can_emulate() {
+  return missing_packages(machine("cortex-m4")).empty() && missing_packages(machine("cortex-m7")).empty();
+}
+
+/// A network of microcontrollers, two of whose front are trained in the end, with integers.
+std::string campaign() {
+  return R"({
+    "name": "mcu",
+    "seed": 3,
+    "dataset": {"name": "synthetic", "height": 12, "width": 12, "classes": 4, "train": 128, "search": 64, "test": 64},
+    "space": {"name": "hybrid"},
+    "target": {"name": "cortex_m", "genes": {"board": ["l4r5", "f746"]}},
+    "objectives": ["error", "latency_ms"],
+    "accuracy": {"epochs": 0.5, "batch": 16},
+    "search": {"algorithm": "random"},
+    "budget": {"evaluations": 6},
+    "final": {"top": 1, "epochs": 1, "quantize": {"samples": 32, "fine_tune_epochs": 0.5}}
+  })";
+}
+
+class Measure : public ::testing::Test {
+ protected:
+  void run_campaign() {
+    write_bytes(folder_.file("mcu.json"), campaign());
+    const ProcessResult run = run_cosearch({"run", folder_.file("mcu.json"), "--db", database_, "--quiet"});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    const ProcessResult finals = run_cosearch({"show", "--db", database_, "--finals", "--format", "jsonl"});
+    ASSERT_EQ(finals.exit_code, 0) << finals.err;
+    trained_ = std::to_string(json::parse(lines(finals.out).at(0)).at("id").get<int>());
+  }
+
+  TemporaryFolder folder_;
+  std::string database_ = folder_.file("runs.db");
+  std::string trained_;  ///< the trial with weights
+};
+
+// What the final stage has measured is what leaves: the exported integers build without warnings and give, on images of
+// the campaign's test split, what the interpreter gives.
+TEST_F(Measure, ExportsTrainedDesignsAsCProjectsThatRun) {
+  run_campaign();
+  for (const std::string format : {"c", "c_fp32"}) {
+    const std::string to = folder_.file(format);
+    const ProcessResult exported =
+        run_cosearch({"export", "--db", database_, "--id", trained_, "--format", format, "--to", to});
+    ASSERT_EQ(exported.exit_code, 0) << exported.err;
+    const std::filesystem::path readme = lines(exported.out).at(0);
+    const ChildResult result =
+        run_child({"make", "run", "OPTIMIZE=-O1 -Werror"}, readme.parent_path().string(), std::chrono::seconds(120));
+    EXPECT_EQ(result.exit_code, 0) << result.output;
+    EXPECT_THAT(result.output, HasSubstr("passed 4\n"));
+  }
+}
+
+TEST_F(Measure, FiguresComeBackIntoTheStore) {
+  if (!can_emulate()) {
+    GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
+  }
+  run_campaign();
+  const ProcessResult measured = run_cosearch({"measure", "--db", database_, "--id", trained_, "--format", "jsonl"});
+  ASSERT_EQ(measured.exit_code, 0) << measured.err;
+  const json row = json::parse(lines(measured.out).at(0));
+  EXPECT_EQ(row.at("arena_bytes"), row.at("planned_arena_bytes"));
+  EXPECT_EQ(row.at("passed"), row.at("vectors"));
+  const ProcessResult query =
+      run_cosearch({"query", "--db", database_, "--where", "measured_instructions > 0", "--columns",
+                    "id,measured_instructions,measured_arena_bytes,measured_stack_bytes", "--format", "jsonl"});
+  ASSERT_EQ(query.exit_code, 0) << query.err;
+  ASSERT_EQ(lines(query.out).size(), 1U);
+  const json stored = json::parse(lines(query.out).at(0));
+  EXPECT_EQ(std::to_string(stored.at("id").get<int>()), trained_);
+  EXPECT_EQ(stored.at("measured_instructions"), row.at("instructions"));
+  EXPECT_EQ(stored.at("measured_arena_bytes"), row.at("arena_bytes"));
+  EXPECT_EQ(stored.at("measured_stack_bytes"), row.at("stack_bytes"));
+}
+
+TEST_F(Measure, UntrainedNetworksHaveMemoryAndInstructionsToo) {
+  if (!can_emulate()) {
+    GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
+  }
+  const ProcessResult measured =
+      run_cosearch({"measure", "--network", "ds_cnn", "--board", "f411", "--format", "jsonl"});
+  ASSERT_EQ(measured.exit_code, 0) << measured.err;
+  const json row = json::parse(lines(measured.out).at(0));
+  EXPECT_EQ(row.at("machine"), "cortex-m4");
+  EXPECT_EQ(row.at("arena_bytes"), row.at("planned_arena_bytes"));
+  EXPECT_EQ(row.at("passed"), 2);
+}
+
+TEST_F(Measure, SaysWhatIsWrongInOneLine) {
+  const auto error_of = [](const std::vector<std::string>& arguments, int exit_code) {
+    const ProcessResult result = run_cosearch(arguments);
+    EXPECT_EQ(result.exit_code, exit_code) << result.err;
+    EXPECT_EQ(lines(result.err).size(), 1U) << result.err;
+    return result.err;
+  };
+  EXPECT_THAT(error_of({"measure"}, 2), HasSubstr("--pareto, --id N and --network NAME"));
+  EXPECT_THAT(error_of({"measure", "--network", "ds_cnn", "--board", "f999"}, 2), HasSubstr("known: "));
+  EXPECT_THAT(error_of({"measure", "--network", "resnet50", "--board", "f411"}, 3),
+              AllOf(HasSubstr("fullest at "), HasSubstr("STM32F411 has 131,072: "), HasSubstr(" too many")));
+}
+
+// A PATH without the tools: the message names what to install.
+TEST_F(Measure, MissingToolsAreNamedWithTheirPackages) {
+  const std::string path = std::getenv("PATH");
+  ASSERT_EQ(setenv("PATH", folder_.file("").c_str(), 1), 0);
+  const ProcessResult result = run_cosearch({"measure", "--network", "ds_cnn"});
+  ASSERT_EQ(setenv("PATH", path.c_str(), 1), 0);
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_THAT(result.err, AllOf(HasSubstr("gcc-arm-none-eabi"), HasSubstr("qemu-system-arm")));
+}
+
+}  // namespace
+}  // namespace cosearch

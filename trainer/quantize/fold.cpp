@@ -1,0 +1,118 @@
+#include <cmath>
+#include <span>
+
+#include "spaces/base/check.hpp"
+#include "spaces/program/program.hpp"
+#include "trainer/net/parameters.hpp"
+#include "trainer/quantize/quantize.hpp"
+
+namespace cosearch::quantize {
+namespace {
+
+std::size_t index(int i) { return static_cast<std::size_t>(i); }
+
+/// y = factor * x + offset of each channel.
+struct Affine {
+  std::vector<double> factor, offset;
+};
+
+class Folding {
+ public:
+  Folding(const graph::NetworkGraph& graph, const WeightStore& weights) : graph_(graph), parameters_(graph) {
+    parameters_.load(weights);
+  }
+
+  std::optional<FoldedLayer> layer(const std::vector<int>& chain) const {
+    const int node = chain.front();
+    if (parameters_.of_node(node).empty()) {
+      return std::nullopt;
+    }
+    FoldedLayer layer{.node = node, .weight = {}, .bias = {}};
+    const graph::Op& op = graph_.nodes[index(node)].op;
+    if (std::holds_alternative<graph::BatchNorm>(op)) {
+      const Affine affine = batch_norm(node);
+      layer.weight.assign(affine.factor.begin(), affine.factor.end());
+      layer.bias.assign(affine.offset.begin(), affine.offset.end());
+    } else if (std::holds_alternative<graph::LayerNorm>(op)) {
+      layer.weight = copy(node, 0);
+      layer.bias = copy(node, 1);
+    } else if (std::holds_alternative<graph::PositionEmbed>(op) || std::holds_alternative<graph::TokenEmbed>(op)) {
+      layer.weight = copy(node, 0);
+    } else {
+      fold_map(chain, layer);
+    }
+    return layer;
+  }
+
+ private:
+  [[nodiscard]] std::span<const float> values(int node, std::size_t i) const {
+    const Parameters::Entry& entry = parameters_.entries()[index(parameters_.of_node(node)[i])];
+    return parameters_.values().subspan(static_cast<std::size_t>(entry.offset), static_cast<std::size_t>(entry.size));
+  }
+  [[nodiscard]] std::vector<float> copy(int node, std::size_t i) const {
+    const std::span<const float> own = values(node, i);
+    return {own.begin(), own.end()};
+  }
+
+  [[nodiscard]] Affine batch_norm(int node) const {
+    const double epsilon = std::get<graph::BatchNorm>(graph_.nodes[index(node)].op).epsilon;
+    Affine affine;
+    for (std::size_t c = 0; c < values(node, 0).size(); ++c) {
+      const auto at = [&](std::size_t i) { return static_cast<double>(values(node, i)[c]); };
+      affine.factor.push_back(at(0) / std::sqrt(at(3) + epsilon));
+      affine.offset.push_back(at(1) - at(2) * affine.factor.back());
+    }
+    return affine;
+  }
+
+  /// Weights (..., out) of a linear map become [out][...].
+  void fold_map(const std::vector<int>& chain, FoldedLayer& layer) const {
+    const int node = chain.front();
+    const std::span<const float> weight = values(node, 0);
+    const Parameters::Entry& entry = parameters_.entries()[index(parameters_.of_node(node)[0])];
+    const auto channels = static_cast<std::size_t>(graph::extent(entry.spec.axes.back()));
+    Affine affine{std::vector<double>(channels, 1.0), std::vector<double>(channels, 0.0)};
+    if (chain.size() > 1 && std::holds_alternative<graph::BatchNorm>(graph_.nodes[index(chain[1])].op)) {
+      affine = batch_norm(chain[1]);
+    }
+    const bool bias = parameters_.of_node(node).size() > 1;
+    const std::size_t inputs = weight.size() / channels;
+    layer.weight.resize(weight.size());
+    for (std::size_t c = 0; c < channels; ++c) {
+      for (std::size_t i = 0; i < inputs; ++i) {
+        layer.weight[c * inputs + i] =
+            static_cast<float>(static_cast<double>(weight[i * channels + c]) * affine.factor[c]);
+      }
+      const double own = bias ? static_cast<double>(values(node, 1)[c]) : 0.0;
+      layer.bias.push_back(static_cast<float>(own * affine.factor[c] + affine.offset[c]));
+    }
+  }
+
+  const graph::NetworkGraph& graph_;
+  Parameters parameters_;
+};
+
+}  // namespace
+
+std::vector<std::vector<int>> fused_chains(const graph::NetworkGraph& graph) {
+  const auto program = program::lower_program(graph, program::tflm_reference_options());
+  COSEARCH_CHECK(program.has_value(), "a malformed network is quantised");
+  std::vector<std::vector<int>> chains;
+  for (const program::KernelCall& call : program->calls) {
+    if (chains.empty() || chains.back() != call.nodes) {  // an attention has several calls, one after the other
+      chains.push_back(call.nodes);
+    }
+  }
+  return chains;
+}
+
+std::vector<std::optional<FoldedLayer>> fold(const graph::NetworkGraph& graph, const WeightStore& weights) {
+  std::vector<std::optional<FoldedLayer>> layers(graph.nodes.size());
+  const Folding folding(graph, weights);
+  for (const std::vector<int>& chain : fused_chains(graph)) {
+    layers[index(chain.front())] = folding.layer(chain);
+  }
+  return layers;
+}
+
+}  // namespace cosearch::quantize
