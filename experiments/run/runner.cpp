@@ -315,7 +315,7 @@ RunOutcome run_campaign(const Campaign& campaign, const CampaignData& data, Stor
       }
     }
     CampaignData compared = data;
-    if (!prepare_baselines(campaign, space, compared, store, options.quiet, stop)) {
+    if (trains && !prepare_baselines(campaign, space, compared, store, options.quiet, stop)) {
       store.set_state(campaign_id, CampaignState::stopped);
       return RunOutcome::stopped;
     }

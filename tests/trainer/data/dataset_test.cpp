@@ -243,7 +243,7 @@ TEST(DatasetRegistry, BadConfigsNameTheKeyAndWhatIsAllowed) {
       {{{"name", 3}}, "/name", "expected a string, read 3"},
       {{{"name", "fashion_mnits"}},
        "/name",
-       "known: cells, cifar, fashion_mnist, idx, image_folder, npz, synthetic, wav_folder; did you mean "
+       "known: cells, cifar, fashion_mnist, idx, image_folder, npz, shapes, synthetic, wav_folder; did you mean "
        "\"fashion_mnist\"?"},
       {{{"name", "fashion_mnist"}, {"directroy", "/x"}}, "/directroy", "did you mean \"directory\"?"},
       {{{"name", "fashion_mnist"}, {"directory", 1}}, "/directory", "expected a string, read 1"},
