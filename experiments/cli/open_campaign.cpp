@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "experiments/cli/front.hpp"
+#include "experiments/config/tasks.hpp"
 #include "experiments/run/runner.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/metrics.hpp"
@@ -77,6 +78,12 @@ void OpenCampaign::check_networks(const TrialFilter& filter, const std::vector<F
     for (const CampaignNetwork& network : campaign.networks) {
       if (!network.name.empty()) {
         known.push_back(network_metric(whole, network.name));
+      }
+      for (const std::string& own : training_metrics(campaign, network)) {  // of its tasks too
+        std::string name = network_metric(own, network.name);
+        if (find_metric(name)->name == whole && std::find(known.begin(), known.end(), name) == known.end()) {
+          known.push_back(std::move(name));
+        }
       }
     }
     if (std::find(known.begin(), known.end(), metric) == known.end()) {

@@ -160,7 +160,7 @@ int show_finals(CommandLine& line) {
     const std::optional<TrialRow> searched = open.store.trial(open.row.id, trained.trial);
     std::vector<json>& cells = records.rows.emplace_back();
     for (const std::string& column : records.columns) {
-      // Error and accuracy are those of the final training; costs do not depend on it.
+      // Error and accuracy are those of the final training; costs too, where its routers decide them.
       const auto metric = trained.metrics.find(column);
       if (column == "id") {
         cells.emplace_back(trained.trial);

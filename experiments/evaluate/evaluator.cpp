@@ -77,8 +77,9 @@ Trial Evaluator::to_trial(const TrialRow& row) const {
   return trial;
 }
 
-Expected<Cost, Infeasible> Evaluator::explain(const Genome& joint) const {
-  return cost(jobs(space_.decode(joint)), joint);
+Expected<Cost, Infeasible> Evaluator::explain(const Genome& joint,
+                                              const std::vector<graph::Histograms>& evidence) const {
+  return cost(jobs(space_.decode(joint), evidence), joint);
 }
 
 std::uint64_t Evaluator::training_seed(const graph::NetworkGraph& network) const {
@@ -122,11 +123,15 @@ Evaluator::InitialWeights Evaluator::final_weights(std::size_t index, const grap
   return initial;
 }
 
-std::vector<Job> Evaluator::jobs(const std::vector<graph::NetworkGraph>& networks) const {
+std::vector<Job> Evaluator::jobs(const std::vector<graph::NetworkGraph>& networks,
+                                 const std::vector<graph::Histograms>& evidence) const {
   std::vector<Job> jobs;
-  for (const graph::NetworkGraph& network : networks) {
-    const std::vector<Job> parts =
-        task_jobs({network, graph::Phase::inference, campaign_.batch, campaign_.types, {}, std::nullopt});
+  for (std::size_t i = 0; i < networks.size(); ++i) {
+    Job job{networks[i], graph::Phase::inference, campaign_.batch, campaign_.types, {}, std::nullopt};
+    if (!evidence.empty() && !evidence[i].empty()) {
+      job.evidence = Evidence{evidence[i]};
+    }
+    const std::vector<Job> parts = task_jobs(job);
     jobs.insert(jobs.end(), parts.begin(), parts.end());
   }
   return jobs;

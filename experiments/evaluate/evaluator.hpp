@@ -61,8 +61,10 @@ class Evaluator {
   /// Objectives in minimising form. The trial as the algorithm sees it.
   [[nodiscard]] Trial to_trial(const TrialRow& row) const;
 
-  /// Full cost of one genome with layers, for `show`, `export` and reports.
-  [[nodiscard]] Expected<Cost, Infeasible> explain(const Genome& joint) const;
+  /// Full cost of one genome with layers, for `show`, `export` and reports. `evidence`: what each of its networks is
+  /// known to do once trained (empty: nothing of any).
+  [[nodiscard]] Expected<Cost, Infeasible> explain(const Genome& joint,
+                                                   const std::vector<graph::Histograms>& evidence = {}) const;
 
   /// Training seed of a network: a function of the campaign's seed and the network's hash only.
   [[nodiscard]] std::uint64_t training_seed(const graph::NetworkGraph& network) const;
@@ -94,7 +96,8 @@ class Evaluator {
  private:
   friend class BatchEvaluation;
   /// One for each network, or for each task of one that routes by task.
-  [[nodiscard]] std::vector<Job> jobs(const std::vector<graph::NetworkGraph>& networks) const;
+  [[nodiscard]] std::vector<Job> jobs(const std::vector<graph::NetworkGraph>& networks,
+                                      const std::vector<graph::Histograms>& evidence = {}) const;
   [[nodiscard]] Expected<Cost, Infeasible> cost(const std::vector<Job>& jobs, const Genome& joint) const;
   /// Whether a proposal of this fidelity is trained, and how.
   [[nodiscard]] bool trains(const Fidelity& fidelity) const;

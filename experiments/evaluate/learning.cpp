@@ -141,6 +141,12 @@ Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& networ
   return metrics;
 }
 
+graph::Histograms routing(const Learning& learning, const graph::NetworkGraph& network, const WeightStore& weights,
+                          kernels::Precision precision) {
+  const TaskData& images = *learning.data.images();
+  return task_routing(network, images, images.search, weights, precision);
+}
+
 std::uint64_t learning_hash(const Learning& learning) {
   if (learning.data.tasks.empty()) {
     return learning.data.data->content_hash;

@@ -43,6 +43,10 @@ struct LearningResult {
                                    const WeightStore& weights, const std::vector<quantize::ValueRange>& ranges,
                                    kernels::Precision precision);
 
+/// Where tokens go in a trained network, on the search split: see task_routing.
+[[nodiscard]] graph::Histograms routing(const Learning& learning, const graph::NetworkGraph& network,
+                                        const WeightStore& weights, kernels::Precision precision);
+
 /// Of everything beside network, recipe and seed that decides what `learn` tells: data, tasks, baselines.
 [[nodiscard]] std::uint64_t learning_hash(const Learning& learning);
 

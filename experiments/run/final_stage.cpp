@@ -45,6 +45,7 @@ class FinalStage {
     std::string failure;      ///< why it has no result
     WeightStore weights;
     std::vector<quantize::ValueRange> ranges;  ///< where it is quantised
+    graph::Histograms routing;                 ///< where it has mixtures of experts
     Metrics metrics;                           ///< accuracy, test_accuracy, train_loss
   };
   /// A candidate and the trainings of its networks, in the campaign's order.
@@ -62,6 +63,8 @@ class FinalStage {
   [[nodiscard]] bool learn(Training& training, const TrialRow& row);
   void finish(Candidate& candidate);
   void keep(const Candidate& candidate);
+  /// What the candidate costs where tokens go as its trained networks send them; nothing without mixtures.
+  [[nodiscard]] Metrics priced_again(const Candidate& candidate);
 
   const FinalContext& context_;
   const Campaign& campaign_;
@@ -195,6 +198,7 @@ bool FinalStage::learn(Training& training, const TrialRow& row) {
     training.ranges = std::move(result->ranges);
     training.metrics = std::move(result->metrics);
     training.metrics.erase("error");
+    training.routing = routing(learning, network, training.weights, recipe.precision);
     training.metrics.merge(test_metrics(learning, network, training.weights, training.ranges, recipe.precision));
   } else {
     training.failure = result.error().reason;
@@ -229,6 +233,26 @@ void FinalStage::finish(Candidate& candidate) {
   }
 }
 
+Metrics FinalStage::priced_again(const Candidate& candidate) {
+  std::vector<graph::Histograms> evidence;
+  for (const Training* training : candidate.trainings) {
+    evidence.push_back(training->routing);
+  }
+  if (std::all_of(evidence.begin(), evidence.end(), [](const graph::Histograms& each) { return each.empty(); })) {
+    return {};
+  }
+  const Expected<Cost, Infeasible> cost = context_.evaluator.explain(candidate.row.genome, evidence);
+  if (!cost) {
+    const std::lock_guard guard(mutex_);
+    progress_.note(
+        fmt::format("trial {}: its trained routers send more tokens to an expert than the hardware can take: {}", candidate.row.id, cost.error().reason));
+    return {};
+  }
+  Metrics metrics = cost->metrics;
+  metrics.erase("params");  // the routers of tasks, one after the other, hold the weights that they share
+  return metrics;
+}
+
 void FinalStage::keep(const Candidate& candidate) {
   const TrialId id = candidate.row.id;
   std::vector<Metrics> metrics;
@@ -249,6 +273,7 @@ void FinalStage::keep(const Candidate& candidate) {
   FinalRow row;
   row.trial = id;
   row.metrics = combined_metrics(campaign_, metrics);
+  row.metrics.merge(priced_again(candidate));
   row.weights_file = (folder_ / fmt::format("campaign-{}-trial-{}.safetensors", context_.campaign_id, id)).string();
   const double test_accuracy = row.metrics.at("test_accuracy");
   const bool single = networks.size() == 1;

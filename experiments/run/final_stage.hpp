@@ -25,8 +25,10 @@ struct FinalContext {
 /// search split and once on the test split, and stores weights and figures; goes on from checkpoints after an
 /// interruption and skips what is done. The weights of a candidate are one file; where there are several networks, each
 /// tensor's name begins with `<network>.`. Where networks are quantised, its metadata `ranges` holds what
-/// quantize::quantize needs beside the weights: of one network quantize::to_json, of several a list of these. A
-/// candidate with a network whose training diverges is reported and left out. False: stopped before the end.
+/// quantize::quantize needs beside the weights: of one network quantize::to_json, of several a list of these. Networks
+/// with mixtures of experts are priced again with the tokens that their trained routers send to each expert; these
+/// costs are among the figures. A candidate with a network whose training diverges is reported and left out. False:
+/// stopped before the end.
 /// @throws StoreError 5 when the weights cannot be written.
 [[nodiscard]] bool run_final_stage(const FinalContext& context, const std::vector<TrialRow>& rows, bool quiet,
                                    std::stop_token stop);

@@ -59,7 +59,8 @@ struct TrialRow {
 /// A final training of a front member.
 struct FinalRow {
   TrialId trial = 0;
-  Metrics metrics;           ///< accuracy, test_accuracy, train_loss; of several networks also each one's
+  Metrics
+      metrics;  ///< accuracy, test_accuracy, train_loss; of several networks also each one's; costs that follow from it
   std::string weights_file;  ///< safetensors in `Store::files_directory`; stored by name, read as a path
 };
 

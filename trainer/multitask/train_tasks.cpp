@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <deque>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <span>
 #include <utility>
 
@@ -12,6 +13,8 @@
 #include "spaces/base/hash.hpp"
 #include "spaces/base/rng.hpp"
 #include "spaces/graph/moe.hpp"
+#include "trainer/data/batch.hpp"
+#include "trainer/moe/routing.hpp"
 #include "trainer/net/executor.hpp"
 #include "trainer/supernet/subnet.hpp"
 #include "trainer/train/accuracy.hpp"
@@ -43,6 +46,11 @@ void check_same_images(const LearningTask& first, const LearningTask& task) {
 bool has_batch_norm(const graph::NetworkGraph& graph) {
   return std::any_of(graph.nodes.begin(), graph.nodes.end(),
                      [](const graph::Node& node) { return std::holds_alternative<graph::BatchNorm>(node.op); });
+}
+
+bool has_mixture(const graph::NetworkGraph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(),
+                     [](const graph::Node& node) { return std::holds_alternative<graph::MoeFfn>(node.op); });
 }
 
 /// A task and its network, ready to take steps.
@@ -224,6 +232,27 @@ std::vector<TaskScore> evaluate_tasks(const graph::NetworkGraph& graph, const st
                                       Precision precision) {
   check_tasks(graph, tasks);
   return scores_of(graph, tasks, split, Parameters(store, precision), samples);
+}
+
+graph::Histograms task_routing(const graph::NetworkGraph& graph, const TaskData& images, const Dataset& split,
+                               const WeightStore& store, Precision precision) {
+  graph::Histograms all;
+  if (!has_mixture(graph)) {
+    return all;
+  }
+  const Parameters shared(store, precision);
+  for (int task = 0; task < static_cast<int>(graph.outputs.size()); ++task) {
+    Subnet subnet(graph::task_network(graph, task), shared);
+    subnet.gather();
+    const BatchSpec spec = plain_batches(input_shape(subnet.graph()), images);
+    const InputSource input = [&](std::int64_t first, std::int64_t count, float* out) {
+      std::vector<std::int64_t> samples(static_cast<std::size_t>(count));
+      std::iota(samples.begin(), samples.end(), first);
+      fill_batch(split, spec, samples, out);
+    };
+    all.merge(moe::routing_histograms(subnet.graph(), subnet.parameters(), input, split.size()));
+  }
+  return all;
 }
 
 std::uint64_t hash(const std::vector<LearningTask>& tasks) {

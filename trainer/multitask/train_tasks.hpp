@@ -71,6 +71,12 @@ void check_tasks(const graph::NetworkGraph& graph, const std::vector<LearningTas
                                                     const WeightStore& store, std::int64_t samples = 0,
                                                     Precision precision = Precision::fp32);
 
+/// How many tokens of a sample choose each expert of each mixture, by the keys of moe::routing_histograms: the mean
+/// over a split's images, with trained weights, in the network of each output. Empty for networks without mixtures.
+[[nodiscard]] graph::Histograms task_routing(const graph::NetworkGraph& graph, const TaskData& images,
+                                             const Dataset& split, const WeightStore& store,
+                                             Precision precision = Precision::fp32);
+
 /// Of everything about the tasks that decides what is learned: data, outputs, weights, losses.
 [[nodiscard]] std::uint64_t hash(const std::vector<LearningTask>& tasks);
 

@@ -4,11 +4,13 @@
 
 #include <set>
 
+#include "experiments/evaluate/evaluator.hpp"
 #include "experiments/evaluate/learning.hpp"
 #include "experiments/run/runner.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/graph/moe.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
+#include "trainer/multitask/train_tasks.hpp"
 
 namespace cosearch {
 namespace {
@@ -127,6 +129,46 @@ TEST(SeveralTasks, CostsAreThoseOfAllTasksOneAfterTheOther) {
     EXPECT_EQ(row.metrics.at("params"), params);
   }
   EXPECT_GT(by_task, 0);
+}
+
+json fpga_config() {
+  json config = task_config();
+  config["space"]["genes"]["moe"] = "all";
+  config.erase("task_baseline");
+  for (json& task : config["tasks"]) {
+    task["baseline"] = 0.5;
+  }
+  config["target"] = {{"name", "moe_fpga"}, {"genes", {{"scheduling", "expert_by_expert"}, {"bits_per_cycle", 64}}}};
+  config["budget"] = {{"evaluations", 24}, {"trainings", 4}};
+  return config;
+}
+
+TEST(SeveralTasks, FinalCostsAreThoseOfTheTrainedRouters) {
+  const FinishedRun run(fpga_config());
+  ASSERT_EQ(run.outcome, RunOutcome::finished);
+  const JointSpace space(run.campaign, "");
+  const CampaignData data = load_campaign_data(run.campaign);
+  Store store = Store::open_writer(run.path());
+  const Evaluator evaluator(run.campaign, space, data, store);
+  const std::vector<FinalRow> finals = store.finals(run.id);
+  ASSERT_EQ(finals.size(), 1U);
+  const TrialRow trial = store.trial(run.id, finals[0].trial).value();
+  const graph::NetworkGraph network = space.decode(trial.genome).front();
+  std::vector<graph::WeightSpec> specs;
+  const WeightStore shapes_of_weights = make_task_weights(network, 0);
+  for (const auto& [name, weight] : shapes_of_weights.weights()) {
+    specs.push_back(weight.spec);
+  }
+  const WeightStore weights = load_safetensors(finals[0].weights_file, specs);
+  const TaskData& images = *data[0].images();
+  const graph::Histograms routing = task_routing(network, images, images.search, weights);
+  const Expected<Cost, Infeasible> cost = evaluator.explain(trial.genome, {routing});
+  ASSERT_TRUE(cost.has_value());
+  for (const char* metric : {"latency_ms", "energy_uj", "sram_bytes", "traffic_bytes"}) {
+    EXPECT_EQ(finals[0].metrics.at(metric), cost->metrics.at(metric)) << metric;
+  }
+  EXPECT_FALSE(finals[0].metrics.contains("params"));
+  EXPECT_EQ(evaluator.explain(trial.genome)->metrics.at("latency_ms"), trial.metrics.at("latency_ms"));
 }
 
 TEST(SeveralTasks, TheResolvedConfigIsTheSameCampaign) {

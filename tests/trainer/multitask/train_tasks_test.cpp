@@ -9,6 +9,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "spaces/base/config_error.hpp"
 #include "spaces/catalog/families.hpp"
@@ -16,6 +17,7 @@
 #include "tests/trainer/temporary_directory.hpp"
 #include "tests/trainer/train/networks.hpp"
 #include "trainer/data/batch.hpp"
+#include "trainer/moe/routing.hpp"
 #include "trainer/net/executor.hpp"
 #include "trainer/train/batch_sequence.hpp"
 
@@ -274,6 +276,51 @@ TEST(TrainTasks, NumbersAreNotLearnedByTrain) {
   const graph::NetworkGraph network = graph::task_network(three_heads(), 2);
   WeightStore store = WeightStore::for_network(network, 1);
   EXPECT_THROW(static_cast<void>(train(network, depth, depth.search, recipe().train, 1, store)), ConfigError);
+}
+
+TEST(TaskRouting, IsThatOfTheNetworkOfEachTask) {
+  const graph::NetworkGraph graph = three_heads();
+  const WeightStore weights = make_task_weights(graph, 3);
+  const TaskData& images = *three_tasks().front().data;
+  const graph::Histograms routing = task_routing(graph, images, images.search, weights);
+  ASSERT_EQ(routing.size(), 3U);
+  std::set<std::vector<double>> different;
+  for (int task = 0; task < 3; ++task) {
+    const graph::NetworkGraph network = graph::task_network(graph, task);
+    EXPECT_EQ(graph::wrong_histogram(network, routing), std::nullopt);
+    std::string node;
+    for (const graph::Node& each : network.nodes) {
+      node = std::holds_alternative<graph::MoeFfn>(each.op) ? each.name : node;
+    }
+    const std::vector<double>& counts = routing.at(graph::tokens_key(node, task));
+    EXPECT_DOUBLE_EQ(std::accumulate(counts.begin(), counts.end(), 0.0), 2.0 * (kSize / 4) * (kSize / 4));
+    Parameters parameters(network);
+    parameters.load(weights);
+    const BatchSpec spec = plain_batches(input_shape(network), images);
+    const InputSource input = [&](std::int64_t first, std::int64_t count, float* out) {
+      std::vector<std::int64_t> samples(static_cast<std::size_t>(count));
+      std::iota(samples.begin(), samples.end(), first);
+      fill_batch(images.search, spec, samples, out);
+    };
+    EXPECT_EQ(
+        moe::routing_histograms(network, parameters, input, images.search.size()).at(graph::tokens_key(node, task)),
+        counts);
+    different.insert(counts);
+  }
+  EXPECT_EQ(different.size(), 3U);
+}
+
+TEST(TaskRouting, OfANetworkWithoutMixturesIsEmpty) {
+  const TaskData& images = *three_tasks().front().data;
+  catalog::VisionTransformer net;
+  net.input = {kSize, kSize, 1};
+  net.patch = 4;
+  net.embed_dim = 16;
+  net.head_dim = 8;
+  net.blocks = {{.heads = 2}};
+  net.tasks = {{"kind", 4, false}};
+  const graph::NetworkGraph graph = catalog::build("one_head", net);
+  EXPECT_TRUE(task_routing(graph, images, images.search, make_task_weights(graph, 3)).empty());
 }
 
 }  // namespace
