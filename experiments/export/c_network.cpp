@@ -109,9 +109,8 @@ std::optional<Infeasible> excess(const program::PlannedProgram& planned, const m
   const auto check = [&](const char* metric, const std::string& what, std::int64_t needed, std::int64_t limit) {
     if (needed > limit) {
       infeasible.violations.push_back({metric, static_cast<double>(needed), static_cast<double>(limit)});
-      infeasible.reason +=
-          fmt::format("{}{} {} bytes, {} has {}: {} too many", infeasible.reason.empty() ? "" : "; ", what,
-                      grouped(needed), board.part, grouped(limit), grouped(needed - limit));
+      infeasible.reason += fmt::format("{}{} {} bytes, {} has {}: {} too many", infeasible.reason.empty() ? "" : "; ",
+                                       what, grouped(needed), board.part, grouped(limit), grouped(needed - limit));
     }
   };
   const std::vector<program::LiveStep> steps = program::live_steps(planned.program);

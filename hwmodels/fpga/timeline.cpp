@@ -29,8 +29,9 @@ Timeline simulate(std::vector<Piece> pieces, int buffers) {
     if (line.computes.size() == computed && computed < loaded) {
       line.computes.push_back({now, now + line.pieces[computed].compute_cycles});
     }
-    const double load_ends = line.loads.size() > loaded ? line.loads[loaded].end : kNever;
-    const double compute_ends = line.computes.size() > computed ? line.computes[computed].end : kNever;
+    const auto end_of = [](const auto& spans, std::size_t i) { return i < spans.size() ? spans[i].end : kNever; };
+    const double load_ends = end_of(line.loads, loaded);
+    const double compute_ends = end_of(line.computes, computed);
     now = std::min(load_ends, compute_ends);
     loaded += load_ends <= now ? 1 : 0;
     computed += compute_ends <= now ? 1 : 0;

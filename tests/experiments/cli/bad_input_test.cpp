@@ -199,7 +199,7 @@ TEST_F(BadInputTest, FlagsAreRefusedWithWhatIsAllowed) {
       {"unknown export format",
        {"export", "--db", db, "--pareto", "--to", file("out"), "--format", "onnx"},
        2,
-       {"--format", "known: json"}},
+       {"--format", "known: c, c_fp32, json"}},
       {"existing campaign", {"run", file("good.json"), "--db", db}, 2, {"--name", "\"tiny\"", "cosearch resume"}},
       {"bad seed", {"run", file("good.json"), "--db", db, "--name", "n", "--seed", "-4"}, 2, {"--seed", "-4"}},
       {"no evaluations", {"resume", "--db", db, "--add-evals", "0"}, 2, {"--add-evals", "0"}},

@@ -7,6 +7,7 @@
 
 #include "experiments/config/json_file.hpp"
 #include "experiments/evaluate/supernets.hpp"
+#include "experiments/run/final_stage.hpp"
 #include "experiments/run/runner.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
 #include "trainer/supernet/gene_combinations.hpp"
@@ -111,7 +112,9 @@ TEST(OneShotRun, ScoresEveryFeasibleCandidateWithTheSupernetsWeights) {
     EXPECT_EQ(row.metrics.count("train_loss"), 0U);
   }
   EXPECT_GE(scored, 16U);
-  EXPECT_EQ(database.results("tiny").at("finals").size(), 2U);
+  const std::size_t finals = select_finals(campaign, Store::open_reader(database.path()).trials(1)).size();
+  EXPECT_GE(finals, 1U);
+  EXPECT_EQ(database.results("tiny").at("finals").size(), finals);
 }
 
 TEST(OneShotRun, OtherCampaignsTakeTheSupernetAndTheScores) {
