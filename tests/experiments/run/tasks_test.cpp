@@ -9,6 +9,7 @@
 #include "experiments/run/runner.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/graph/moe.hpp"
+#include "tests/experiments/cli/process.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
 #include "trainer/multitask/train_tasks.hpp"
 
@@ -169,6 +170,21 @@ TEST(SeveralTasks, FinalCostsAreThoseOfTheTrainedRouters) {
   }
   EXPECT_FALSE(finals[0].metrics.contains("params"));
   EXPECT_EQ(evaluator.explain(trial.genome)->metrics.at("latency_ms"), trial.metrics.at("latency_ms"));
+}
+
+TEST(SeveralTasks, TheirMetricsCanBeAskedFor) {
+  const FinishedRun run(task_config());
+  ASSERT_EQ(run.outcome, RunOutcome::finished);
+  const auto query = [&](const std::string& columns) {
+    return run_cosearch(
+        {"query", "--sort", "rmse_depth", "--columns", columns, "--db", run.path(), "--format", "json"});
+  };
+  const ProcessResult found = query("all");
+  ASSERT_EQ(found.exit_code, 0) << found.err;
+  EXPECT_TRUE(json::parse(found.out).at("trials")[0].contains("accuracy_kind"));
+  const ProcessResult unknown = query("id,accuracy_depth");  // it predicts numbers
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("\"accuracy_depth\" is not known"));
 }
 
 TEST(SeveralTasks, TheResolvedConfigIsTheSameCampaign) {
