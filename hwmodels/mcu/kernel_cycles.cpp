@@ -68,10 +68,12 @@ KernelWork work_of(const KernelCall& call) {
     case KernelKind::conv2d:
       work.rows *= static_cast<double>(g.groups);
       [[fallthrough]];
-    case KernelKind::patch_embed:
+    case KernelKind::patch_embed: {
+      const std::int64_t channels = g.in_c / g.groups;
       work.window_rows = work.rows * static_cast<double>(g.kernel_h);
-      work.window_elements = work.window_rows * static_cast<double>(g.kernel_w * (g.in_c / g.groups));
+      work.window_elements = work.window_rows * static_cast<double>(g.kernel_w * channels);
       break;
+    }
     case KernelKind::depthwise_conv2d: {
       const double share = slow_share(call);
       work.slow_macs = share * work.macs;
