@@ -245,7 +245,8 @@ Metrics FinalStage::priced_again(const Candidate& candidate) {
   if (!cost) {
     const std::lock_guard guard(mutex_);
     progress_.note(
-        fmt::format("trial {}: its trained routers send more tokens to an expert than the hardware can take: {}", candidate.row.id, cost.error().reason));
+        fmt::format("trial {}: its trained routers send more tokens to an expert than the hardware can take: {}",
+                    candidate.row.id, cost.error().reason));
     return {};
   }
   Metrics metrics = cost->metrics;

@@ -30,14 +30,14 @@ namespace cosearch::catalog {
 /// Images of 160 x 160 pixels or more have the published sets of values (of MCUFormer-T; patches 16 to 32, head_dim
 /// 64), smaller ones sets scaled down: patches as in `vit`, 32 to 80 features, 2 to 5 blocks, head_dim 16.
 [[nodiscard]] std::unique_ptr<SearchSpace> make_mcu_vit(const nlohmann::json& options, const TaskShape& task);
-/// Vision transformers with mixtures of experts for one or several tasks, after M3ViT (Liang et al., NeurIPS 2022), whose
-/// ViT-small does not fit small images: genes `patch`, `embed_dim`, `depth` (3 to 6), `moe` (which blocks have experts in
-/// place of the MLP: none, every_second as in M3ViT, the last_half, all), `experts`, `top_k` (no more than the fewest
-/// experts), `expert_ratio` (hidden width of an expert over embed_dim), `mlp_ratio` (of the other blocks), for several
-/// tasks `routing` (a router for each task, or one conditioned on the task), and `blocks.N.heads`. top_k * expert_ratio
-/// = mlp_ratio is as much work for a token as without experts. Patches as in `vit`; where a task is about pixels, those
-/// that cut the image without padding or resizing. Options: `balance` (weight of the load-balancing loss, default 0.01)
-/// and `noise` (of the routers in training, default 0), see graph::MoeFfn.
+/// Vision transformers with mixtures of experts for one or several tasks, after M3ViT (Liang et al., NeurIPS 2022),
+/// whose ViT-small does not fit small images: genes `patch`, `embed_dim`, `depth` (3 to 6), `moe` (which blocks have
+/// experts in place of the MLP: none, every_second as in M3ViT, the last_half, all), `experts`, `top_k` (no more than
+/// the fewest experts), `expert_ratio` (hidden width of an expert over embed_dim), `mlp_ratio` (of the other blocks),
+/// for several tasks `routing` (a router for each task, or one conditioned on the task), and `blocks.N.heads`. top_k *
+/// expert_ratio = mlp_ratio is as much work for a token as without experts. Patches as in `vit`; where a task is about
+/// pixels, those that cut the image without padding or resizing. Options: `balance` (weight of the load-balancing loss,
+/// default 0.01) and `noise` (of the routers in training, default 0), see graph::MoeFfn.
 [[nodiscard]] std::unique_ptr<SearchSpace> make_moe_vit(const nlohmann::json& options, const TaskShape& task);
 /// MCUNet's networks (Lin et al., "MCUNet: tiny deep learning on IoT devices", NeurIPS 2020): a 3 x 3 convolution, an
 /// inverted residual without expansion and six groups of inverted residuals, of 24, 40, 80, 96, 192 and 320 channels
