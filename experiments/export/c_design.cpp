@@ -133,6 +133,10 @@ c_export::Choice c_choice(const Hardware& hardware, const std::string& data_dire
   choice.board->sram_bytes -= hardware.options.value("reserved_sram_bytes", std::int64_t{0});
   choice.board->flash_bytes -= hardware.options.value("reserved_flash_bytes", std::int64_t{0});
   choice.streamed_input = hardware.options.value("input", "resident") == "streamed";
+  const std::string weights = hardware.options.value("weights", "board");
+  if (weights != "board") {
+    choice.board->weights_in_sram = weights == "sram";
+  }
   return choice;
 }
 

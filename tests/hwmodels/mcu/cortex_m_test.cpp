@@ -160,6 +160,26 @@ TEST(CortexM, ReservedMemoryCountsAgainstTheBoard) {
               HasSubstr("/target/reserved_sram_bytes: expected an integer from 0 to 9007199254740992, read -1"));
 }
 
+// Of our own engine: a layer's weights beside its tensors, or no picture; other engines have neither choice.
+TEST(CortexM, WeightsAreCopiedAndInputsStreamedWhereOurEngineIsAskedTo) {
+  const Job job{testing::small_vit(28, 4, 64, 4, 1)};
+  const nlohmann::json ours{{"board", "f746"}, {"engine", "cosearch"}};
+  const auto sram = [&](const nlohmann::json& options) {
+    const auto cost = evaluate(ours, job, options);
+    EXPECT_TRUE(cost.has_value());
+    return cost->metrics.at("sram_bytes");
+  };
+  EXPECT_EQ(sram({{"weights", "flash"}}), sram({}));
+  EXPECT_GE(sram({{"weights", "sram"}}), sram({}) + 64 * 192 / 2);
+  const auto first = [&](const nlohmann::json& options) { return evaluate(ours, job, options)->memory.front(); };
+  EXPECT_EQ(first({}).name, "patch");
+  EXPECT_EQ(first({{"input", "streamed"}}).name, "input");
+  EXPECT_LT(first({{"input", "streamed"}}).live_bytes, first({}).live_bytes);
+  const nlohmann::json tinyengine{{"board", "f746"}, {"engine", "tinyengine"}};
+  EXPECT_THAT(evaluate(tinyengine, job, {{"input", "streamed"}}).error().reason, HasSubstr("keeps the whole input"));
+  EXPECT_THAT(evaluate(tinyengine, job, {{"weights", "sram"}}).error().reason, HasSubstr("in place"));
+}
+
 TEST(CortexM, AnEngineThatNothingTellsAboutIsInfeasible) {
   nlohmann::json json = load_data("mcu_coefficients", "");
   std::erase_if(json["models"].get_ref<nlohmann::json::array_t&>(), [](const nlohmann::json& model) {
