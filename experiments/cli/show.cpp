@@ -55,7 +55,35 @@ Records network_records(const OpenCampaign& open, const TrialRow& row) {
   return records;
 }
 
-ordered_json document(const OpenCampaign& open, const TrialRow& row, const Expected<Cost, Infeasible>& cost) {
+/// Where tokens of trained networks go, as far as the costs follow it.
+const Routing& routing_of(const TrialRow& row, const std::optional<FinalRow>& trained) {
+  return trained && !trained->routing.empty() ? trained->routing : row.routing;
+}
+
+/// Tokens of a sample at each expert, by mixture, and by task where they depend on it.
+Records routing_records(const OpenCampaign& open, const Routing& routing) {
+  const bool several = routing.size() > 1;
+  Records records{"tokens at experts", {"mixture", "tokens"}, {}};
+  if (several) {
+    records.columns.insert(records.columns.begin(), "network");
+  }
+  for (std::size_t i = 0; i < routing.size(); ++i) {
+    for (const auto& [mixture, tokens] : routing[i]) {
+      std::vector<std::string> counts;
+      std::transform(tokens.begin(), tokens.end(), std::back_inserter(counts),
+                     [](double count) { return fmt::format("{:.1f}", count); });
+      std::vector<json>& cells = records.rows.emplace_back();
+      cells = {mixture, fmt::format("{}", fmt::join(counts, " "))};
+      if (several) {
+        cells.insert(cells.begin(), open.campaign.networks[i].name);
+      }
+    }
+  }
+  return records;
+}
+
+ordered_json document(const OpenCampaign& open, const TrialRow& row, const std::optional<FinalRow>& trained,
+                      const Expected<Cost, Infeasible>& cost) {
   ordered_json shown = versioned();
   shown["campaign"] = open.row.name;
   shown["id"] = row.id;
@@ -71,7 +99,10 @@ ordered_json document(const OpenCampaign& open, const TrialRow& row, const Expec
     shown["networks"] = objects(network_records(open, row));
   }
   shown["hardware_hash"] = row.hardware_hash;
-  if (const std::optional<FinalRow> trained = final_of(open, row.id)) {
+  if (const Routing& routing = routing_of(row, trained); !routing.empty()) {
+    shown["routing"] = routing;
+  }
+  if (trained) {
     shown["final"] = {{"metrics", trained->metrics}, {"weights_file", trained->weights_file}};
   }
   if (cost) {
@@ -83,7 +114,7 @@ ordered_json document(const OpenCampaign& open, const TrialRow& row, const Expec
 }
 
 void print_text(CommandLine& line, const OpenCampaign& open, const TrialRow& row,
-                const Expected<Cost, Infeasible>& cost) {
+                const std::optional<FinalRow>& trained, const Expected<Cost, Infeasible>& cost) {
   Output& out = line.out;
   out.write(fmt::format("trial {} of {}: {}, generation {}\n", row.id, open.row.name, state_text(row), row.batch));
   if (!row.reason.empty()) {
@@ -102,9 +133,13 @@ void print_text(CommandLine& line, const OpenCampaign& open, const TrialRow& row
     print_metrics(out, row.metrics);
     out.write("\n");
   }
-  if (const std::optional<FinalRow> trained = final_of(open, row.id)) {
+  if (trained) {
     out.write("final training, weights in " + trained->weights_file + "\n");
     print_metrics(out, trained->metrics);
+    out.write("\n");
+  }
+  if (const Routing& routing = routing_of(row, trained); !routing.empty()) {
+    print(out, Format::table, routing_records(open, routing));
     out.write("\n");
   }
   if (cost) {
@@ -124,17 +159,18 @@ int show_trial(CommandLine& line, TrialId id) {
                       : fmt::format("campaign \"{}\" has no trial {}; allowed: 0 to {}", open.row.name, id, count - 1));
   }
   const Evaluator evaluator(open.campaign, open.space, {}, open.store);
-  const Expected<Cost, Infeasible> cost = evaluator.explain(row->genome);
+  const std::optional<FinalRow> trained = final_of(open, id);
+  const Expected<Cost, Infeasible> cost = evaluator.explain(row->genome, routing_of(*row, trained));
   switch (line.options.format) {
     case Format::table:
-      print_text(line, open, *row, cost);
+      print_text(line, open, *row, trained, cost);
       break;
     case Format::csv:
       print(line.out, Format::csv, layer_records(cost ? *cost : Cost{}));
       break;
     case Format::json:
     case Format::jsonl:
-      print(line.out, line.options.format, document(open, *row, cost));
+      print(line.out, line.options.format, document(open, *row, trained, cost));
       break;
   }
   return 0;

@@ -167,10 +167,10 @@ void BatchEvaluation::describe(std::size_t row) {
   candidate.cost_key += fmt::format("{}-{}", candidate.hardware_hash,
                                     hex(Hasher().add(evaluator_.space_.target().fingerprint()).value()));
   for (const Job& job : candidate.jobs) {
-    candidate.metrics["macs"] += static_cast<double>(graph::total_counts(job_graph(job)).macs);
+    candidate.counts["macs"] += static_cast<double>(graph::total_counts(job_graph(job)).macs);
   }
   for (const graph::NetworkGraph& network : candidate.networks) {
-    candidate.metrics["params"] += static_cast<double>(parameters_of_tasks(network));
+    candidate.counts["params"] += static_cast<double>(parameters_of_tasks(network));
   }
   candidate.seconds = seconds_since(start);
 }
@@ -194,35 +194,26 @@ Store::CachedCost BatchEvaluation::priced(std::size_t row) const {
 void BatchEvaluation::take_cost(std::size_t row, const Store::CachedCost& cost) {
   Candidate& candidate = candidates_[row];
   const bool shared = candidate.jobs.size() > candidate.networks.size();
+  candidate.metrics = candidate.counts;
   for (const auto& [name, value] : cost.metrics) {
     // The model's own counts, where it has some, are for its batch; but weights that tasks share are there once.
     if (name != "params" || !shared) {
       candidate.metrics[name] = value;
     }
   }
-  const std::vector<Violation> broken = broken_constraints(campaign_, candidate.metrics);
-  candidate.feasible = !cost.infeasible && broken.empty();
+  candidate.fits = !cost.infeasible;
   candidate.violations = cost.violations;
-  candidate.violations.insert(candidate.violations.end(), broken.begin(), broken.end());
   candidate.reason = cost.reason;
-  if (!broken.empty()) {
-    candidate.reason += (candidate.reason.empty() ? "" : "; ") + constraint_text(broken);
-  }
+}
+
+bool BatchEvaluation::feasible(const Candidate& candidate) const {
+  return candidate.fits && broken_constraints(campaign_, candidate.metrics).empty();
 }
 
 void BatchEvaluation::finish_without_training() {
   for (std::size_t row = 0; row < batch_.size(); ++row) {
-    TrialRow& trial = batch_[row];
-    if (!trial.pending) {
-      continue;
-    }
-    if (!candidates_[row].feasible) {
-      trial.state = TrialState::infeasible;
-      trial.metrics = candidates_[row].metrics;
-      trial.reason = candidates_[row].reason;
-      set_violation(trial, candidates_[row].violations);
-      finish(row);
-    } else if (!evaluator_.trains(trial.fidelity)) {
+    const TrialRow& trial = batch_[row];
+    if (trial.pending && (!feasible(candidates_[row]) || !evaluator_.trains(trial.fidelity))) {
       conclude(row, candidates_[row].metrics);
       finish(row);
     }
@@ -235,7 +226,7 @@ void BatchEvaluation::group_rows() {
   std::map<std::string, Group*> group_of;
   std::map<std::string, Training*> training_of;
   for (std::size_t row = 0; row < batch_.size(); ++row) {
-    if (!candidates_[row].feasible || !evaluator_.trains(batch_[row].fidelity)) {
+    if (!feasible(candidates_[row]) || !evaluator_.trains(batch_[row].fidelity)) {
       continue;
     }
     if (evaluator_.supernets_ != nullptr) {
@@ -318,7 +309,27 @@ Metrics BatchEvaluation::predicted(const Group& group) const {
   return networks.empty() ? Metrics{} : combined_metrics(campaign_, networks);
 }
 
+void BatchEvaluation::price_by_routing(const Group& group) {
+  Routing routing;
+  for (const Training* training : group.trainings) {
+    routing.push_back(training->outcome->routing);
+  }
+  if (std::all_of(routing.begin(), routing.end(), [](const graph::Histograms& own) { return own.empty(); })) {
+    return;
+  }
+  for (const std::size_t row : group.rows) {
+    Candidate& candidate = candidates_[row];
+    candidate.jobs = evaluator_.jobs(candidate.networks, routing);
+    take_cost(row, priced(row));
+    candidate.routing = routing;
+    if (!candidate.fits) {
+      candidate.reason = "with the tokens that its trained routers send: " + candidate.reason;
+    }
+  }
+}
+
 void BatchEvaluation::finish_measured(Group& group) {
+  price_by_routing(group);
   Metrics more = learned(group);
   more.merge(predicted(group));
   std::string failures;
@@ -372,11 +383,17 @@ void BatchEvaluation::finish_screened(const Group& group, const std::string& why
 
 void BatchEvaluation::conclude(std::size_t row, Metrics metrics) {
   TrialRow& trial = batch_[row];
+  const Candidate& candidate = candidates_[row];
   const std::vector<Violation> broken = broken_constraints(campaign_, metrics);
   trial.metrics = std::move(metrics);
-  trial.state = broken.empty() ? TrialState::complete : TrialState::infeasible;
-  trial.reason = constraint_text(broken);
-  set_violation(trial, broken);
+  trial.state = candidate.fits && broken.empty() ? TrialState::complete : TrialState::infeasible;
+  trial.reason = candidate.reason;
+  if (!broken.empty()) {
+    trial.reason += (trial.reason.empty() ? "" : "; ") + constraint_text(broken);
+  }
+  std::vector<Violation> violations = candidate.violations;
+  violations.insert(violations.end(), broken.begin(), broken.end());
+  set_violation(trial, violations);
 }
 
 void BatchEvaluation::finish(std::size_t row) {
@@ -385,6 +402,7 @@ void BatchEvaluation::finish(std::size_t row) {
   trial.pending = false;
   trial.network_hash = candidates_[row].network_hash;
   trial.hardware_hash = candidates_[row].hardware_hash;
+  trial.routing = candidates_[row].routing;
   trial.duration_s = candidates_[row].seconds;
   evaluator_.store_.finish(campaign_id_, trial);
   if (events_.finished) {

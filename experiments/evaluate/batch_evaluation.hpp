@@ -29,10 +29,12 @@ class BatchEvaluation {
     std::vector<graph::NetworkGraph> networks;
     std::vector<Job> jobs;
     std::string network_hash, hardware_hash, cost_key;
-    Metrics metrics;
-    std::vector<Violation> violations;
-    std::string reason;     ///< of infeasible ones
-    bool feasible = false;  ///< by cost
+    Metrics counts;                     ///< of its networks, whatever the hardware
+    Metrics metrics;                    ///< these and the costs; once its routers are trained, as they send the tokens
+    Routing routing;                    ///< by which these are
+    bool fits = false;                  ///< the hardware runs it
+    std::vector<Violation> violations;  ///< where it does not
+    std::string reason;                 ///< the same
     double seconds = 0.0;
   };
   /// A network at a fidelity, wherever the batch uses it.
@@ -67,6 +69,8 @@ class BatchEvaluation {
   void cost_candidates();
   void describe(std::size_t row);
   [[nodiscard]] Store::CachedCost priced(std::size_t row) const;
+  /// Fits, and breaks no constraint on costs.
+  [[nodiscard]] bool feasible(const Candidate& candidate) const;
   void take_cost(std::size_t row, const Store::CachedCost& cost);
   void finish_without_training();
   void group_rows();
@@ -95,6 +99,8 @@ class BatchEvaluation {
   [[nodiscard]] std::optional<TrainingOutcome> trained(const Training& training);
   [[nodiscard]] TrainingOutcome scored(const Training& training);
   void finish_measured(Group& group);
+  /// Prices the group's rows again, with tokens as its trained networks send them, where they have mixtures.
+  void price_by_routing(const Group& group);
   [[nodiscard]] Metrics predicted(const Group& group) const;
   void finish_screened(const Group& group, const std::string& why);
   void conclude(std::size_t row, Metrics metrics);

@@ -165,7 +165,7 @@ std::vector<Point> BatchEvaluation::measured_points() const {
     for (const std::size_t row : group.rows) {
       Metrics metrics = candidates_[row].metrics;
       metrics.insert(more.begin(), more.end());
-      if (broken_constraints(campaign_, metrics).empty()) {
+      if (candidates_[row].fits && broken_constraints(campaign_, metrics).empty()) {
         points.push_back(objectives_of(campaign_, metrics));
       }
     }

@@ -90,14 +90,14 @@ std::optional<TrainingOutcome> BatchEvaluation::measured(Training& training) {
     evaluator_.cache_use_.hits += cached ? 1 : 0;
   }
   if (cached) {
-    return TrainingOutcome{cached->failed, cached->reason, cached->metrics};
+    return TrainingOutcome{cached->failed, cached->reason, cached->metrics, cached->routing};
   }
   const auto start = std::chrono::steady_clock::now();
   std::optional<TrainingOutcome> outcome =
       campaign_.accuracy == AccuracyKind::one_shot ? scored(training) : trained(training);
   if (outcome) {
     training.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    evaluator_.store_.put_accuracy(key, {outcome->failed, outcome->reason, outcome->metrics});
+    evaluator_.store_.put_accuracy(key, {outcome->failed, outcome->reason, outcome->metrics, outcome->routing});
   }
   return outcome;
 }
@@ -132,7 +132,7 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(const Training& training
   }
   if (std::all_of(result->metrics.begin(), result->metrics.end(),
                   [](const auto& metric) { return std::isfinite(metric.second); })) {
-    return TrainingOutcome{false, {}, result->metrics};
+    return TrainingOutcome{false, {}, result->metrics, result->routing};
   }
   return TrainingOutcome{true, "the training loss is not finite", {}};
 }

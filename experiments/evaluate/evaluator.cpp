@@ -14,8 +14,16 @@
 #include "hwmodels/job_graph.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
+#include "spaces/graph/moe.hpp"
 
 namespace cosearch {
+
+namespace {
+
+/// What is known of networks with mixtures, beside their metrics: an older cache lacks it.
+constexpr std::string_view kRoutingVersion = "routing";
+
+}  // namespace
 
 Evaluator::Evaluator(const Campaign& campaign, const JointSpace& space, CampaignData data, Store& store,
                      Supernets* supernets)
@@ -77,9 +85,8 @@ Trial Evaluator::to_trial(const TrialRow& row) const {
   return trial;
 }
 
-Expected<Cost, Infeasible> Evaluator::explain(const Genome& joint,
-                                              const std::vector<graph::Histograms>& evidence) const {
-  return cost(jobs(space_.decode(joint), evidence), joint);
+Expected<Cost, Infeasible> Evaluator::explain(const Genome& joint, const Routing& routing) const {
+  return cost(jobs(space_.decode(joint), routing), joint);
 }
 
 std::uint64_t Evaluator::training_seed(const graph::NetworkGraph& network) const {
@@ -98,6 +105,9 @@ std::string Evaluator::accuracy_key(std::size_t index, const graph::NetworkGraph
   }
   if (quantize) {
     hasher.add(quantize_fingerprint(*quantize));
+  }
+  if (graph::has_mixture(network)) {
+    hasher.add(kRoutingVersion);
   }
   return fmt::format("{}-{}", hex(graph::hash(network)), hex(hasher.value()));
 }
@@ -123,13 +133,12 @@ Evaluator::InitialWeights Evaluator::final_weights(std::size_t index, const grap
   return initial;
 }
 
-std::vector<Job> Evaluator::jobs(const std::vector<graph::NetworkGraph>& networks,
-                                 const std::vector<graph::Histograms>& evidence) const {
+std::vector<Job> Evaluator::jobs(const std::vector<graph::NetworkGraph>& networks, const Routing& routing) const {
   std::vector<Job> jobs;
   for (std::size_t i = 0; i < networks.size(); ++i) {
     Job job{networks[i], graph::Phase::inference, campaign_.batch, campaign_.types, {}, std::nullopt};
-    if (!evidence.empty() && !evidence[i].empty()) {
-      job.evidence = Evidence{evidence[i]};
+    if (!routing.empty() && !routing[i].empty()) {
+      job.evidence = Evidence{routing[i]};
     }
     const std::vector<Job> parts = task_jobs(job);
     jobs.insert(jobs.end(), parts.begin(), parts.end());

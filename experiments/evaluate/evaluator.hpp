@@ -32,6 +32,10 @@ struct CacheUse {
 ///     mean - std_dev; the networks of the best `screen.share` of them (rounded up) are trained.
 /// No step exceeds the campaign's `trainings`. Candidates whose networks are not trained become `screened` with the
 /// metric `predicted_error` (where there is a predictor) and the reason.
+///
+/// Networks with mixtures of experts are costed with evenly spread tokens until they are trained; then their candidates
+/// are priced again with the tokens that the trained routers send, and judged by that: a `complete` row's costs are
+/// those of its `routing`, and a row may be infeasible for it.
 class Evaluator {
  public:
   /// `data` may be empty where nothing is trained, `supernets` (prepared before the first batch; lazy ones are trained
@@ -61,10 +65,9 @@ class Evaluator {
   /// Objectives in minimising form. The trial as the algorithm sees it.
   [[nodiscard]] Trial to_trial(const TrialRow& row) const;
 
-  /// Full cost of one genome with layers, for `show`, `export` and reports. `evidence`: what each of its networks is
-  /// known to do once trained (empty: nothing of any).
-  [[nodiscard]] Expected<Cost, Infeasible> explain(const Genome& joint,
-                                                   const std::vector<graph::Histograms>& evidence = {}) const;
+  /// Full cost of one genome with layers, for `show`, `export` and reports. `routing`: where
+  /// tokens go in its trained networks; empty: spread evenly.
+  [[nodiscard]] Expected<Cost, Infeasible> explain(const Genome& joint, const Routing& routing = {}) const;
 
   /// Training seed of a network: a function of the campaign's seed and the network's hash only.
   [[nodiscard]] std::uint64_t training_seed(const graph::NetworkGraph& network) const;
@@ -97,7 +100,7 @@ class Evaluator {
   friend class BatchEvaluation;
   /// One for each network, or for each task of one that routes by task.
   [[nodiscard]] std::vector<Job> jobs(const std::vector<graph::NetworkGraph>& networks,
-                                      const std::vector<graph::Histograms>& evidence = {}) const;
+                                      const Routing& routing = {}) const;
   [[nodiscard]] Expected<Cost, Infeasible> cost(const std::vector<Job>& jobs, const Genome& joint) const;
   /// Whether a proposal of this fidelity is trained, and how.
   [[nodiscard]] bool trains(const Fidelity& fidelity) const;

@@ -89,6 +89,13 @@ std::optional<double> cached_score_alone(const Learning& learning, const graph::
   return score;
 }
 
+/// Where tokens go in a trained network.
+graph::Histograms routing(const Learning& learning, const graph::NetworkGraph& network, const WeightStore& weights,
+                          kernels::Precision precision) {
+  const TaskData& images = *learning.data.images();
+  return task_routing(network, images, images.search, weights, precision);
+}
+
 }  // namespace
 
 WeightStore initial_weights(const Learning& learning, const graph::NetworkGraph& network, std::uint64_t seed) {
@@ -108,10 +115,14 @@ Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph
       return Unexpected{result.error()};
     }
     const TrainResult& train = result->train;
+    if (train.stopped) {
+      return LearningResult{.stopped = true};
+    }
     return LearningResult{
-        train.stopped,
+        false,
         {{"accuracy", train.accuracy}, {"error", 1.0 - train.accuracy}, {"train_loss", train.train_loss}},
-        std::move(result->ranges)};
+        std::move(result->ranges),
+        routing(learning, network, weights, recipe.precision)};
   }
   COSEARCH_CHECK(!quantize, "the config refuses to quantise several tasks");
   const auto result = train_tasks(network, learning.data.tasks, options_of(learning, recipe), seed, weights,
@@ -119,7 +130,11 @@ Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph
   if (!result) {
     return Unexpected{result.error()};
   }
-  return result->stopped ? LearningResult{.stopped = true} : LearningResult{.metrics = task_metrics(learning, *result)};
+  if (result->stopped) {
+    return LearningResult{.stopped = true};
+  }
+  return LearningResult{.metrics = task_metrics(learning, *result),
+                        .routing = routing(learning, network, weights, recipe.precision)};
 }
 
 Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& network, const WeightStore& weights,
@@ -139,12 +154,6 @@ Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& networ
     metrics[network_metric(metric, learning.data.tasks[i].name)] = scores[i].value;
   }
   return metrics;
-}
-
-graph::Histograms routing(const Learning& learning, const graph::NetworkGraph& network, const WeightStore& weights,
-                          kernels::Precision precision) {
-  const TaskData& images = *learning.data.images();
-  return task_routing(network, images, images.search, weights, precision);
 }
 
 std::uint64_t learning_hash(const Learning& learning) {

@@ -27,6 +27,7 @@ struct LearningResult {
   bool stopped = false;                           ///< nothing was found
   Metrics metrics = {};                           ///< `training_metrics` on the search split
   std::vector<quantize::ValueRange> ranges = {};  ///< where it is quantised, see quantize::Quantized
+  graph::Histograms routing = {};                 ///< where tokens go on the search split, see task_routing
 };
 /// Trains `weights`, and quantises by `quantize` what has one task. Infeasible: the training diverged. @throws as
 /// quantize::train_quantized and train_tasks do.
@@ -42,10 +43,6 @@ struct LearningResult {
 [[nodiscard]] Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& network,
                                    const WeightStore& weights, const std::vector<quantize::ValueRange>& ranges,
                                    kernels::Precision precision);
-
-/// Where tokens go in a trained network, on the search split: see task_routing.
-[[nodiscard]] graph::Histograms routing(const Learning& learning, const graph::NetworkGraph& network,
-                                        const WeightStore& weights, kernels::Precision precision);
 
 /// Of everything beside network, recipe and seed that decides what `learn` tells: data, tasks, baselines.
 [[nodiscard]] std::uint64_t learning_hash(const Learning& learning);

@@ -39,6 +39,9 @@ std::vector<TrainingOutcome> outcomes_of(const Campaign& campaign, const TrialRo
   std::vector<TrainingOutcome> outcomes;
   for (const CampaignNetwork& network : campaign.networks) {
     TrainingOutcome& outcome = outcomes.emplace_back();
+    if (!row.routing.empty()) {
+      outcome.routing = row.routing.at(outcomes.size() - 1);
+    }
     for (const std::string& metric : training_metrics(campaign, network)) {
       const auto found = row.metrics.find(network_metric(metric, network.name));
       if (found != row.metrics.end()) {

@@ -11,8 +11,9 @@ namespace cosearch {
 /// What one training told.
 struct TrainingOutcome {
   bool failed = false;
-  std::string reason;  ///< of a failed one
-  Metrics metrics;     ///< `training_metrics` of its network
+  std::string reason;              ///< of a failed one
+  Metrics metrics;                 ///< `training_metrics` of its network
+  graph::Histograms routing = {};  ///< where it has mixtures
 };
 
 /// Hashes of a candidate's networks, in the campaign's order, as rows store them.

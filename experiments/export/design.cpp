@@ -12,6 +12,7 @@
 #include "spaces/base/json_reader.hpp"
 #include "spaces/catalog/mcunet_import.hpp"
 #include "spaces/catalog/networks.hpp"
+#include "spaces/graph/moe.hpp"
 
 namespace cosearch {
 namespace {
@@ -22,13 +23,37 @@ using nlohmann::ordered_json;
 constexpr const char* kFormatName = "cosearch.design";
 constexpr int kFormatVersion = 1;
 
+/// @throws ConfigError: no histograms of the networks' mixtures.
+Routing routing_from(const JsonReader& list, const std::vector<graph::NetworkGraph>& networks) {
+  const std::vector<JsonReader> items = list.items("a list of histograms for each network");
+  if (items.size() != networks.size()) {
+    list.fail(fmt::format("has {} entries for {} networks", items.size(), networks.size()));
+  }
+  Routing routing;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    graph::Histograms& histograms = routing.emplace_back();
+    for (const auto& [name, counts] : items[i].members()) {
+      for (const JsonReader& count : counts.items("tokens of each expert")) {
+        histograms[name].push_back(count.number());
+      }
+    }
+    if (const std::optional<std::string> wrong = graph::wrong_histogram(networks[i], histograms)) {
+      items[i].fail(*wrong);
+    }
+  }
+  return routing;
+}
+
 }  // namespace
 
 Design make_design(const Campaign& campaign, const JointSpace& space, const Evaluator& evaluator, const TrialRow& row,
                    const std::vector<FinalRow>& finals) {
+  const auto trained =
+      std::find_if(finals.begin(), finals.end(), [&](const FinalRow& entry) { return entry.trial == row.id; });
+  const Routing& routing = trained != finals.end() && !trained->routing.empty() ? trained->routing : row.routing;
   const Expected<Cost, Infeasible> cost =
       row.pending ? Expected<Cost, Infeasible>(Unexpected{Infeasible{{}, "it was not evaluated yet"}})
-                  : evaluator.explain(row.genome);
+                  : evaluator.explain(row.genome, routing);
   if (!cost) {
     throw StoreError(4, fmt::format("trial {} cannot be exported: {}", row.id, cost.error().reason));
   }
@@ -40,12 +65,11 @@ Design make_design(const Campaign& campaign, const JointSpace& space, const Eval
                      space.target().params().to_json(space.hardware_part(row.genome))};
   design.job = {campaign.batch, campaign.resolved.at("job").at("types").get<std::string>()};
   design.metrics = row.metrics;
+  design.routing = routing;
   design.cost = *cost;
   for (const CampaignNetwork& network : campaign.networks) {
     design.network_names.push_back(network.name);
   }
-  const auto trained =
-      std::find_if(finals.begin(), finals.end(), [&](const FinalRow& entry) { return entry.trial == row.id; });
   if (trained != finals.end()) {
     design.final_metrics = trained->metrics;
     design.weights_path = trained->weights_file;
@@ -114,6 +138,9 @@ ordered_json to_json(const Design& design, const std::string& weights_file) {
       document["networks"].push_back(ordered_json(graph::to_json(network)));
     }
   }
+  if (!design.routing.empty()) {
+    document["routing"] = design.routing;
+  }
   document["weights"] = std::move(weights);
   document["cost"] = to_json(design.cost);
   document["provenance"] = design.provenance;
@@ -135,6 +162,9 @@ DesignFile design_from_json(const json& value) {
   }
   for (const JsonReader& network : networks) {
     file.networks.push_back(in_section(network.pointer(), [&] { return graph::graph_from_json(network.value()); }));
+  }
+  if (const auto routing = root.find("routing")) {
+    file.routing = routing_from(*routing, file.networks);
   }
   const JsonReader hardware = root.required("hardware", "{\"target\", \"options\", \"genes\"}");
   hardware.only({"target", "options", "genes"});

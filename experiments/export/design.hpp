@@ -35,6 +35,7 @@ struct Design {
   Hardware hardware;
   JobSettings job;
   Metrics metrics;  ///< as stored
+  Routing routing;  ///< by which the cost is: of the weights where there are some
   Cost cost;        ///< priced again, with layers
   std::optional<Metrics> final_metrics;
   std::string weights_path;                ///< safetensors of the final training (see run_final_stage); empty: none
@@ -52,6 +53,7 @@ struct Design {
 
 /// One network is `network`, several are the list `networks`. `weights_file`: name beside the JSON file, empty when
 /// there are none.
+/// `routing`, where there is some, is a list of histograms for each network.
 [[nodiscard]] nlohmann::ordered_json to_json(const Design& design, const std::string& weights_file);
 
 /// {"metrics", "layers", "memory", "bound", "notes"}.
@@ -60,8 +62,9 @@ struct Design {
 /// What `estimate` takes from a file: an exported design, or a network alone (then without hardware and job).
 struct DesignFile {
   std::vector<graph::NetworkGraph> networks;
-  std::optional<Hardware> hardware;
-  std::optional<JobSettings> job;
+  std::optional<Hardware> hardware = std::nullopt;
+  std::optional<JobSettings> job = std::nullopt;
+  Routing routing = {};  ///< empty: tokens are spread evenly
 };
 /// @throws ConfigError with a JSON pointer.
 [[nodiscard]] DesignFile design_from_json(const nlohmann::json& json);

@@ -64,7 +64,7 @@ class FinalStage {
   void finish(Candidate& candidate);
   void keep(const Candidate& candidate);
   /// What the candidate costs where tokens go as its trained networks send them; nothing without mixtures.
-  [[nodiscard]] Metrics priced_again(const Candidate& candidate);
+  [[nodiscard]] Metrics priced_again(const TrialRow& row, const Routing& routing);
 
   const FinalContext& context_;
   const Campaign& campaign_;
@@ -109,6 +109,9 @@ std::vector<TrialRow> FinalStage::missing(const std::vector<TrialRow>& rows) {
     if (same != by_network.end()) {  // the front moved to other hardware for this network; its weights stay
       FinalRow copy = finals.at(same->second);
       copy.trial = row.id;
+      for (const auto& [name, value] : priced_again(row, copy.routing)) {
+        copy.metrics[name] = value;
+      }
       store_.put_final(context_.campaign_id, copy);
       continue;
     }
@@ -198,7 +201,7 @@ bool FinalStage::learn(Training& training, const TrialRow& row) {
     training.ranges = std::move(result->ranges);
     training.metrics = std::move(result->metrics);
     training.metrics.erase("error");
-    training.routing = routing(learning, network, training.weights, recipe.precision);
+    training.routing = std::move(result->routing);
     training.metrics.merge(test_metrics(learning, network, training.weights, training.ranges, recipe.precision));
   } else {
     training.failure = result.error().reason;
@@ -233,20 +236,16 @@ void FinalStage::finish(Candidate& candidate) {
   }
 }
 
-Metrics FinalStage::priced_again(const Candidate& candidate) {
-  std::vector<graph::Histograms> evidence;
-  for (const Training* training : candidate.trainings) {
-    evidence.push_back(training->routing);
-  }
-  if (std::all_of(evidence.begin(), evidence.end(), [](const graph::Histograms& each) { return each.empty(); })) {
+Metrics FinalStage::priced_again(const TrialRow& row, const Routing& routing) {
+  if (routing.empty()) {
     return {};
   }
-  const Expected<Cost, Infeasible> cost = context_.evaluator.explain(candidate.row.genome, evidence);
+  const Expected<Cost, Infeasible> cost = context_.evaluator.explain(row.genome, routing);
   if (!cost) {
     const std::lock_guard guard(mutex_);
     progress_.note(
         fmt::format("trial {}: its trained routers send more tokens to an expert than the hardware can take: {}",
-                    candidate.row.id, cost.error().reason));
+                    row.id, cost.error().reason));
     return {};
   }
   Metrics metrics = cost->metrics;
@@ -274,7 +273,12 @@ void FinalStage::keep(const Candidate& candidate) {
   FinalRow row;
   row.trial = id;
   row.metrics = combined_metrics(campaign_, metrics);
-  row.metrics.merge(priced_again(candidate));
+  if (std::any_of(candidate.trainings.begin(), candidate.trainings.end(),
+                  [](const Training* training) { return !training->routing.empty(); })) {
+    std::transform(candidate.trainings.begin(), candidate.trainings.end(), std::back_inserter(row.routing),
+                   [](const Training* training) { return training->routing; });
+  }
+  row.metrics.merge(priced_again(candidate.row, row.routing));
   row.weights_file = (folder_ / fmt::format("campaign-{}-trial-{}.safetensors", context_.campaign_id, id)).string();
   const double test_accuracy = row.metrics.at("test_accuracy");
   const bool single = networks.size() == 1;

@@ -93,8 +93,16 @@ CREATE TABLE cost_cache (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
+/// Where tokens go in trained networks with mixtures of experts: a list of histograms for each network, as JSON; empty
+/// where there are none.
+constexpr const char* kVersion2 = R"sql(
+ALTER TABLE trial_detail ADD COLUMN routing TEXT NOT NULL DEFAULT '';
+ALTER TABLE final ADD COLUMN routing TEXT NOT NULL DEFAULT '';
+ALTER TABLE accuracy_cache ADD COLUMN routing TEXT NOT NULL DEFAULT '';
+)sql";
+
 /// kMigrations[i] leads from version i to version i + 1.
-constexpr std::array kMigrations{kVersion1};
+constexpr std::array kMigrations{kVersion1, kVersion2};
 static_assert(kMigrations.size() == kSchemaVersion);
 
 std::string listed(const std::vector<std::string>& names) {
@@ -127,6 +135,8 @@ FileKind identify(SQLite::Database& database, const std::string& path) {
   }
   return FileKind::empty;
 }
+
+bool has_routing(SQLite::Database& database) { return pragma(database, "user_version") >= 2; }
 
 void migrate(SQLite::Database& database) {
   SQLite::Transaction transaction(database, SQLite::TransactionBehavior::IMMEDIATE);

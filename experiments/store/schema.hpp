@@ -11,7 +11,7 @@ namespace cosearch {
 /// `PRAGMA application_id` of our files: "CoSe".
 inline constexpr int kApplicationId = 0x436F5365;
 /// `PRAGMA user_version` that this program writes.
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 
 /// What a file was found to be.
 enum class FileKind { empty, ours };
@@ -19,6 +19,9 @@ enum class FileKind { empty, ours };
 /// Looks without changing anything. @throws StoreError 6 for other programs' databases and newer schemas, naming what
 /// was found; SQLite::Exception when the file cannot be read.
 [[nodiscard]] FileKind identify(SQLite::Database& database, const std::string& path);
+
+/// Whether the file has columns for the routing of trained networks: from version 2 on.
+[[nodiscard]] bool has_routing(SQLite::Database& database);
 
 /// Brings an empty or older file to `kSchemaVersion` and gives it a column for every metric, in one transaction.
 void migrate(SQLite::Database& database);

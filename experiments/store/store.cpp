@@ -93,6 +93,10 @@ void check_metrics(const Metrics& metrics) {
   }
 }
 
+std::string routing_text(const Routing& routing) { return routing.empty() ? "" : json(routing).dump(); }
+
+Routing routing_from(const std::string& text) { return text.empty() ? Routing{} : json::parse(text).get<Routing>(); }
+
 std::string for_each_metric(const std::vector<std::string>& metrics, std::string_view format) {
   std::string text;
   for (const std::string& name : metrics) {
@@ -276,13 +280,15 @@ void Store::put_final(std::int64_t campaign, const FinalRow& row) {
   check_metrics(row.metrics);
   impl_->add_columns(row.metrics);
   impl_->write([&] {
-    SQLite::Statement& insert = impl_->statement("INSERT OR REPLACE INTO final (campaign, trial, weights_file" +
-                                                 for_each_metric(impl_->metrics, ", \"{}\"") + ") VALUES (?, ?, ?" +
-                                                 for_each_metric(impl_->metrics, ", ?") + ")");
+    SQLite::Statement& insert =
+        impl_->statement("INSERT OR REPLACE INTO final (campaign, trial, weights_file, routing" +
+                         for_each_metric(impl_->metrics, ", \"{}\"") + ") VALUES (?, ?, ?, ?" +
+                         for_each_metric(impl_->metrics, ", ?") + ")");
     int index = 0;
     insert.bind(++index, campaign);
     insert.bind(++index, row.trial);
     insert.bind(++index, std::filesystem::path(row.weights_file).filename().string());
+    insert.bind(++index, routing_text(row.routing));
     for (const std::string& name : impl_->metrics) {
       const auto found = row.metrics.find(name);
       ++index;
@@ -297,16 +303,17 @@ void Store::put_final(std::int64_t campaign, const FinalRow& row) {
 std::vector<FinalRow> Store::finals(std::int64_t campaign) const {
   return impl_->guarded([&] {
     SQLite::Statement& rows =
-        impl_->statement("SELECT trial, weights_file" + for_each_metric(impl_->metrics, ", \"{}\"") +
-                         " FROM final WHERE campaign = ? ORDER BY trial");
+        impl_->statement(fmt::format("SELECT trial, weights_file, {}", impl_->routing_column()) +
+                         for_each_metric(impl_->metrics, ", \"{}\"") + " FROM final WHERE campaign = ? ORDER BY trial");
     rows.bind(1, campaign);
     std::vector<FinalRow> result;
     while (rows.executeStep()) {
       FinalRow row;
       row.trial = rows.getColumn(0).getInt64();
       row.weights_file = (std::filesystem::path(files_directory()) / rows.getColumn(1).getString()).string();
+      row.routing = routing_from(rows.getColumn(2).getString());
       for (std::size_t i = 0; i < impl_->metrics.size(); ++i) {
-        const SQLite::Column value = rows.getColumn(2 + static_cast<int>(i));
+        const SQLite::Column value = rows.getColumn(3 + static_cast<int>(i));
         if (!value.isNull()) {
           row.metrics.emplace(impl_->metrics[i], value.getDouble());
         }
@@ -322,12 +329,16 @@ std::vector<FinalRow> Store::finals(std::int64_t campaign) const {
 
 std::optional<Store::CachedAccuracy> Store::cached_accuracy(const std::string& key) const {
   return impl_->guarded([&] {
-    SQLite::Statement& row = impl_->statement("SELECT failed, reason, metrics FROM accuracy_cache WHERE key = ?");
+    SQLite::Statement& row = impl_->statement(
+        fmt::format("SELECT failed, reason, metrics, {} FROM accuracy_cache WHERE key = ?", impl_->routing_column()));
     row.bind(1, key);
     std::optional<CachedAccuracy> result;
     if (row.executeStep()) {
       result = CachedAccuracy{row.getColumn(0).getInt() != 0, row.getColumn(1).getString(),
                               json::parse(row.getColumn(2).getString()).get<Metrics>()};
+      if (Routing routing = routing_from(row.getColumn(3).getString()); !routing.empty()) {
+        result->routing = std::move(routing.front());
+      }
     }
     row.tryReset();
     return result;
@@ -337,12 +348,14 @@ std::optional<Store::CachedAccuracy> Store::cached_accuracy(const std::string& k
 void Store::put_accuracy(const std::string& key, const CachedAccuracy& value) {
   check_metrics(value.metrics);
   impl_->write([&] {
-    SQLite::Statement& insert =
-        impl_->statement("INSERT OR REPLACE INTO accuracy_cache (key, failed, reason, metrics) VALUES (?, ?, ?, ?)");
+    SQLite::Statement& insert = impl_->statement(
+        "INSERT OR REPLACE INTO accuracy_cache (key, failed, reason, metrics, routing) "
+        "VALUES (?, ?, ?, ?, ?)");
     insert.bind(1, key);
     insert.bind(2, value.failed ? 1 : 0);
     insert.bind(3, value.reason);
     insert.bind(4, json(value.metrics).dump());
+    insert.bind(5, routing_text(value.routing.empty() ? Routing{} : Routing{value.routing}));
     insert.exec();
   });
 }

@@ -12,6 +12,7 @@
 
 #include "hwmodels/model.hpp"
 #include "search/algorithm.hpp"
+#include "spaces/graph/graph.hpp"
 
 namespace cosearch {
 
@@ -37,6 +38,10 @@ struct CampaignRow {
   std::int64_t evaluations = 0;  ///< budget, grows with `resume --add-evals`
 };
 
+/// Of each network of a candidate where the tokens of its mixtures go, as its trained routers send them (see
+/// graph::tokens_key). Empty where no network has mixtures, or none is trained.
+using Routing = std::vector<graph::Histograms>;
+
 /// A trial as stored. `pending` rows were proposed and not yet finished.
 struct TrialRow {
   TrialId id = 0;          ///< 0, 1, ... within the campaign, in order of proposal
@@ -53,15 +58,17 @@ struct TrialRow {
   std::string reason;        ///< why infeasible, failed or screened
   std::string network_hash;  ///< of several networks: their hashes in order, with - between
   std::string hardware_hash;
+  Routing routing;          ///< by which the costs are
   double duration_s = 0.0;  ///< wall time; not part of any result
 };
 
 /// A final training of a front member.
 struct FinalRow {
   TrialId trial = 0;
-  Metrics
-      metrics;  ///< accuracy, test_accuracy, train_loss; of several networks also each one's; costs that follow from it
+  /// accuracy, test_accuracy, train_loss; of several networks also each one's; costs that follow from the training.
+  Metrics metrics;
   std::string weights_file;  ///< safetensors in `Store::files_directory`; stored by name, read as a path
+  Routing routing = {};      ///< by which these costs are
 };
 
 /// The parsed form of `--where`, `--sort`, `--limit`; see query.hpp.
@@ -123,6 +130,7 @@ class Store {
     bool failed = false;
     std::string reason;
     Metrics metrics;
+    graph::Histograms routing = {};  ///< of a network with mixtures
     bool operator==(const CachedAccuracy&) const = default;
   };
   [[nodiscard]] std::optional<CachedAccuracy> cached_accuracy(const std::string& key) const;

@@ -45,6 +45,10 @@ void check_metrics(const Metrics& metrics);
 /// `format` with each name put in, one after the other.
 [[nodiscard]] std::string for_each_metric(const std::vector<std::string>& metrics, std::string_view format);
 
+/// As the columns `routing` hold it: JSON, or nothing where there is none.
+[[nodiscard]] std::string routing_text(const Routing& routing);
+[[nodiscard]] Routing routing_from(const std::string& text);
+
 /// What SQLite says, as one line about the file at `path`.
 [[nodiscard]] StoreError translated(const std::string& path, const SQLite::Exception& error);
 
@@ -53,12 +57,14 @@ struct Store::Impl {
       : path(std::move(given_path)),
         lock(std::move(writer_lock)),
         database(std::move(opened)),
-        metrics(metric_columns(database)) {}
+        metrics(metric_columns(database)),
+        knows_routing(has_routing(database)) {}
 
   std::string path;
   std::optional<WriterLock> lock;  ///< given back after the database is closed
   SQLite::Database database;
   std::vector<std::string> metrics;
+  bool knows_routing;  ///< not in an older file that is only read
   std::map<std::string, SQLite::Statement> statements;
   std::mutex mutex;
 
@@ -95,6 +101,9 @@ struct Store::Impl {
       transaction.commit();
     });
   }
+
+  /// The column `routing` in a select.
+  [[nodiscard]] const char* routing_column() const { return knows_routing ? "routing" : "'' AS routing"; }
 
   /// Makes columns for what has none yet.
   void add_columns(const Metrics& values);

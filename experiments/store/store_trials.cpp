@@ -114,12 +114,14 @@ void Store::finish(std::int64_t campaign, const TrialRow& row) {
     trial.bind(++index, row.id);
     COSEARCH_CHECK(trial.exec() == 1, "a trial is finished once, after it was proposed");
     SQLite::Statement& detail = impl_->statement(
-        "UPDATE trial_detail SET reason = ?, network_hash = ?, hardware_hash = ? WHERE campaign = ? AND id = ?");
+        "UPDATE trial_detail SET reason = ?, network_hash = ?, hardware_hash = ?, routing = ? WHERE campaign = ? AND "
+        "id = ?");
     detail.bind(1, row.reason);
     detail.bind(2, row.network_hash);
     detail.bind(3, row.hardware_hash);
-    detail.bind(4, campaign);
-    detail.bind(5, row.id);
+    detail.bind(4, routing_text(row.routing));
+    detail.bind(5, campaign);
+    detail.bind(6, row.id);
     detail.exec();
   });
 }
@@ -143,8 +145,8 @@ void Store::add_metrics(std::int64_t campaign, TrialId id, const Metrics& metric
 
 std::string Store::Impl::trial_select() const {
   return "SELECT t.id, batch, fidelity, epochs, state, violation, violated, violated_by, duration_s, genome, genes, "
-         "reason, network_hash, hardware_hash" +
-         for_each_metric(metrics, ", t.\"{}\"") +
+         "reason, network_hash, hardware_hash, " +
+         std::string(routing_column()) + for_each_metric(metrics, ", t.\"{}\"") +
          " FROM trial t JOIN trial_detail d ON d.campaign = t.campaign AND d.id = t.id WHERE t.campaign = ?";
 }
 
@@ -165,8 +167,9 @@ TrialRow Store::Impl::read_trial(SQLite::Statement& row) const {
   trial.reason = row.getColumn(11).getString();
   trial.network_hash = row.getColumn(12).getString();
   trial.hardware_hash = row.getColumn(13).getString();
+  trial.routing = routing_from(row.getColumn(14).getString());
   for (std::size_t i = 0; i < metrics.size(); ++i) {
-    const SQLite::Column value = row.getColumn(14 + static_cast<int>(i));
+    const SQLite::Column value = row.getColumn(15 + static_cast<int>(i));
     if (!value.isNull()) {
       trial.metrics.emplace_hint(trial.metrics.end(), metrics[i], value.getDouble());
     }

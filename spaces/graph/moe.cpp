@@ -76,6 +76,11 @@ NetworkGraph task_network(const NetworkGraph& graph, int task) {
   return part;
 }
 
+bool has_mixture(const NetworkGraph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(),
+                     [](const Node& node) { return std::holds_alternative<MoeFfn>(node.op); });
+}
+
 bool routes_by_task(const NetworkGraph& graph) {
   return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
     const auto* moe = std::get_if<MoeFfn>(&node.op);

@@ -109,6 +109,7 @@ json result_of(const TrialRow& row) {
       {"reason", row.reason},
       {"network_hash", row.network_hash},
       {"hardware_hash", row.hardware_hash},
+      {"routing", row.routing},
   };
 }
 

@@ -48,11 +48,6 @@ bool has_batch_norm(const graph::NetworkGraph& graph) {
                      [](const graph::Node& node) { return std::holds_alternative<graph::BatchNorm>(node.op); });
 }
 
-bool has_mixture(const graph::NetworkGraph& graph) {
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(),
-                     [](const graph::Node& node) { return std::holds_alternative<graph::MoeFfn>(node.op); });
-}
-
 /// A task and its network, ready to take steps.
 struct Learner {
   Learner(const graph::NetworkGraph& graph, const LearningTask& about, const MultitaskOptions& options,
@@ -237,7 +232,7 @@ std::vector<TaskScore> evaluate_tasks(const graph::NetworkGraph& graph, const st
 graph::Histograms task_routing(const graph::NetworkGraph& graph, const TaskData& images, const Dataset& split,
                                const WeightStore& store, Precision precision) {
   graph::Histograms all;
-  if (!has_mixture(graph)) {
+  if (!graph::has_mixture(graph)) {
     return all;
   }
   const Parameters shared(store, precision);

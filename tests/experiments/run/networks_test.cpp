@@ -7,8 +7,7 @@
 
 #include "experiments/evaluate/evaluator.hpp"
 #include "experiments/evaluate/supernets.hpp"
-#include "experiments/run/runner.hpp"
-#include "tests/experiments/tiny_campaign.hpp"
+#include "tests/experiments/run/session.hpp"
 #include "trainer/store/weight_store.hpp"
 
 namespace cosearch {
@@ -16,43 +15,6 @@ namespace {
 
 using nlohmann::json;
 using namespace testing_support;  // NOLINT(google-build-using-namespace)
-
-/// A database in a folder of its own with one campaign.
-class Session {
- public:
-  explicit Session(const json& config = two_network_config()) : campaign_(campaign_from_json(config)) {
-    Store store = Store::open_writer(path());
-    id_ = store.create_campaign(campaign_.name, campaign_.resolved, "0", campaign_.evaluations).id;
-  }
-  [[nodiscard]] std::string path() const { return folder_.file("runs.db"); }
-  RunOutcome go(int threads = 2, std::size_t until = 0) {
-    std::stop_source stop;
-    RunOptions options;
-    options.threads = threads;
-    options.quiet = true;
-    std::size_t finished = 0;
-    options.finished = [&](const TrialRow&) {
-      if (++finished == until) {
-        stop.request_stop();
-      }
-    };
-    Store store = Store::open_writer(path());
-    return run_campaign(campaign_, load_campaign_data(campaign_), store, id_, options, stop.get_token());
-  }
-  [[nodiscard]] std::vector<TrialRow> trials() const { return Store::open_reader(path()).trials(id_); }
-  [[nodiscard]] std::vector<FinalRow> finals() const { return Store::open_reader(path()).finals(id_); }
-  [[nodiscard]] json results() const {
-    json list = json::array();
-    for (const FinalRow& row : finals()) {
-      list.push_back({{"trial", row.trial}, {"metrics", row.metrics}});
-    }
-    return {results_of(trials()), list};
-  }
-
-  TemporaryFolder folder_;
-  Campaign campaign_;
-  std::int64_t id_ = 0;
-};
 
 /// What a network learns by a recipe, from nothing but the trainer.
 double trained_accuracy(const Evaluator& evaluator, const graph::NetworkGraph& network, const TaskData& data,
@@ -62,7 +24,7 @@ double trained_accuracy(const Evaluator& evaluator, const graph::NetworkGraph& n
 }
 
 TEST(SeveralNetworks, EachLearnsItsTaskAndTheAccuracyIsTheWeightedMean) {
-  Session run;
+  Session run(two_network_config());
   ASSERT_EQ(run.go(), RunOutcome::finished);
   const JointSpace space(run.campaign_, "");
   const CampaignData data = load_campaign_data(run.campaign_);
@@ -211,29 +173,29 @@ TEST(SeveralNetworks, FailureNamesTheNetworkAndKeepsWhatTheOtherLearnt) {
   EXPECT_GT(failed, 0U);
   const json whole = run.results();
   Session stopped(config);
-  for (int runs = 0; stopped.go(2, 3) == RunOutcome::stopped; ++runs) {
+  for (int runs = 0; stopped.go_until(3) == RunOutcome::stopped; ++runs) {
     ASSERT_LT(runs, 40);
   }
   EXPECT_EQ(stopped.results(), whole);
 }
 
 TEST(SeveralNetworks, StoppedAnywhereAndResumedEqualsAnUninterruptedRunOnAnyThreads) {
-  Session whole;
-  ASSERT_EQ(whole.go(1), RunOutcome::finished);
+  Session whole(two_network_config());
+  ASSERT_EQ(whole.go(with_threads(1)), RunOutcome::finished);
   const json expected = whole.results();
-  Session threads;
-  ASSERT_EQ(threads.go(4), RunOutcome::finished);
+  Session threads(two_network_config());
+  ASSERT_EQ(threads.go(with_threads(4)), RunOutcome::finished);
   EXPECT_EQ(threads.results(), expected);
   for (std::size_t after = 1; after <= 31; after += 3) {
-    Session run;
-    static_cast<void>(run.go(2, after));
+    Session run(two_network_config());
+    static_cast<void>(run.go_until(after));
     EXPECT_EQ(run.go(), RunOutcome::finished);
     ASSERT_EQ(run.results(), expected) << "stopped after " << after;
   }
 }
 
 TEST(SeveralNetworks, FinalWeightsOfAllNetworksAreOneFile) {
-  Session run;
+  Session run(two_network_config());
   ASSERT_EQ(run.go(), RunOutcome::finished);
   const JointSpace space(run.campaign_, "");
   const CampaignData data = load_campaign_data(run.campaign_);

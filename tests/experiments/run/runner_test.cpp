@@ -9,7 +9,7 @@
 
 #include "experiments/evaluate/evaluator.hpp"
 #include "experiments/run/final_stage.hpp"
-#include "tests/experiments/tiny_campaign.hpp"
+#include "tests/experiments/run/session.hpp"
 #include "trainer/quantize/quantized_training.hpp"
 #include "trainer/store/weight_store.hpp"
 
@@ -20,53 +20,12 @@ using nlohmann::json;
 using testing::HasSubstr;
 using namespace testing_support;  // NOLINT(google-build-using-namespace)
 
-/// A database in a folder of its own with one campaign.
-class Session {
- public:
-  explicit Session(const json& config) : campaign_(campaign_from_json(config)) {
-    Store store = Store::open_writer(path());
-    id_ = store.create_campaign(campaign_.name, campaign_.resolved, "0", campaign_.evaluations).id;
-  }
-  [[nodiscard]] std::string path() const { return folder_.file("runs.db"); }
-
-  /// Opens the store as a new process would.
-  RunOutcome go(RunOptions options = {}, std::stop_token stop = {}) {
-    options.quiet = true;
-    Store store = Store::open_writer(path());
-    return run_campaign(campaign_, load_campaign_data(campaign_), store, id_, options, stop);
-  }
-  /// Stops when so many trials were finished by this run.
-  RunOutcome go_until(std::size_t trials) {
-    std::stop_source stop;
-    RunOptions options;
-    std::size_t finished = 0;
-    options.finished = [&](const TrialRow&) {
-      if (++finished == trials) {
-        stop.request_stop();
-      }
-    };
-    return go(options, stop.get_token());
-  }
-  [[nodiscard]] Store reader() const { return Store::open_reader(path()); }
-  [[nodiscard]] std::vector<TrialRow> trials() const { return reader().trials(id_); }
-  [[nodiscard]] json finals() const {
-    json list = json::array();
-    for (const FinalRow& row : reader().finals(id_)) {
-      list.push_back({{"trial", row.trial}, {"metrics", row.metrics}});
-    }
-    return list;
-  }
-  void execute(const std::string& sql) const {
-    sqlite3* database = nullptr;
-    ASSERT_EQ(sqlite3_open(path().c_str(), &database), SQLITE_OK);
-    ASSERT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
-    ASSERT_EQ(sqlite3_close(database), SQLITE_OK);
-  }
-
-  TemporaryFolder folder_;
-  Campaign campaign_;
-  std::int64_t id_ = 0;
-};
+void execute(const Session& run, const std::string& sql) {
+  sqlite3* database = nullptr;
+  ASSERT_EQ(sqlite3_open(run.path().c_str(), &database), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sqlite3_errmsg(database);
+  ASSERT_EQ(sqlite3_close(database), SQLITE_OK);
+}
 
 StoreError replay_error(Session& run) {
   try {
@@ -120,7 +79,7 @@ TEST(Runner, CampaignEndsWithItsBudgetAFrontAndTestedWeights) {
 TEST(Runner, CampaignStoppedAnywhereAndResumedEqualsAnUninterruptedOne) {
   Session whole(train_config());
   ASSERT_EQ(whole.go(), RunOutcome::finished);
-  const json expected = results_of(whole.trials());
+  const json expected = whole.results();
   for (std::size_t after = 1; after <= 31; ++after) {
     Session run(train_config());
     const RunOutcome first = run.go_until(after);
@@ -128,8 +87,7 @@ TEST(Runner, CampaignStoppedAnywhereAndResumedEqualsAnUninterruptedOne) {
       EXPECT_EQ(run.reader().campaign("tiny").state, CampaignState::stopped);
     }
     EXPECT_EQ(run.go(), RunOutcome::finished);
-    ASSERT_EQ(results_of(run.trials()), expected) << "stopped after " << after;
-    EXPECT_EQ(run.finals(), whole.finals());
+    ASSERT_EQ(run.results(), expected) << "stopped after " << after;
   }
 }
 
@@ -169,8 +127,7 @@ TEST(Runner, QuantizedCampaignStoppedAndResumedEqualsAnUninterruptedOne) {
     Session run(quantized_config());
     static_cast<void>(run.go_until(after));
     EXPECT_EQ(run.go(), RunOutcome::finished);
-    EXPECT_EQ(results_of(run.trials()), results_of(whole.trials())) << "stopped after " << after;
-    EXPECT_EQ(run.finals(), whole.finals());
+    EXPECT_EQ(run.results(), whole.results()) << "stopped after " << after;
   }
 }
 
@@ -227,7 +184,7 @@ TEST(Runner, NetworksThatClassifyPixelsAreSearched) {
   }
   EXPECT_GT(best, 0.3);  // everything taken for a cell has 0.2, nothing 0
   ASSERT_EQ(run.finals().size(), 1U);
-  EXPECT_GT(run.finals()[0].at("metrics").at("test_accuracy").get<double>(), 0.3);
+  EXPECT_GT(run.finals()[0].metrics.at("test_accuracy"), 0.3);
 }
 
 TEST(Runner, CampaignStoppedAfterEveryFewTrialsStillArrives) {
@@ -239,8 +196,7 @@ TEST(Runner, CampaignStoppedAfterEveryFewTrialsStillArrives) {
     ASSERT_LT(++runs, 40);
   }
   EXPECT_GT(runs, 3);
-  EXPECT_EQ(results_of(run.trials()), results_of(whole.trials()));
-  EXPECT_EQ(run.finals(), whole.finals());
+  EXPECT_EQ(run.results(), whole.results());
 }
 
 TEST(Runner, ResumedCampaignPaysNothingTwiceAndAFinishedOneNothingAtAll) {
@@ -249,10 +205,10 @@ TEST(Runner, ResumedCampaignPaysNothingTwiceAndAFinishedOneNothingAtAll) {
   std::size_t finished = 0;
   RunOptions options;
   options.finished = [&](const TrialRow&) { ++finished; };
-  const json finals = run.finals();
+  const json finals = run.results().at("finals");
   EXPECT_EQ(run.go(options), RunOutcome::finished);
   EXPECT_EQ(finished, 0U);
-  EXPECT_EQ(run.finals(), finals);
+  EXPECT_EQ(run.results().at("finals"), finals);
 }
 
 TEST(Runner, ThreadsDoNotChangeResults) {
@@ -262,7 +218,7 @@ TEST(Runner, ThreadsDoNotChangeResults) {
     RunOptions options;
     options.threads = threads;
     ASSERT_EQ(run.go(options), RunOutcome::finished);
-    results.push_back({results_of(run.trials()), run.finals()});
+    results.push_back(run.results());
   }
   EXPECT_EQ(results[0], results[1]);
   EXPECT_EQ(results[0], results[2]);
@@ -298,14 +254,14 @@ TEST(Runner, OtherSeedsGenesAndIdsAreReplayMismatches) {
   {
     Session run(cost_config());
     ASSERT_EQ(run.go_until(20), RunOutcome::stopped);
-    run.execute("UPDATE trial_detail SET genome = (SELECT genome FROM trial_detail WHERE id = 3) WHERE id = 9");
+    execute(run, "UPDATE trial_detail SET genome = (SELECT genome FROM trial_detail WHERE id = 3) WHERE id = 9");
     EXPECT_THAT(replay_error(run).what(), HasSubstr("trial 9 was stored as"));
   }
   {
     Session run(cost_config());
     ASSERT_EQ(run.go_until(20), RunOutcome::stopped);
     // A result that this program did not compute changes what it would propose next.
-    run.execute("UPDATE trial SET latency_ms = 1000 - latency_ms, energy_uj = 1e6 - energy_uj WHERE batch = 0");
+    execute(run, "UPDATE trial SET latency_ms = 1000 - latency_ms, energy_uj = 1e6 - energy_uj WHERE batch = 0");
     EXPECT_EQ(replay_error(run).exit_code(), 6);
   }
 }
@@ -378,7 +334,7 @@ TEST(Runner, DivergingFinalTrainingIsLeftOut) {
 TEST(Runner, FinalNetworkOnOtherHardwareKeepsItsWeights) {
   Session run(train_config());
   ASSERT_EQ(run.go(), RunOutcome::finished);
-  const std::vector<FinalRow> before = run.reader().finals(run.id_);
+  const std::vector<FinalRow> before = run.finals();
   ASSERT_FALSE(before.empty());
   // As if the same network had been on the front with another board when it was trained.
   const std::vector<TrialRow> rows = run.trials();
@@ -386,12 +342,12 @@ TEST(Runner, FinalNetworkOnOtherHardwareKeepsItsWeights) {
   const auto other = std::find_if(rows.begin(), rows.end(), [&](const TrialRow& row) {
     return std::none_of(before.begin(), before.end(), [&](const FinalRow& entry) { return entry.trial == row.id; });
   });
-  run.execute("UPDATE final SET trial = " + std::to_string(other->id) + " WHERE trial = " + trial +
-              "; UPDATE trial_detail SET network_hash = (SELECT network_hash FROM trial_detail WHERE id = " + trial +
-              ") WHERE id = " + std::to_string(other->id));
+  execute(run, "UPDATE final SET trial = " + std::to_string(other->id) + " WHERE trial = " + trial +
+                   "; UPDATE trial_detail SET network_hash = (SELECT network_hash FROM trial_detail WHERE id = " +
+                   trial + ") WHERE id = " + std::to_string(other->id));
   const auto written = std::filesystem::last_write_time(before[0].weights_file);
   EXPECT_EQ(run.go(), RunOutcome::finished);
-  const std::vector<FinalRow> after = run.reader().finals(run.id_);
+  const std::vector<FinalRow> after = run.finals();
   ASSERT_EQ(after.size(), before.size() + 1);
   const auto again =
       std::find_if(after.begin(), after.end(), [&](const FinalRow& entry) { return entry.trial == before[0].trial; });

@@ -1,4 +1,5 @@
 // Campaigns with networks that learn several tasks at once.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,11 +7,10 @@
 
 #include "experiments/evaluate/evaluator.hpp"
 #include "experiments/evaluate/learning.hpp"
-#include "experiments/run/runner.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/graph/moe.hpp"
 #include "tests/experiments/cli/process.hpp"
-#include "tests/experiments/tiny_campaign.hpp"
+#include "tests/experiments/run/session.hpp"
 #include "trainer/multitask/train_tasks.hpp"
 
 namespace cosearch {
@@ -43,34 +43,24 @@ json task_config() {
           {"final", {{"top", 1}, {"epochs", 1}}}};
 }
 
-struct FinishedRun {
-  explicit FinishedRun(const json& config) : campaign(campaign_from_json(config)) {
-    Store store = Store::open_writer(path());
-    id = store.create_campaign(campaign.name, campaign.resolved, "0", campaign.evaluations).id;
-    RunOptions options;
-    options.quiet = true;
-    outcome = run_campaign(campaign, load_campaign_data(campaign), store, id, options, {});
-  }
-  [[nodiscard]] std::string path() const { return folder.file("runs.db"); }
-
-  TemporaryFolder folder;
-  Campaign campaign;
-  std::int64_t id = 0;
-  RunOutcome outcome = RunOutcome::stopped;
+/// A campaign that went to its end.
+struct FinishedRun : Session {
+  explicit FinishedRun(const json& config) : Session(config), outcome(go()) {}
+  RunOutcome outcome;
 };
 
 TEST(SeveralTasks, ACampaignMeasuresEachTaskAndTheirGain) {
   const FinishedRun run(task_config());
   ASSERT_EQ(run.outcome, RunOutcome::finished);
-  const JointSpace space(run.campaign, "");
-  CampaignData data = load_campaign_data(run.campaign);
+  const JointSpace space(run.campaign_, "");
+  CampaignData data = load_campaign_data(run.campaign_);
   Store store = Store::open_writer(run.path());
-  ASSERT_TRUE(prepare_baselines(run.campaign, space, data, store, [](const std::string&) {}, {}));
+  ASSERT_TRUE(prepare_baselines(run.campaign_, space, data, store, [](const std::string&) {}, {}));
   const std::vector<double>& baselines = data[0].baselines;
   ASSERT_EQ(baselines.size(), 3U);
   EXPECT_EQ(baselines[2], 0.5);
   int measured = 0;
-  for (const TrialRow& row : store.trials(run.id)) {
+  for (const TrialRow& row : store.trials(run.id_)) {
     if (row.state != TrialState::complete) {
       continue;
     }
@@ -88,7 +78,7 @@ TEST(SeveralTasks, ACampaignMeasuresEachTaskAndTheirGain) {
     EXPECT_GT(m.at("train_loss"), 0.0);
   }
   EXPECT_EQ(measured, 4);
-  const std::vector<FinalRow> finals = store.finals(run.id);
+  const std::vector<FinalRow> finals = store.finals(run.id_);
   ASSERT_EQ(finals.size(), 1U);
   EXPECT_GT(finals[0].metrics.at("test_rmse_depth"), 0.0);
   EXPECT_NEAR(finals[0].metrics.at("test_accuracy"),
@@ -107,9 +97,9 @@ TEST(SeveralTasks, CostsAreThoseOfAllTasksOneAfterTheOther) {
   config["budget"].erase("trainings");
   const FinishedRun run(config);
   ASSERT_EQ(run.outcome, RunOutcome::finished);
-  const JointSpace space(run.campaign, "");
+  const JointSpace space(run.campaign_, "");
   int by_task = 0;
-  for (const TrialRow& row : Store::open_reader(run.path()).trials(run.id)) {
+  for (const TrialRow& row : run.trials()) {
     const graph::NetworkGraph network = space.decode(row.genome).front();
     const auto model = space.target().build(space.hardware_part(row.genome));
     ASSERT_TRUE(model.has_value());
@@ -147,13 +137,13 @@ json fpga_config() {
 TEST(SeveralTasks, FinalCostsAreThoseOfTheTrainedRouters) {
   const FinishedRun run(fpga_config());
   ASSERT_EQ(run.outcome, RunOutcome::finished);
-  const JointSpace space(run.campaign, "");
-  const CampaignData data = load_campaign_data(run.campaign);
+  const JointSpace space(run.campaign_, "");
+  const CampaignData data = load_campaign_data(run.campaign_);
   Store store = Store::open_writer(run.path());
-  const Evaluator evaluator(run.campaign, space, data, store);
-  const std::vector<FinalRow> finals = store.finals(run.id);
+  const Evaluator evaluator(run.campaign_, space, data, store);
+  const std::vector<FinalRow> finals = store.finals(run.id_);
   ASSERT_EQ(finals.size(), 1U);
-  const TrialRow trial = store.trial(run.id, finals[0].trial).value();
+  const TrialRow trial = store.trial(run.id_, finals[0].trial).value();
   const graph::NetworkGraph network = space.decode(trial.genome).front();
   std::vector<graph::WeightSpec> specs;
   const WeightStore shapes_of_weights = make_task_weights(network, 0);
@@ -169,7 +159,127 @@ TEST(SeveralTasks, FinalCostsAreThoseOfTheTrainedRouters) {
     EXPECT_EQ(finals[0].metrics.at(metric), cost->metrics.at(metric)) << metric;
   }
   EXPECT_FALSE(finals[0].metrics.contains("params"));
-  EXPECT_EQ(evaluator.explain(trial.genome)->metrics.at("latency_ms"), trial.metrics.at("latency_ms"));
+  EXPECT_EQ(finals[0].routing, Routing{routing});
+}
+
+/// Every metric of the cost, but for the sum of weights, which tasks share.
+void expect_priced_by(const Metrics& metrics, const Expected<Cost, Infeasible>& cost) {
+  ASSERT_TRUE(cost.has_value());
+  for (const auto& [name, value] : cost->metrics) {
+    if (name != "params") {
+      EXPECT_EQ(metrics.at(name), value) << name;
+    }
+  }
+}
+
+TEST(SeveralTasks, CostsOfTheSearchAreThoseOfTheRoutersThatItTrained) {
+  json config = fpga_config();
+  config.erase("final");
+  const FinishedRun run(config);
+  ASSERT_EQ(run.outcome, RunOutcome::finished);
+  const JointSpace space(run.campaign_, "");
+  Store store = Store::open_writer(run.path());
+  const Evaluator evaluator(run.campaign_, space, {}, store);
+  std::size_t trained = 0;
+  std::size_t other = 0;
+  for (const TrialRow& row : run.trials()) {
+    const Expected<Cost, Infeasible> even = evaluator.explain(row.genome);
+    if (row.state != TrialState::complete) {
+      EXPECT_TRUE(row.routing.empty());
+      if (row.state == TrialState::screened) {
+        expect_priced_by(row.metrics, even);
+      }
+      continue;
+    }
+    ++trained;
+    ASSERT_EQ(row.routing.size(), 1U);
+    const graph::NetworkGraph network = space.decode(row.genome).front();
+    EXPECT_EQ(graph::wrong_histogram(network, row.routing.front()), std::nullopt);
+    expect_priced_by(row.metrics, evaluator.explain(row.genome, row.routing));
+    other += even->metrics.at("latency_ms") != row.metrics.at("latency_ms") ? 1 : 0;
+    // Objectives are what the search is told.
+    EXPECT_EQ(evaluator.to_trial(row).objectives.back(), row.metrics.at("latency_ms"));
+  }
+  EXPECT_GE(trained, 4U);
+  EXPECT_GT(other, 0U);
+}
+
+TEST(SeveralTasks, RoutingSurvivesStopsAndCachesAndDoesNotDependOnThreads) {
+  json config = fpga_config();
+  config["search"] = {{"algorithm", "nsga2"}, {"population", 8}};
+  const FinishedRun whole(config);
+  ASSERT_EQ(whole.outcome, RunOutcome::finished);
+  const json expected = whole.results();
+  Session stopped(config);
+  while (stopped.go_until(5) == RunOutcome::stopped) {
+  }
+  EXPECT_EQ(stopped.results(), expected);
+  Session threads(config);
+  ASSERT_EQ(threads.go(with_threads(1)), RunOutcome::finished);
+  EXPECT_EQ(threads.results(), expected);
+  // The same campaign again in this database takes everything from its caches.
+  config["name"] = "again";
+  Store store = Store::open_writer(threads.path());
+  const Campaign campaign = campaign_from_json(config);
+  const std::int64_t id = store.create_campaign(campaign.name, campaign.resolved, "0", campaign.evaluations).id;
+  RunOptions options;
+  options.quiet = true;
+  ASSERT_EQ(run_campaign(campaign, load_campaign_data(campaign), store, id, options, {}), RunOutcome::finished);
+  EXPECT_EQ(results_of(store.trials(id)), expected.at("trials"));
+}
+
+TEST(SeveralTasks, RoutersThatNeedMoreThanIsAllowedMakeACandidateInfeasible) {
+  const FinishedRun free(fpga_config());
+  ASSERT_EQ(free.outcome, RunOutcome::finished);
+  const JointSpace space(free.campaign_, "");
+  Store store = Store::open_writer(free.path());
+  const Evaluator evaluator(free.campaign_, space, {}, store);
+  // Between the latency that was expected and the one that the routers of the slowest candidate lead to.
+  double limit = 0.0;
+  for (const TrialRow& row : store.trials(free.id_)) {
+    if (row.state == TrialState::complete) {
+      const double even = evaluator.explain(row.genome)->metrics.at("latency_ms");
+      const double routed = row.metrics.at("latency_ms");
+      limit = routed > even ? std::max(limit, (even + routed) / 2.0) : limit;
+    }
+  }
+  ASSERT_GT(limit, 0.0);
+  json config = fpga_config();
+  config["constraints"] = {{{"metric", "latency_ms"}, {"max", limit}}};
+  const FinishedRun run(config);
+  std::size_t refused = 0;
+  for (const TrialRow& row : run.trials()) {
+    if (row.state == TrialState::infeasible && !row.routing.empty()) {
+      ++refused;
+      EXPECT_GT(row.metrics.at("latency_ms"), limit);
+      EXPECT_LE(evaluator.explain(row.genome)->metrics.at("latency_ms"), limit);
+      EXPECT_THAT(row.reason, HasSubstr("latency_ms"));
+      EXPECT_GT(row.violation, 0.0);
+      EXPECT_TRUE(row.metrics.contains("accuracy"));
+    }
+  }
+  EXPECT_GT(refused, 0U);
+}
+
+TEST(SeveralTasks, ShownAndExportedDesignsHaveTheRouting) {
+  const FinishedRun run(fpga_config());
+  ASSERT_EQ(run.outcome, RunOutcome::finished);
+  const FinalRow trained = run.finals().at(0);
+  const std::string id = std::to_string(trained.trial);
+  const ProcessResult shown = run_cosearch({"show", id, "--db", run.path(), "--format", "json"});
+  ASSERT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_EQ(json::parse(shown.out).at("routing").get<Routing>(), trained.routing);
+  EXPECT_EQ(json::parse(shown.out).at("cost").at("metrics").at("latency_ms"), trained.metrics.at("latency_ms"));
+  const ProcessResult text = run_cosearch({"show", id, "--db", run.path()});
+  EXPECT_THAT(text.out, HasSubstr(trained.routing[0].begin()->first));
+  const std::string folder = run.folder_.file("designs");
+  const ProcessResult exported =
+      run_cosearch({"export", "--id", id, "--format", "json", "--to", folder, "--db", run.path()});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  const std::string file = fmt::format("{}/trial_{:06}.json", folder, trained.trial);
+  const ProcessResult estimated = run_cosearch({"estimate", "--network", file, "--format", "json"});
+  ASSERT_EQ(estimated.exit_code, 0) << estimated.err;
+  EXPECT_EQ(json::parse(estimated.out).at("metrics").at("latency_ms"), trained.metrics.at("latency_ms"));
 }
 
 TEST(SeveralTasks, TheirMetricsCanBeAskedFor) {

@@ -224,11 +224,14 @@ TEST_F(StoreTest, CachesGiveBackWhatWasPut) {
   Store store = Store::open_writer(path_);
   EXPECT_FALSE(store.cached_accuracy("k").has_value());
   const Store::CachedAccuracy accuracy{false, "", {{"accuracy", 0.1}, {"train_loss", 1e-300}}};
+  const Store::CachedAccuracy routed{false, "", {{"accuracy", 0.2}}, {{"moe.tokens_1", {0.1, 1e-300, 3.0}}}};
   const Store::CachedAccuracy failed{true, "loss became NaN at step 3", {}};
   store.put_accuracy("k", accuracy);
   store.put_accuracy("f", failed);
+  store.put_accuracy("r", routed);
   EXPECT_EQ(store.cached_accuracy("k"), accuracy);
   EXPECT_EQ(store.cached_accuracy("f"), failed);
+  EXPECT_EQ(store.cached_accuracy("r"), routed);
   EXPECT_FALSE(store.cached_cost("k").has_value());
   store.put_cost("k", {{{"latency_ms", 2.5}}, {}, false, ""});
   store.put_costs({{"i", {{}, {{"sram_bytes", 3.0, 2.0}, {"flash_bytes", 5.0, 4.0}}, true, "too large"}}});
@@ -241,6 +244,53 @@ TEST_F(StoreTest, CachesGiveBackWhatWasPut) {
   EXPECT_EQ(infeasible.violations[1].name, "flash_bytes");
   EXPECT_EQ(infeasible.violations[1].required, 5.0);
   EXPECT_EQ(infeasible.violations[1].limit, 4.0);
+}
+
+TEST_F(StoreTest, RoutingOfTrainedNetworksIsKeptToTheBit) {
+  const Routing routing{{{"moe.tokens", {0.1, 1.0 / 3.0, 12.0}}}, {}};
+  {
+    Store store = Store::open_writer(path_);
+    const std::int64_t campaign = new_campaign(store);
+    std::vector<TrialRow> rows = random_trials(2);
+    rows[1].routing = routing;
+    store_all(store, campaign, rows);
+    store.put_final(campaign, {1, {{"accuracy", 0.9}}, "one.st", routing});
+    store.put_final(campaign, {0, {{"accuracy", 0.9}}, "zero.st"});
+  }
+  const Store store = Store::open_reader(path_);
+  const std::int64_t campaign = store.campaign("").id;
+  EXPECT_TRUE(store.trials(campaign)[0].routing.empty());
+  EXPECT_EQ(store.trials(campaign)[1].routing, routing);
+  EXPECT_TRUE(store.finals(campaign)[0].routing.empty());
+  EXPECT_EQ(store.finals(campaign)[1].routing, routing);
+}
+
+TEST_F(StoreTest, FilesOfTheFirstVersionAreReadAndBroughtUpToDate) {
+  const std::vector<TrialRow> rows = random_trials(3);
+  {
+    Store store = Store::open_writer(path_);
+    const std::int64_t campaign = new_campaign(store);
+    store_all(store, campaign, rows);
+    store.put_final(campaign, {1, {{"accuracy", 0.9}}, "one.st"});
+    store.put_accuracy("k", {false, "", {{"accuracy", 0.1}}});
+  }
+  execute(path_,
+          "ALTER TABLE trial_detail DROP COLUMN routing; ALTER TABLE final DROP COLUMN routing; "
+          "ALTER TABLE accuracy_cache DROP COLUMN routing; PRAGMA user_version = 1");
+  const auto check = [&](const Store& store) {
+    const std::int64_t campaign = store.campaign("").id;
+    ASSERT_EQ(store.trials(campaign).size(), rows.size());
+    EXPECT_EQ(store.trials(campaign)[2].metrics, rows[2].metrics);
+    EXPECT_TRUE(store.trials(campaign)[2].routing.empty());
+    EXPECT_EQ(store.finals(campaign).at(0).metrics.at("accuracy"), 0.9);
+    EXPECT_EQ(store.cached_accuracy("k")->metrics.at("accuracy"), 0.1);
+  };
+  check(Store::open_reader(path_));  // leaves the file as it is
+  check(Store::open_reader(path_));
+  check(Store::open_writer(path_));
+  Store store = Store::open_writer(path_);
+  store.put_accuracy("r", {false, "", {{"accuracy", 0.1}}, {{"moe.tokens", {1.0}}}});
+  EXPECT_EQ(store.cached_accuracy("r")->routing.size(), 1U);
 }
 
 TEST_F(StoreTest, WeightsOfFinalsAreFoundBesideTheDatabaseWhereverItIsMoved) {
@@ -456,7 +506,7 @@ TEST_F(StoreTest, ForeignNewerAndUnreadableFilesAreRefusedAndLeftAsTheyWere) {
          our_file();
          execute(path_, "PRAGMA user_version = 99");
        },
-       "schema version 99, this program knows 1 to 1"},
+       "schema version 99, this program knows 1 to 2"},
       {"no database", [&] { std::ofstream(path_) << std::string(5000, 'x'); }, "not an SQLite database"},
       {"truncated",
        [&] {
