@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
 #include "experiments/calibrate/calibration.hpp"
 #include "experiments/calibrate/pooling.hpp"
 #include "experiments/calibrate/terms.hpp"
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/calibrate_pooled.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/table.hpp"
@@ -240,28 +240,28 @@ int run_calibrate(CommandLine& line, CalibrateOptions options) {
 
 }  // namespace
 
-void add_calibrate_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command =
-      app.add_subcommand("calibrate", "cycle coefficients of a microcontroller from measured latencies");
+void add_calibrate_command(const Command& program, CommandLine& line) {
+  const Command command =
+      program.command("calibrate", "cycle coefficients of a microcontroller from measured latencies");
   const auto options = std::make_shared<CalibrateOptions>();
-  CLI::Option* pooled = command->add_flag(
-      "--pooled", options->pooled,
-      "instead of a file's: all published latencies by one model, engines' rates times boards' scales");
-  command->add_option("--csv", options->csv,
-                      "columns network (a name of `networks list`, or a .json file), measured_ms, perhaps clock_mhz");
-  command->add_option("--board", options->fit.board, "that was measured, e.g. l4r5");
-  command->add_option("--engine", options->fit.engine, "that was measured, e.g. cmsis_nn");
-  command->add_option("--clock-mhz", options->fit.clock_mhz, "of the measurements; else the file's, else the board's")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--terms", options->fit.terms,
-                      "what has a coefficient, e.g. conv2d+pointwise+depthwise; else chosen by leave-one-out error");
-  command->add_option("--source", options->fit.source, "what the written file says of the measurements");
-  command->add_option("--out", options->out,
-                      "mcu_coefficients.json or a folder for it: all coefficients with these in them, for --data-dir");
+  const Argument pooled =
+      command.flag("--pooled", options->pooled,
+                   "instead of a file's: all published latencies by one model, engines' rates times boards' scales");
+  command.option("--csv", options->csv,
+                 "columns network (a name of `networks list`, or a .json file), measured_ms, perhaps clock_mhz");
+  command.option("--board", options->fit.board, "that was measured, e.g. l4r5");
+  command.option("--engine", options->fit.engine, "that was measured, e.g. cmsis_nn");
+  command.option("--clock-mhz", options->fit.clock_mhz, "of the measurements; else the file's, else the board's")
+      .positive();
+  command.option("--terms", options->fit.terms,
+                 "what has a coefficient, e.g. conv2d+pointwise+depthwise; else chosen by leave-one-out error");
+  command.option("--source", options->fit.source, "what the written file says of the measurements");
+  command.option("--out", options->out,
+                 "mcu_coefficients.json or a folder for it: all coefficients with these in them, for --data-dir");
   for (const char* option : {"--csv", "--board", "--engine", "--clock-mhz", "--terms", "--source"}) {
-    pooled->excludes(command->get_option(option));
+    pooled.excludes(command.named(option));
   }
-  command->callback([&line, options] { line.command = [&line, options] { return run_calibrate(line, *options); }; });
+  command.runs(line, [&line, options] { return run_calibrate(line, *options); });
 }
 
 }  // namespace cosearch::cli

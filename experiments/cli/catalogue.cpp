@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/pass_report.hpp"
 #include "experiments/cli/table.hpp"
@@ -145,45 +145,41 @@ void describe_cascade(CommandLine& line, const std::string& name) {
   print_workload(line, cascade::cascade(name));
 }
 
-void add_noun(CLI::App& app, CommandLine& line, const std::string& noun, const std::string& summary,
+void add_noun(const Command& program, CommandLine& line, const std::string& noun, const std::string& summary,
               const std::function<void(CommandLine&)>& list_all,
               const std::function<void(CommandLine&, const std::string&)>& describe) {
-  CLI::App* group = app.add_subcommand(noun, summary);
-  group->require_subcommand(1);
-  group->add_subcommand("list", "names and summaries")->callback([&line, list_all] {
-    line.command = [&line, list_all] {
-      list_all(line);
-      return 0;
-    };
+  const Command group = program.command(noun, summary);
+  group.needs_command();
+  group.command("list", "names and summaries").runs(line, [&line, list_all] {
+    list_all(line);
+    return 0;
   });
-  CLI::App* command = group->add_subcommand("describe", "one of them in detail");
+  const Command command = group.command("describe", "one of them in detail");
   const auto name = std::make_shared<std::string>();
-  command->add_option("entry", *name, "one of the list")->required();
-  command->callback([&line, describe, name] {
-    line.command = [&line, describe, name] {
-      describe(line, *name);
-      return 0;
-    };
+  command.option("entry", *name, "one of the list").required();
+  command.runs(line, [&line, describe, name] {
+    describe(line, *name);
+    return 0;
   });
 }
 
 }  // namespace
 
-void add_catalogue_commands(CLI::App& app, CommandLine& line) {
+void add_catalogue_commands(const Command& program, CommandLine& line) {
   add_noun(
-      app, line, "spaces", "network spaces: what can be searched",
+      program, line, "spaces", "network spaces: what can be searched",
       [](CommandLine& to) { list(to, "spaces", space_registry()); }, describe_space);
   add_noun(
-      app, line, "targets", "hardware families and their knobs",
+      program, line, "targets", "hardware families and their knobs",
       [](CommandLine& to) { list(to, "targets", target_registry()); }, describe_target);
   add_noun(
-      app, line, "algorithms", "search algorithms",
+      program, line, "algorithms", "search algorithms",
       [](CommandLine& to) { list(to, "algorithms", algorithm_registry()); }, describe_algorithm);
   add_noun(
-      app, line, "cascades", "cascades of einsums for estimate --workload",
+      program, line, "cascades", "cascades of einsums for estimate --workload",
       [](CommandLine& to) { list(to, "cascades", cascade::cascade_registry()); }, describe_cascade);
   add_noun(
-      app, line, "networks", "well-known networks for estimate",
+      program, line, "networks", "well-known networks for estimate",
       [](CommandLine& to) { list(to, "networks", network_registry()); }, describe_network);
 }
 

@@ -10,6 +10,7 @@
 #include <exception>
 #include <map>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/store/store.hpp"
 #include "spaces/base/config_error.hpp"
 
@@ -25,35 +26,33 @@ void complain(std::string message) {
   static_cast<void>(!::write(STDERR_FILENO, message.data(), message.size()));
 }
 
-void add_global_options(CLI::App& app, CommandLine& line, std::string& format) {
+void add_global_options(const Command& program, CommandLine& line, std::string& format) {
   GlobalOptions& options = line.options;
-  app.add_option("--db", options.database, "database file")->envname("COSEARCH_DB");
-  app.add_option("--name", options.campaign, "campaign; the newest one unless given");
-  app.add_option("-f,--format", format, "table, json, jsonl or csv")
-      ->check(CLI::IsMember({"table", "json", "jsonl", "csv"}));
-  app.add_flag("-q,--quiet", options.quiet, "no progress and no information on standard error");
-  app.add_option("--threads", options.threads, "worker threads; 0: all cores. Never changes a result")
-      ->check(CLI::Range(0, 1024));
-  app.add_option("--data-dir", options.data_directory, "hardware data files that replace the built-in ones")
-      ->check(CLI::ExistingDirectory);
+  program.option("--db", options.database, "database file").or_environment("COSEARCH_DB");
+  program.option("--name", options.campaign, "campaign; the newest one unless given");
+  program.option("-f,--format", format, "table, json, jsonl or csv").one_of({"table", "json", "jsonl", "csv"});
+  program.flag("-q,--quiet", options.quiet, "no progress and no information on standard error");
+  program.option("--threads", options.threads, "worker threads; 0: all cores. Never changes a result").in(0, 1024);
+  program.option("--data-dir", options.data_directory, "hardware data files that replace the built-in ones")
+      .existing_folder();
 }
 
-void add_commands(CLI::App& app, CommandLine& line) {
-  add_run_command(app, line);
-  add_reproduce_command(app, line);
-  add_resume_command(app, line);
-  add_status_command(app, line);
-  add_list_command(app, line);
-  add_query_command(app, line);
-  add_show_command(app, line);
-  add_pareto_command(app, line);
-  add_export_command(app, line);
-  add_measure_command(app, line);
-  add_estimate_command(app, line);
-  add_calibrate_command(app, line);
-  add_validate_command(app, line);
-  add_selfcheck_command(app, line);
-  add_catalogue_commands(app, line);
+void add_commands(const Command& program, CommandLine& line) {
+  add_run_command(program, line);
+  add_reproduce_command(program, line);
+  add_resume_command(program, line);
+  add_status_command(program, line);
+  add_list_command(program, line);
+  add_query_command(program, line);
+  add_show_command(program, line);
+  add_pareto_command(program, line);
+  add_export_command(program, line);
+  add_measure_command(program, line);
+  add_estimate_command(program, line);
+  add_calibrate_command(program, line);
+  add_validate_command(program, line);
+  add_selfcheck_command(program, line);
+  add_catalogue_commands(program, line);
 }
 
 /// The innermost command that was named; the application itself when none was.
@@ -148,8 +147,8 @@ int run_command_line(const std::vector<std::string>& arguments) {
     app.set_version_flag("--version", "cosearch " COSEARCH_VERSION);
     app.require_subcommand(1);
     app.fallthrough();
-    add_global_options(app, line, format);
-    add_commands(app, line);
+    add_global_options(Command(app), line, format);
+    add_commands(Command(app), line);
     try {
       app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
     } catch (const CLI::ParseError& error) {

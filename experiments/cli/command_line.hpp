@@ -7,11 +7,9 @@
 
 #include "experiments/cli/output.hpp"
 
-namespace CLI {
-class App;
-}
-
 namespace cosearch::cli {
+
+class Command;
 
 /// What every command understands.
 struct GlobalOptions {
@@ -32,8 +30,8 @@ class NoFeasible : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// One run of the program: what was asked, where the answer goes. A command's callback sets `command`; it runs after
-/// the whole line was parsed and returns the exit code.
+/// One run of the program: what was asked, where the answer goes. The command that was named sets `command`
+/// (Command::runs); it runs after the whole line was parsed and returns the exit code.
 struct CommandLine {
   GlobalOptions options;
   Output out;
@@ -41,21 +39,22 @@ struct CommandLine {
 };
 
 // One function per command adds it to the application.
-void add_calibrate_command(CLI::App& app, CommandLine& line);
-void add_catalogue_commands(CLI::App& app, CommandLine& line);  ///< spaces, targets, algorithms, cascades, networks
-void add_estimate_command(CLI::App& app, CommandLine& line);
-void add_export_command(CLI::App& app, CommandLine& line);
-void add_list_command(CLI::App& app, CommandLine& line);
-void add_measure_command(CLI::App& app, CommandLine& line);
-void add_pareto_command(CLI::App& app, CommandLine& line);
-void add_query_command(CLI::App& app, CommandLine& line);
-void add_reproduce_command(CLI::App& app, CommandLine& line);
-void add_resume_command(CLI::App& app, CommandLine& line);
-void add_run_command(CLI::App& app, CommandLine& line);
-void add_selfcheck_command(CLI::App& app, CommandLine& line);
-void add_show_command(CLI::App& app, CommandLine& line);
-void add_status_command(CLI::App& app, CommandLine& line);
-void add_validate_command(CLI::App& app, CommandLine& line);
+void add_calibrate_command(const Command& program, CommandLine& line);
+void add_catalogue_commands(const Command& program,
+                            CommandLine& line);  ///< spaces, targets, algorithms, cascades, networks
+void add_estimate_command(const Command& program, CommandLine& line);
+void add_export_command(const Command& program, CommandLine& line);
+void add_list_command(const Command& program, CommandLine& line);
+void add_measure_command(const Command& program, CommandLine& line);
+void add_pareto_command(const Command& program, CommandLine& line);
+void add_query_command(const Command& program, CommandLine& line);
+void add_reproduce_command(const Command& program, CommandLine& line);
+void add_resume_command(const Command& program, CommandLine& line);
+void add_run_command(const Command& program, CommandLine& line);
+void add_selfcheck_command(const Command& program, CommandLine& line);
+void add_show_command(const Command& program, CommandLine& line);
+void add_status_command(const Command& program, CommandLine& line);
+void add_validate_command(const Command& program, CommandLine& line);
 
 /// Parses and runs a command line (without the program's name). Data goes to standard output, one line per error to
 /// standard error. Exit codes: 0 ok, 1 run failed, 2 usage or config, 3 no feasible candidate, 4 not found, 5 store

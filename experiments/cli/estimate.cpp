@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/cost_report.hpp"
 #include "experiments/cli/energy_picture.hpp"
@@ -257,59 +257,58 @@ int estimate(CommandLine& line, const EstimateOptions& options) {
 }
 
 /// What a user wrote by hand, without a network.
-void add_workload_options(CLI::App& command, CLI::Option& network, WorkloadOptions& options) {
-  CLI::Option* workload = command.add_option("--workload", options.workload,
-                                             "instead of a network: a file of einsums in text form, or cascade:NAME of "
-                                             "the library; without --arch its passes are told");
-  CLI::Option* arch =
-      command.add_option("--arch", options.arch, "for --workload: a preset, e.g. eyeriss_168, or a .json file");
-  workload->excludes(&network);
-  arch->needs(workload);
-  command.add_option("--mapping", options.mapping, "for --workload: a file of loop nests; the mapper finds the others")
-      ->needs(arch);
-  command.add_option("--dataflow", options.dataflow, "for --workload: a template that mappings keep to")->needs(arch);
-  command.add_option("--objective", options.objective, "for --workload: what mappings are chosen for")
-      ->check(CLI::IsMember({"edp", "energy", "latency"}))
-      ->needs(arch);
-  command.add_option("--energy-table", options.energy_table, "for --workload: a table of hwmodels/data")->needs(arch);
-  command.add_option("--evaluations", options.evaluations, "for --workload: nests counted for an einsum, at most")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000'000}))
-      ->needs(arch);
-  command.add_flag("--hull", options.hull, "for --workload: bounding boxes as footprints, as Timeloop does")
-      ->needs(arch);
+void add_workload_options(const Command& command, const Argument& network, WorkloadOptions& options) {
+  const Argument workload = command.option("--workload", options.workload,
+                                           "instead of a network: a file of einsums in text form, or cascade:NAME of "
+                                           "the library; without --arch its passes are told");
+  const Argument arch =
+      command.option("--arch", options.arch, "for --workload: a preset, e.g. eyeriss_168, or a .json file");
+  workload.excludes(network);
+  arch.needs(workload);
+  command.option("--mapping", options.mapping, "for --workload: a file of loop nests; the mapper finds the others")
+      .needs(arch);
+  command.option("--dataflow", options.dataflow, "for --workload: a template that mappings keep to").needs(arch);
+  command.option("--objective", options.objective, "for --workload: what mappings are chosen for")
+      .one_of({"edp", "energy", "latency"})
+      .needs(arch);
+  command.option("--energy-table", options.energy_table, "for --workload: a table of hwmodels/data").needs(arch);
+  command.option("--evaluations", options.evaluations, "for --workload: nests counted for an einsum, at most")
+      .in(std::int64_t{1}, std::int64_t{1'000'000'000})
+      .needs(arch);
+  command.flag("--hull", options.hull, "for --workload: bounding boxes as footprints, as Timeloop does").needs(arch);
 }
 
 }  // namespace
 
-void add_estimate_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("estimate", "the cost of one network on one piece of hardware, no search");
+void add_estimate_command(const Command& program, CommandLine& line) {
+  const Command command = program.command("estimate", "the cost of one network on one piece of hardware, no search");
   const auto options = std::make_shared<EstimateOptions>();
-  CLI::Option* network = command->add_option("--network", options->network,
-                                             "a name of `networks list`, or a .json file: a network, an exported "
-                                             "design, or a network description of MCUNet");
-  command->add_option("--target", options->target, "see `targets list`; an exported design has its own");
+  const Argument network = command.option("--network", options->network,
+                                          "a name of `networks list`, or a .json file: a network, an exported "
+                                          "design, or a network description of MCUNet");
+  command.option("--target", options->target, "see `targets list`; an exported design has its own");
   command
-      ->add_option("--set", options->settings,
-                   "a knob of the target, e.g. board=l4r5, or a size of the workload, e.g. M=65536; several times")
-      ->take_all();
+      .option("--set", options->settings,
+              "a knob of the target, e.g. board=l4r5, or a size of the workload, e.g. M=65536; several times")
+      .several();
   command
-      ->add_option(
+      .option(
           "--option", options->target_options,
           "option of the target, NAME=VALUE; true and false, numbers, texts, @FILE for a file's text; several times")
-      ->needs(network);
-  command->add_option("--batch", options->batch, "samples of one evaluation")->check(CLI::Range(1, 65536));
+      .needs(network);
+  command.option("--batch", options->batch, "samples of one evaluation").in(1, 65536);
   command
-      ->add_option("--resolution", options->resolution,
-                   "height and width of the input in pixels, for a description of MCUNet; default: the file's")
-      ->check(CLI::Range(std::int64_t{1}, kMostMcunetPixels))
-      ->needs(network);
-  command->add_option("--types", options->types, "number format")->check(CLI::IsMember(data_type_names()));
-  command->add_flag("--explain", options->explain,
-                    "how each layer runs: mappings, accesses, energy by component; of a workload also its passes");
-  command->add_option("--picture", options->picture,
-                      "an SVG file to write: each layer's energy by component, or a schedule");
-  add_workload_options(*command, *network, options->by_hand);
-  command->callback([&line, options] { line.command = [&line, options] { return estimate(line, *options); }; });
+      .option("--resolution", options->resolution,
+              "height and width of the input in pixels, for a description of MCUNet; default: the file's")
+      .in(std::int64_t{1}, kMostMcunetPixels)
+      .needs(network);
+  command.option("--types", options->types, "number format").one_of(data_type_names());
+  command.flag("--explain", options->explain,
+               "how each layer runs: mappings, accesses, energy by component; of a workload also its passes");
+  command.option("--picture", options->picture,
+                 "an SVG file to write: each layer's energy by component, or a schedule");
+  add_workload_options(command, network, options->by_hand);
+  command.runs(line, [&line, options] { return estimate(line, *options); });
 }
 
 }  // namespace cosearch::cli

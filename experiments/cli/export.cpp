@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <system_error>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/open_campaign.hpp"
 #include "experiments/config/json_file.hpp"
@@ -70,14 +70,14 @@ int export_designs(CommandLine& line, const ExportOptions& options) {
 
 }  // namespace
 
-void add_export_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("export", "write networks, weights, hardware and costs; prints the files");
+void add_export_command(const Command& program, CommandLine& line) {
+  const Command command = program.command("export", "write networks, weights, hardware and costs; prints the files");
   const auto options = std::make_shared<ExportOptions>();
-  command->add_flag("--pareto", options->pareto, "all of the Pareto front");
-  command->add_option("--id", options->ids, "these trials")->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 53));
-  command->add_option("--to", options->to, "directory; made where it does not exist")->required();
-  command->add_option("-f,--format", options->format, "form of the designs: json (default), c or c_fp32");
-  command->callback([&line, options] { line.command = [&line, options] { return export_designs(line, *options); }; });
+  command.flag("--pareto", options->pareto, "all of the Pareto front");
+  command.option("--id", options->ids, "these trials").in(std::int64_t{0}, std::int64_t{1} << 53);
+  command.option("--to", options->to, "directory; made where it does not exist").required();
+  command.option("-f,--format", options->format, "form of the designs: json (default), c or c_fp32");
+  command.runs(line, [&line, options] { return export_designs(line, *options); });
 }
 
 }  // namespace cosearch::cli

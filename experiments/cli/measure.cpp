@@ -1,13 +1,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <system_error>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/open_campaign.hpp"
 #include "experiments/evaluate/evaluator.hpp"
@@ -202,27 +202,26 @@ int measure_designs(CommandLine& line, const MeasureOptions& options) {
 
 }  // namespace
 
-void add_measure_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand(
+void add_measure_command(const Command& program, CommandLine& line) {
+  const Command command = program.command(
       "measure",
       "export designs as C, build them and run them in an emulator; instructions, arena and stack go to the store");
   const auto options = std::make_shared<MeasureOptions>();
-  command->add_flag("--pareto", options->pareto, "all of the Pareto front");
-  command->add_option("--id", options->ids, "these trials")->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 53));
-  command->add_option("--network", options->network,
-                      "a network of `networks list` or a file, with random weights; nothing is stored");
-  command->add_option("--board", options->board, "board of cortex_m whose memory it must fit (with --network)");
+  command.flag("--pareto", options->pareto, "all of the Pareto front");
+  command.option("--id", options->ids, "these trials").in(std::int64_t{0}, std::int64_t{1} << 53);
+  command.option("--network", options->network,
+                 "a network of `networks list` or a file, with random weights; nothing is stored");
+  command.option("--board", options->board, "board of cortex_m whose memory it must fit (with --network)");
   std::vector<std::string> machines;
   for (const EmulatedMachine& machine : emulated_machines()) {
     machines.emplace_back(machine.name);
   }
-  command->add_option("--machine", options->machine, "by default that of the board's core")
-      ->check(CLI::IsMember(machines));
-  command->add_option("--keep", options->keep, "directory for the projects; by default they are removed");
-  command->add_flag("--fp32", options->floating_point, "floating point in place of int8");
-  command->add_option("--vectors", options->vectors, "test vectors, each compared with the reference bit by bit")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{10'000}));
-  command->callback([&line, options] { line.command = [&line, options] { return measure_designs(line, *options); }; });
+  command.option("--machine", options->machine, "by default that of the board's core").one_of(machines);
+  command.option("--keep", options->keep, "directory for the projects; by default they are removed");
+  command.flag("--fp32", options->floating_point, "floating point in place of int8");
+  command.option("--vectors", options->vectors, "test vectors, each compared with the reference bit by bit")
+      .in(std::int64_t{1}, std::int64_t{10'000});
+  command.runs(line, [&line, options] { return measure_designs(line, *options); });
 }
 
 }  // namespace cosearch::cli

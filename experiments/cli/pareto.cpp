@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/front.hpp"
 #include "experiments/cli/open_campaign.hpp"
@@ -117,17 +117,16 @@ int pareto(CommandLine& line, const ParetoOptions& options) {
 
 }  // namespace
 
-void add_pareto_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("pareto", "the measured candidates that no other one dominates");
+void add_pareto_command(const Command& program, CommandLine& line) {
+  const Command command = program.command("pareto", "the measured candidates that no other one dominates");
   const auto options = std::make_shared<ParetoOptions>();
-  command->add_option("--where", options->where, "only among trials that match; see query");
-  command->add_option("--objectives", options->objectives, "metrics to trade off, e.g. error,energy_uj");
-  command->add_option("--columns", options->columns, "fields to print; see query");
-  CLI::Option* top = command->add_option("--top-k", options->top, "so many members that stand for the whole front")
-                         ->check(CLI::Range(1, 1'000'000));
-  command->add_flag("--knee", options->knee, "the one compromise where giving up one objective stops paying")
-      ->excludes(top);
-  command->callback([&line, options] { line.command = [&line, options] { return pareto(line, *options); }; });
+  command.option("--where", options->where, "only among trials that match; see query");
+  command.option("--objectives", options->objectives, "metrics to trade off, e.g. error,energy_uj");
+  command.option("--columns", options->columns, "fields to print; see query");
+  const Argument top =
+      command.option("--top-k", options->top, "so many members that stand for the whole front").in(1, 1'000'000);
+  command.flag("--knee", options->knee, "the one compromise where giving up one objective stops paying").excludes(top);
+  command.runs(line, [&line, options] { return pareto(line, *options); });
 }
 
 }  // namespace cosearch::cli

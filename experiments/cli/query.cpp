@@ -1,7 +1,7 @@
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <optional>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/open_campaign.hpp"
 
@@ -74,20 +74,18 @@ int query(CommandLine& line, const QueryOptions& options) {
 
 }  // namespace
 
-void add_query_command(CLI::App& app, CommandLine& line) {
+void add_query_command(const Command& program, CommandLine& line) {
   constexpr std::int64_t kMost = std::int64_t{1} << 53;
-  CLI::App* command = app.add_subcommand("query", "filter and sort the trials of a campaign");
+  const Command command = program.command("query", "filter and sort the trials of a campaign");
   const auto options = std::make_shared<QueryOptions>();
-  command->add_option(
-      "--where", options->where,
-      "e.g. 'latency_ms < 10 and (accuracy > 0.9 or not state = \"complete\") and hw.board = \"f746\"'");
-  command->add_option("--sort", options->sort, "e.g. latency_ms,-accuracy; a minus sorts downwards");
-  command->add_option("--limit", options->limit, "at most so many trials")->check(CLI::Range(std::int64_t{0}, kMost));
-  command->add_option("--offset", options->offset, "leave out the first ones")
-      ->check(CLI::Range(std::int64_t{0}, kMost));
-  command->add_option("--columns", options->columns, "fields to print, e.g. id,accuracy,hw.board; or all");
-  command->add_flag("--count", options->count, "print how many trials match, whatever the limit");
-  command->callback([&line, options] { line.command = [&line, options] { return query(line, *options); }; });
+  command.option("--where", options->where,
+                 "e.g. 'latency_ms < 10 and (accuracy > 0.9 or not state = \"complete\") and hw.board = \"f746\"'");
+  command.option("--sort", options->sort, "e.g. latency_ms,-accuracy; a minus sorts downwards");
+  command.option("--limit", options->limit, "at most so many trials").in(std::int64_t{0}, kMost);
+  command.option("--offset", options->offset, "leave out the first ones").in(std::int64_t{0}, kMost);
+  command.option("--columns", options->columns, "fields to print, e.g. id,accuracy,hw.board; or all");
+  command.flag("--count", options->count, "print how many trials match, whatever the limit");
+  command.runs(line, [&line, options] { return query(line, *options); });
 }
 
 }  // namespace cosearch::cli

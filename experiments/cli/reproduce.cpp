@@ -1,11 +1,11 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <vector>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/reproduce_fusemax.hpp"
 #include "experiments/cli/reproduce_m3vit.hpp"
@@ -163,31 +163,26 @@ int reproduce_nasaic(CommandLine& line, const NasaicArguments& arguments) {
 
 }  // namespace
 
-void add_reproduce_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("reproduce", "re-enact a published experiment");
-  command->require_subcommand(1);
-  add_reproduce_fusemax(*command, line);
-  add_reproduce_m3vit(*command, line);
-  add_reproduce_mcuformer(*command, line);
-  CLI::App* nasaic = command->add_subcommand(
+void add_reproduce_command(const Command& program, CommandLine& line) {
+  const Command command = program.command("reproduce", "re-enact a published experiment");
+  command.needs_command();
+  add_reproduce_fusemax(command, line);
+  add_reproduce_m3vit(command, line);
+  add_reproduce_mcuformer(command, line);
+  const Command nasaic = command.command(
       "nasaic",
       "networks for two tasks with two sub-accelerators under specs; --db (results/nasaic.db) keeps the campaigns");
   const auto arguments = std::make_shared<NasaicArguments>();
   arguments->workloads = {"w1"};
-  nasaic->add_option("--workload", arguments->workloads, "w1, w2 or w3; several times")
-      ->check(CLI::IsMember({"w1", "w2", "w3"}));
-  nasaic->add_option("--seeds", arguments->seeds, "runs of each way")->check(CLI::Range(1, 100));
-  nasaic->add_option("--evaluations", arguments->options.evaluations, "designs costed by each way")
-      ->check(CLI::Range(std::int64_t{40}, std::int64_t{1'000'000}));
-  nasaic->add_option("--spec-scale", arguments->options.spec_scale, "of the paper's latency and energy")
-      ->check(CLI::Range(0.001, 1000.0));
-  nasaic
-      ->add_option("--train-samples", arguments->options.train_samples, "images of an epoch of a classifier's supernet")
-      ->check(CLI::Range(std::int64_t{64}, std::int64_t{1'000'000}));
-  nasaic->add_option("--epochs", arguments->options.epochs, "of the supernets")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1000}));
-  nasaic->callback(
-      [&line, arguments] { line.command = [&line, arguments] { return reproduce_nasaic(line, *arguments); }; });
+  nasaic.option("--workload", arguments->workloads, "w1, w2 or w3; several times").one_of({"w1", "w2", "w3"});
+  nasaic.option("--seeds", arguments->seeds, "runs of each way").in(1, 100);
+  nasaic.option("--evaluations", arguments->options.evaluations, "designs costed by each way")
+      .in(std::int64_t{40}, std::int64_t{1'000'000});
+  nasaic.option("--spec-scale", arguments->options.spec_scale, "of the paper's latency and energy").in(0.001, 1000.0);
+  nasaic.option("--train-samples", arguments->options.train_samples, "images of an epoch of a classifier's supernet")
+      .in(std::int64_t{64}, std::int64_t{1'000'000});
+  nasaic.option("--epochs", arguments->options.epochs, "of the supernets").in(std::int64_t{1}, std::int64_t{1000});
+  nasaic.runs(line, [&line, arguments] { return reproduce_nasaic(line, *arguments); });
 }
 
 }  // namespace cosearch::cli

@@ -1,8 +1,8 @@
 #include "experiments/cli/reproduce_fusemax.hpp"
+#include "experiments/cli/arguments.hpp"
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -269,15 +269,15 @@ int reproduce(CommandLine& line, const FuseMaxArguments& arguments) {
 
 }  // namespace
 
-void add_reproduce_fusemax(CLI::App& reproduce_command, CommandLine& line) {
-  CLI::App* command = reproduce_command.add_subcommand(
+void add_reproduce_fusemax(const Command& program, CommandLine& line) {
+  const Command command = program.command(
       "fusemax", "attention accelerators: unfused, FLAT and the steps to FuseMax on four models and six lengths");
   const auto arguments = std::make_shared<FuseMaxArguments>();
-  command->add_option("--energy-table", arguments->options.energy_table, "of hwmodels/data/attention.json");
-  command->add_flag("--all-registers", arguments->options.complete_energy, "count the registers of all elements");
-  command->add_option("--pictures", arguments->pictures, "folder for the pictures");
-  command->add_flag("!--no-search", arguments->search, "leave out the search for better designs");
-  command->callback([&line, arguments] { line.command = [&line, arguments] { return reproduce(line, *arguments); }; });
+  command.option("--energy-table", arguments->options.energy_table, "of hwmodels/data/attention.json");
+  command.flag("--all-registers", arguments->options.complete_energy, "count the registers of all elements");
+  command.option("--pictures", arguments->pictures, "folder for the pictures");
+  command.flag("!--no-search", arguments->search, "leave out the search for better designs");
+  command.runs(line, [&line, arguments] { return reproduce(line, *arguments); });
 }
 
 }  // namespace cosearch::cli

@@ -1,8 +1,8 @@
 #include "experiments/cli/reproduce_m3vit.hpp"
+#include "experiments/cli/arguments.hpp"
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -145,12 +145,12 @@ int reproduce(CommandLine& line, const std::string& pictures) {
 
 }  // namespace
 
-void add_reproduce_m3vit(CLI::App& reproduce_command, CommandLine& line) {
-  CLI::App* command = reproduce_command.add_subcommand(
-      "m3vit", "mixtures of experts that stream into an FPGA: M3ViT's table 4 and Edge-MoE's ablation");
+void add_reproduce_m3vit(const Command& program, CommandLine& line) {
+  const Command command =
+      program.command("m3vit", "mixtures of experts that stream into an FPGA: M3ViT's table 4 and Edge-MoE's ablation");
   const auto pictures = std::make_shared<std::string>("results/m3vit");
-  command->add_option("--pictures", *pictures, "folder for the pictures");
-  command->callback([&line, pictures] { line.command = [&line, pictures] { return reproduce(line, *pictures); }; });
+  command.option("--pictures", *pictures, "folder for the pictures");
+  command.runs(line, [&line, pictures] { return reproduce(line, *pictures); });
 }
 
 }  // namespace cosearch::cli

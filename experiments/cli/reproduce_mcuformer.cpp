@@ -1,8 +1,8 @@
 #include "experiments/cli/reproduce_mcuformer.hpp"
+#include "experiments/cli/arguments.hpp"
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 #include <utility>
@@ -273,24 +273,23 @@ int reproduce(CommandLine& line, const McuformerArguments& arguments) {
 
 }  // namespace
 
-void add_reproduce_mcuformer(CLI::App& reproduce_command, CommandLine& line) {
-  CLI::App* command = reproduce_command.add_subcommand(
+void add_reproduce_mcuformer(const Command& program, CommandLine& line) {
+  const Command command = program.command(
       "mcuformer",
       "transformers on microcontrollers: memory as published, low rank, techniques, and two trained networks");
   const auto arguments = std::make_shared<McuformerArguments>();
   BoardArguments& board = arguments->board;
-  command->add_option("--pictures", arguments->pictures, "folder for the picture");
-  command->add_flag("--train", arguments->train,
-                    "train a transformer and a CNN on Fashion-MNIST, export them as C and run them in QEMU (minutes)");
-  command->add_option("--epochs", board.epochs, "of the trainings")->check(CLI::Range(0.001, 1000.0));
-  command->add_option("--train-samples", board.train_samples, "images of an epoch; 0: all")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{55'000}));
-  command->add_option("--evaluate-samples", board.evaluate_samples, "images of the test split; 0: all")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{10'000}));
-  command->add_option("--fine-tune-epochs", board.fine_tune_epochs, "under quantisation; 0: none")
-      ->check(CLI::Range(0.0, 1000.0));
-  command->add_option("--to", board.folder, "folder for the C projects");
-  command->callback([&line, arguments] { line.command = [&line, arguments] { return reproduce(line, *arguments); }; });
+  command.option("--pictures", arguments->pictures, "folder for the picture");
+  command.flag("--train", arguments->train,
+               "train a transformer and a CNN on Fashion-MNIST, export them as C and run them in QEMU (minutes)");
+  command.option("--epochs", board.epochs, "of the trainings").in(0.001, 1000.0);
+  command.option("--train-samples", board.train_samples, "images of an epoch; 0: all")
+      .in(std::int64_t{0}, std::int64_t{55'000});
+  command.option("--evaluate-samples", board.evaluate_samples, "images of the test split; 0: all")
+      .in(std::int64_t{0}, std::int64_t{10'000});
+  command.option("--fine-tune-epochs", board.fine_tune_epochs, "under quantisation; 0: none").in(0.0, 1000.0);
+  command.option("--to", board.folder, "folder for the C projects");
+  command.runs(line, [&line, arguments] { return reproduce(line, *arguments); });
 }
 
 }  // namespace cosearch::cli

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <memory>
 #include <optional>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/front.hpp"
 #include "experiments/cli/open_campaign.hpp"
@@ -128,21 +128,22 @@ int resume(CommandLine& line, std::int64_t added) {
 
 }  // namespace
 
-void add_run_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("run", "run a campaign: search, train, store");
+void add_run_command(const Command& program, CommandLine& line) {
+  const Command command = program.command("run", "run a campaign: search, train, store");
   const auto arguments = std::make_shared<RunArguments>();
-  command->add_option("config", arguments->config, "campaign file, JSON with comments")->required();
-  command->add_option("--seed", arguments->seed, "in place of the config's")
-      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
-  command->callback([&line, arguments] { line.command = [&line, arguments] { return run(line, *arguments); }; });
+  command.option("config", arguments->config, "campaign file, JSON with comments").required();
+  command.option("--seed", arguments->seed, "in place of the config's")
+      .in(std::int64_t{0}, std::numeric_limits<std::int64_t>::max());
+  command.runs(line, [&line, arguments] { return run(line, *arguments); });
 }
 
-void add_resume_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("resume", "go on with a campaign that was stopped, killed or is to be longer");
+void add_resume_command(const Command& program, CommandLine& line) {
+  const Command command =
+      program.command("resume", "go on with a campaign that was stopped, killed or is to be longer");
   const auto added = std::make_shared<std::int64_t>(0);
-  command->add_option("--add-evals", *added, "so many evaluations beyond the budget that the campaign has")
-      ->check(CLI::Range(1, 1'000'000'000));
-  command->callback([&line, added] { line.command = [&line, added] { return resume(line, *added); }; });
+  command.option("--add-evals", *added, "so many evaluations beyond the budget that the campaign has")
+      .in(1, 1'000'000'000);
+  command.runs(line, [&line, added] { return resume(line, *added); });
 }
 
 }  // namespace cosearch::cli

@@ -1,13 +1,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <stdexcept>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/stop_signals.hpp"
 #include "experiments/config/campaign.hpp"
@@ -126,10 +126,10 @@ int selfcheck(CommandLine& line) {
 
 }  // namespace
 
-void add_selfcheck_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand(
+void add_selfcheck_command(const Command& program, CommandLine& line) {
+  const Command command = program.command(
       "selfcheck", "run a tiny fixed campaign with 1 and 2 threads; prints the signature that both must have");
-  command->callback([&line] { line.command = [&line] { return selfcheck(line); }; });
+  command.runs(line, [&line] { return selfcheck(line); });
 }
 
 }  // namespace cosearch::cli

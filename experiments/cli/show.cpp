@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <optional>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/cost_report.hpp"
 #include "experiments/cli/open_campaign.hpp"
@@ -224,20 +224,17 @@ int show_finals(CommandLine& line) {
 
 }  // namespace
 
-void add_show_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("show", "one candidate: genes, metrics, cost by layer, why it was refused");
+void add_show_command(const Command& program, CommandLine& line) {
+  const Command command = program.command("show", "one candidate: genes, metrics, cost by layer, why it was refused");
   const auto options = std::make_shared<ShowOptions>();
-  CLI::Option* id = command->add_option("id", options->id, "number of the trial")
-                        ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 53));
-  command->add_flag("--finals", options->finals, "the final trainings instead: test accuracy and weights")
-      ->excludes(id);
-  command->callback([&line, options] {
-    line.command = [&line, options] {
-      if (!options->finals && !options->id) {
-        throw ConfigError("show", "needs the number of a trial, or --finals");
-      }
-      return options->finals ? show_finals(line) : show_trial(line, *options->id);
-    };
+  const Argument id =
+      command.option("id", options->id, "number of the trial").in(std::int64_t{0}, std::int64_t{1} << 53);
+  command.flag("--finals", options->finals, "the final trainings instead: test accuracy and weights").excludes(id);
+  command.runs(line, [&line, options] {
+    if (!options->finals && !options->id) {
+      throw ConfigError("show", "needs the number of a trial, or --finals");
+    }
+    return options->finals ? show_finals(line) : show_trial(line, *options->id);
   });
 }
 

@@ -1,9 +1,9 @@
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <map>
 #include <string_view>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/front.hpp"
 #include "experiments/cli/open_campaign.hpp"
@@ -76,26 +76,24 @@ int status(CommandLine& line) {
 
 }  // namespace
 
-void add_status_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("status", "how far a campaign is");
-  command->callback([&line] { line.command = [&line] { return status(line); }; });
+void add_status_command(const Command& program, CommandLine& line) {
+  const Command command = program.command("status", "how far a campaign is");
+  command.runs(line, [&line] { return status(line); });
 }
 
-void add_list_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand("list", "the campaigns of a database");
-  command->callback([&line] {
-    line.command = [&line] {
-      const Store store = Store::open_reader(line.options.needed_database());
-      Records records{"campaigns", {"name", "state", "evaluated", "budget", "created_utc", "config_hash"}, {}};
-      TrialFilter finished;
-      finished.where = parse_where("state != \"pending\"", {});
-      for (const CampaignRow& row : store.campaigns()) {
-        records.rows.push_back({row.name, state_name(row.state), store.count(row.id, finished), row.evaluations,
-                                row.created_utc, row.config_hash});
-      }
-      print(line.out, line.options.format, records);
-      return 0;
-    };
+void add_list_command(const Command& program, CommandLine& line) {
+  const Command command = program.command("list", "the campaigns of a database");
+  command.runs(line, [&line] {
+    const Store store = Store::open_reader(line.options.needed_database());
+    Records records{"campaigns", {"name", "state", "evaluated", "budget", "created_utc", "config_hash"}, {}};
+    TrialFilter finished;
+    finished.where = parse_where("state != \"pending\"", {});
+    for (const CampaignRow& row : store.campaigns()) {
+      records.rows.push_back({row.name, state_name(row.state), store.count(row.id, finished), row.evaluations,
+                              row.created_utc, row.config_hash});
+    }
+    print(line.out, line.options.format, records);
+    return 0;
   });
 }
 

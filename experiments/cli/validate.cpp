@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
+#include "experiments/cli/arguments.hpp"
 #include "experiments/cli/command_line.hpp"
 #include "experiments/cli/table.hpp"
 #include "experiments/config/campaign.hpp"
@@ -84,13 +84,13 @@ int validate(CommandLine& line, const ValidateOptions& options) {
 
 }  // namespace
 
-void add_validate_command(CLI::App& app, CommandLine& line) {
-  CLI::App* command = app.add_subcommand(
+void add_validate_command(const Command& program, CommandLine& line) {
+  const Command command = program.command(
       "validate", "check a config and its data set; --format json prints it with every default written out");
   const auto options = std::make_shared<ValidateOptions>();
-  command->add_option("config", options->config, "campaign file");
-  command->add_flag("--schema", options->schema, "print the JSON Schema of campaign files instead");
-  command->callback([&line, options] { line.command = [&line, options] { return validate(line, *options); }; });
+  command.option("config", options->config, "campaign file");
+  command.flag("--schema", options->schema, "print the JSON Schema of campaign files instead");
+  command.runs(line, [&line, options] { return validate(line, *options); });
 }
 
 }  // namespace cosearch::cli
