@@ -274,7 +274,10 @@ Expected<Cost, Infeasible> MoeFpgaModel::evaluate(std::span<const Job> jobs) con
   }
   const double seconds = total.cycles / genes_.frequency_hz;
   const double joules = part_.power_w * seconds;
+  // Each load runs at the whole rate of the port, and the first of every layer has nothing to hide behind: less
+  // bandwidth is a longer latency.
   cost.metrics = {{"cycles", total.cycles},
+                  {"dram_gbps", 1e-9 * resources.bytes_per_second},
                   {"edp_nj_s", 1e9 * joules * seconds},
                   {"energy_uj", kMicro * joules},
                   {"latency_ms", kMilli * seconds},
