@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "hwmodels/fpga/timeline.hpp"
 #include "spaces/base/rng.hpp"
 #include "tests/hwmodels/asic/expert_simulator.hpp"
 
@@ -146,6 +147,35 @@ TEST(ExpertPrefetch, LoadsOnlyWhatHasRoom) {
     EXPECT_EQ(cycles_of(random.times, none), walked(random.times));
   }
   EXPECT_GT(limited, 100);
+}
+
+TEST(ExpertPrefetch, IsNeverSlowerThanEnginesThatWaitForAWholeExpert) {
+  // The same queue on hwmodels/fpga's loader and engine: an expert begins when all of its weights are there.
+  RngStream rng(7, Purpose::test, 2);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<ExpertTime> times;
+    std::vector<fpga::Piece> pieces;
+    for (std::size_t e = 0; e < 1 + rng.below(8); ++e) {
+      const auto compute = static_cast<double>(rng.below(100));
+      const auto load = static_cast<double>(rng.below(100));
+      EinsumTime time;
+      time.others = compute;
+      time.reading = time.weights = load;
+      time.cycles = std::max(compute, load);
+      times.push_back({{time}, {}});
+      pieces.push_back({"", load, compute, static_cast<int>(e)});
+    }
+    const ExpertQueue queue = queue_of_counts(std::vector<std::int64_t>(times.size(), 1), 1.0);
+    const double cycles = cycles_of(times, prefetch(queue, times, path_with(1 << 20)));
+    EXPECT_LE(cycles, fpga::simulate(pieces, 2).cycles()) << round;
+    double computing = 0.0;
+    double loading = 0.0;
+    for (const fpga::Piece& piece : pieces) {
+      computing += piece.compute_cycles;
+      loading += piece.load_cycles;
+    }
+    EXPECT_GE(cycles, std::max(computing, loading)) << round;
+  }
 }
 
 TEST(ExpertPrefetch, NothingComesAheadThatNobodyWaitsFor) {
