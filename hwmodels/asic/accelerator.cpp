@@ -86,9 +86,10 @@ bool finish(LayerCost& layer, const Arch& arch) {
       layer.bound = name.substr(0, name.size() - suffix.size()) + "_bandwidth";
     }
   }
-  // The memory would be fast enough if the next expert's weights had more room.
-  if (const auto lacking = layer.parts.find("prefetch_lacking_bytes");
-      lacking != layer.parts.end() && lacking->second > 0.0 && layer.bound == arch.levels.back().name + "_bandwidth") {
+  const auto lacking = layer.parts.find("prefetch_lacking_bytes");
+  if (layer.bound == arch.levels.back().name + "_bandwidth" && lacking != layer.parts.end() &&
+      lacking->second > layer.parts.at("prefetched_bytes")) {
+    // Most of what could have come ahead had no room.
     layer.bound = arch.levels[static_cast<std::size_t>(arch.resident_level())].name + "_capacity";
   }
   const bool waits = layer.bound.ends_with("_bandwidth") || layer.bound.ends_with("_capacity");

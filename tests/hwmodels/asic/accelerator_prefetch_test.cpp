@@ -162,6 +162,11 @@ TEST(AcceleratorPrefetch, NeedsRoomAndSaysWhatLacksIt) {
   EXPECT_GT(tight.parts.at("prefetch_lacking_bytes"), 0.0);
   EXPECT_EQ(wide.parts.at("prefetch_lacking_bytes"), 0.0);
   EXPECT_LT(tight.parts.at("prefetched_bytes"), wide.parts.at("prefetched_bytes"));
+  EXPECT_EQ(tight.bound, "dram_bandwidth") << "most of what could come ahead did";
+  const LayerCost full = moe_layer(chip(true, board(8)).run(job));
+  EXPECT_EQ(full.parts.at("prefetched_bytes"), 0.0);
+  EXPECT_EQ(full.bound, "buffer_capacity");
+  EXPECT_EQ(full.cycles, moe_layer(chip(false, board(8)).run(job)).cycles) << "as without prefetching";
   for (const MemoryStep& step : run.memory) {
     EXPECT_LE(step.live_bytes, 16 * 1024) << step.name;
   }
