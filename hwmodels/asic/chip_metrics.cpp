@@ -17,8 +17,8 @@ double dram_gbps(const LayerCost& layer) {
   if (known != layer.parts.end()) {
     return known->second;
   }
-  constexpr double kBytesPerMillisecond = 1e-6;  // GB/s
-  return layer.latency_ms > 0.0 ? kBytesPerMillisecond * layer.traffic_bytes / layer.latency_ms : 0.0;
+  constexpr double kBytesPerMillisecond = 1e6;  // of a GB/s
+  return layer.latency_ms > 0.0 ? layer.traffic_bytes / (kBytesPerMillisecond * layer.latency_ms) : 0.0;
 }
 
 Metrics chip_metrics(const ChipTotals& totals) {

@@ -247,7 +247,7 @@ void Walk::note_outer(std::size_t index, const Outer& outer) {
 double Walk::take_outer_rate() {
   const double bytes = outer_rate_ * static_cast<double>(chip_.arch.levels.back().word_bits) / kBitsPerByte;
   outer_rate_ = 0.0;
-  return bytes * chip_.arch.frequency_hz * 1e-9;
+  return bytes * chip_.arch.frequency_hz / 1e9;
 }
 
 double Walk::weight_words(const ir::Einsum& einsum) const {

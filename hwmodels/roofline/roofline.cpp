@@ -19,6 +19,8 @@
 namespace cosearch {
 namespace {
 
+constexpr double kGiga = 1e9;
+
 struct Machine {
   double operations_per_second = 0.0;  ///< multiply-accumulates or other operations
   double bytes_per_second = 0.0;
@@ -62,7 +64,8 @@ class Roofline final : public Model {
         picojoules += layer.energy_uj * 1e6;
         cost.metrics["macs"] += static_cast<double>(layer.macs);
         cost.metrics["traffic_bytes"] += layer.traffic_bytes;
-        cost.metrics["dram_gbps"] = std::max(cost.metrics["dram_gbps"], asic::dram_gbps(layer));
+        cost.metrics["dram_gbps"] =
+            std::max(cost.metrics["dram_gbps"], std::min(asic::dram_gbps(layer), machine_.bytes_per_second / kGiga));
         cost.layers.push_back(std::move(layer));
       }
       if (lowered->graph.nodes.size() < std::get<graph::NetworkGraph>(job.model).nodes.size() && cost.notes.empty() &&
