@@ -144,7 +144,9 @@ Expected<JobWorkload, Infeasible> job_workload(const Job& job) {
   JobWorkload result;
   result.params = static_cast<double>(graph::total_counts(network).parameters);
   result.graph = job.phase == graph::Phase::inference ? fold_batch_norms(network) : std::move(network);
-  result.workload = graph::lower(result.graph, job.phase, job.batch, job.types, histograms);
+  graph::LoweredNetwork lowered = graph::lower_with_queues(result.graph, job.phase, job.batch, job.types, histograms);
+  result.workload = std::move(lowered.workload);
+  result.queues = std::move(lowered.queues);
   return result;
 }
 

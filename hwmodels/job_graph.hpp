@@ -6,6 +6,7 @@
 #include "hwmodels/model.hpp"
 #include "spaces/base/expected.hpp"
 #include "spaces/graph/graph.hpp"
+#include "spaces/graph/moe.hpp"
 #include "spaces/ir/workload.hpp"
 
 namespace cosearch {
@@ -26,7 +27,8 @@ namespace cosearch {
 struct JobWorkload {
   graph::NetworkGraph graph;
   ir::Workload workload;
-  double params = 0.0;  ///< trainable scalars of the network before folding
+  std::vector<graph::QueuedEinsums> queues;  ///< which einsums are those of a mixture's experts
+  double params = 0.0;                       ///< trainable scalars of the network before folding
 };
 /// Experts get the tokens that the job's evidence tells. Nothing (a reason) when the network is malformed, the batch is
 /// not positive, the evidence does not fit the network, or several tasks route tokens by task (`task_jobs`).

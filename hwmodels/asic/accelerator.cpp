@@ -64,7 +64,8 @@ ProductCost summarise(const MappedEinsum& mapped, const Arch& arch, int resident
     }
   }
   for (const TensorTraffic& traffic : mapped.counts.levels[outermost].tensors) {
-    cost.outer_words += static_cast<double>(traffic.reads + traffic.updates);
+    cost.outer_reads += static_cast<double>(traffic.reads);
+    cost.outer_writes += static_cast<double>(traffic.updates);
   }
   if (resident_level >= 0) {
     cost.resident_words = static_cast<double>(mapped.counts.levels[static_cast<std::size_t>(resident_level)].words);
@@ -85,6 +86,13 @@ bool finish(LayerCost& layer, const Arch& arch) {
       layer.bound = name.substr(0, name.size() - suffix.size()) + "_bandwidth";
     }
   }
+  const auto lacking = layer.parts.find("prefetch_lacking_bytes");
+  if (layer.bound == arch.levels.back().name + "_bandwidth" && lacking != layer.parts.end() &&
+      lacking->second > layer.parts.at("prefetched_bytes")) {
+    // Most of what could have come ahead had no room.
+    layer.bound = arch.levels[static_cast<std::size_t>(arch.resident_level())].name + "_capacity";
+  }
+  const bool waits = layer.bound.ends_with("_bandwidth") || layer.bound.ends_with("_capacity");
   std::transform(layer.bound.begin(), layer.bound.end(), layer.bound.begin(),
                  [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
   layer.energy_uj = picojoules * 1e-6;
@@ -92,7 +100,7 @@ bool finish(LayerCost& layer, const Arch& arch) {
   layer.utilization = layer.cycles > 0.0
                           ? static_cast<double>(layer.macs) / (static_cast<double>(arch.macs.size()) * layer.cycles)
                           : 0.0;
-  return layer.bound.ends_with("_bandwidth");
+  return waits;
 }
 
 }  // namespace
@@ -194,6 +202,10 @@ Expected<LayerCost, Infeasible> Accelerator::run_layer(const JobWorkload& job, c
       walk.add_operation(i, layer, memory);
     }
     walk.leave(i);
+    if (!obstacle) {
+      static_cast<void>(walk.finish_queue(
+          i, [&](std::size_t) -> LayerCost& { return layer; }, memory));
+    }
   }
   if (obstacle) {
     return Unexpected{*std::move(obstacle)};
@@ -224,8 +236,9 @@ Expected<MappedEinsum, Infeasible> Accelerator::by_nest(const ir::Workload& work
 }
 
 Expected<std::vector<EinsumCost>, Infeasible> Accelerator::run_einsums(
-    const ir::Workload& workload, const std::map<std::string, LoopNest>& nests) const {
-  Walk walk(chip_, workload);
+    const ir::Workload& workload, const std::map<std::string, LoopNest>& nests,
+    std::span<const graph::QueuedEinsums> queues) const {
+  Walk walk(chip_, workload, queues);
   std::vector<EinsumCost> costs;
   for (std::size_t i = 0; i < workload.einsums.size(); ++i) {
     const ir::Einsum& einsum = walk.einsum(i);
@@ -251,19 +264,25 @@ Expected<std::vector<EinsumCost>, Infeasible> Accelerator::run_einsums(
     cost.layer.name = einsum.name;
     cost.layer.kind = cost.mapped ? "product" : "vector";
     cost.steps = steps_of(workload, workload.einsums[i]);
-    static_cast<void>(finish(cost.layer, chip_.arch));
     costs.push_back(std::move(cost));
+    costs.back().queue = walk.finish_queue(
+        i, [&](std::size_t index) -> LayerCost& { return costs[index].layer; }, memory);
+  }
+  for (EinsumCost& cost : costs) {
+    static_cast<void>(finish(cost.layer, chip_.arch));
   }
   return costs;
 }
 
 Accelerator::Run Accelerator::run(const JobWorkload& job) const {
-  Walk walk(chip_, job.workload);
+  Walk walk(chip_, job.workload, job.queues);
   Run result;
   for (const EinsumRun& run : einsum_runs(job)) {
     MemoryStep memory{run.name, 0, {}};
     Expected<LayerCost, Infeasible> layer = run_layer(job, run, walk, memory);
+    const double rate = walk.take_outer_rate();
     if (layer) {
+      layer->parts["dram_gbps"] = rate;
       result.bandwidth_bound_cycles += finish(*layer, chip_.arch) ? layer->cycles : 0.0;
     } else {
       memory = {run.name, 0, {}};

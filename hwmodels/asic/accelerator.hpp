@@ -27,12 +27,14 @@ struct EinsumCost {
   std::optional<MappedEinsum> mapped;  ///< one step of a product; nothing: on the vector lanes
   Residents residents;
   bool takes_over = false;  ///< works on what the einsum before sends out
+  std::string queue;        ///< where a queue of experts ends: how its weights came, as text
 };
 
 /// One accelerator: runs workloads einsum by einsum. Products are mapped to the array (Mapper); what cannot be a nest
 /// and all other operators run on the vector lanes, which stream their operands through the resident level (or from
-/// DRAM where there is none). Transfers overlap with computing. A layer with a product that no mapping fits is
-/// Infeasible.
+/// DRAM where there is none). Transfers overlap with computing, and those of a mixture's next expert with the one that
+/// computes (expert_prefetch.hpp); its energy and traffic stay as they are but for what leaks meanwhile. A layer with a
+/// product that no mapping fits is Infeasible.
 class Accelerator {
  public:
   /// The memo may be shared by accelerators of any kind. The table has vector operations, where they are needed.
@@ -50,15 +52,17 @@ class Accelerator {
   [[nodiscard]] Run run(const JobWorkload& job) const;
 
   /// Einsum by einsum, with mappings, without the memo. Products run by their nest of `nests` (by the einsum's name, of
-  /// one step; only without residency), or by the best one found. Infeasible where one does not fit. @throws
-  /// ConfigError when the table lacks the vector operation of what is no product.
+  /// one step; only without residency), or by the best one found. `queues` as in JobWorkload. Infeasible where one does
+  /// not fit. @throws ConfigError when the table lacks the vector operation of what is no product.
   [[nodiscard]] Expected<std::vector<EinsumCost>, Infeasible> run_einsums(
-      const ir::Workload& workload, const std::map<std::string, LoopNest>& nests = {}) const;
+      const ir::Workload& workload, const std::map<std::string, LoopNest>& nests = {},
+      std::span<const graph::QueuedEinsums> queues = {}) const;
 
   /// How the einsum at `index` runs, as text.
   [[nodiscard]] std::string describe(const ir::Workload& workload, std::size_t index, const EinsumCost& cost) const;
 
-  /// For each layer of `run`: the loop nest of each product, its accesses, and how far from the bound it is.
+  /// For each layer of `run`: the loop nest of each product, its accesses, and how far from the bound it is; of a
+  /// mixture also which weights of experts came ahead.
   [[nodiscard]] std::vector<std::string> explain(const JobWorkload& job) const;
 
   [[nodiscard]] const Arch& arch() const noexcept { return chip_.arch; }

@@ -1,5 +1,7 @@
 #include "hwmodels/asic/chip_metrics.hpp"
 
+#include <algorithm>
+
 namespace cosearch::asic {
 
 void ChipTotals::add(const LayerCost& layer) {
@@ -7,6 +9,16 @@ void ChipTotals::add(const LayerCost& layer) {
   cycles += layer.cycles;
   energy_uj += layer.energy_uj;
   traffic_bytes += layer.traffic_bytes;
+  dram_gbps = std::max(dram_gbps, asic::dram_gbps(layer));
+}
+
+double dram_gbps(const LayerCost& layer) {
+  const auto known = layer.parts.find("dram_gbps");
+  if (known != layer.parts.end()) {
+    return known->second;
+  }
+  constexpr double kBytesPerMillisecond = 1e6;  // of a GB/s
+  return layer.latency_ms > 0.0 ? layer.traffic_bytes / (kBytesPerMillisecond * layer.latency_ms) : 0.0;
 }
 
 Metrics chip_metrics(const ChipTotals& totals) {
@@ -14,6 +26,7 @@ Metrics chip_metrics(const ChipTotals& totals) {
   return {
       {"area_mm2", totals.area_mm2},
       {"cycles", totals.cycles},
+      {"dram_gbps", totals.dram_gbps},
       {"edp_nj_s", totals.energy_uj * 1e3 * seconds},
       {"energy_uj", totals.energy_uj},
       {"latency_ms", seconds * 1e3},

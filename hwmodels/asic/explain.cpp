@@ -89,14 +89,14 @@ std::string Accelerator::describe(const ir::Workload& workload, std::size_t inde
 
 std::vector<std::string> Accelerator::explain(const JobWorkload& job) const {
   std::vector<std::string> texts;
-  const Expected<std::vector<EinsumCost>, Infeasible> costs = run_einsums(job.workload);
+  const Expected<std::vector<EinsumCost>, Infeasible> costs = run_einsums(job.workload, {}, job.queues);
   if (!costs) {
     return texts;
   }
   for (const EinsumRun& run : einsum_runs(job)) {
     std::string text;
     for (std::size_t i = run.first; i < run.end; ++i) {
-      text += describe(job.workload, i, (*costs)[i]);
+      text += describe(job.workload, i, (*costs)[i]) + (*costs)[i].queue;
     }
     texts.push_back(std::move(text));
   }

@@ -43,7 +43,7 @@ class HeterogeneousTarget final : public Target {
     set_params();
     Hasher hasher;
     hasher.add(reader.without({}).dump()).add(maestro_ ? unit_target_->fingerprint() : options_->fingerprint);
-    fingerprint_ = "asic_heterogeneous/2/" + hex(hasher.value());
+    fingerprint_ = "asic_heterogeneous/3/" + hex(hasher.value());
   }
 
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }

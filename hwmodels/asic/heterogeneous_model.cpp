@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -40,6 +41,7 @@ Expected<Cost, Infeasible> HeterogeneousModel::evaluate(std::span<const Job> job
   }
   ChipTotals totals;
   Cost cost;
+  std::vector<double> rates(units_.size(), 0.0);
   for (std::size_t job = 0; job < jobs.size(); ++job) {
     for (std::size_t layer = 0; layer < plan->tasks[job].task_of.size(); ++layer) {
       const auto unit = static_cast<std::size_t>(plan->placement_of(job, layer).unit);
@@ -47,11 +49,13 @@ Expected<Cost, Infeasible> HeterogeneousModel::evaluate(std::span<const Job> job
       LayerCost chosen = *on_unit.layers[layer];
       chosen.kind += " on " + units_[unit].name;
       totals.add(chosen);
+      rates[unit] = std::max(rates[unit], dram_gbps(chosen));
       totals.sram_bytes = std::max(totals.sram_bytes, on_unit.sram_bytes);
       cost.layers.push_back(std::move(chosen));
     }
     totals.params += (*lowered)[job].workload.params;
   }
+  totals.dram_gbps = std::accumulate(rates.begin(), rates.end(), 0.0);  // nothing keeps their peaks apart
   totals.peak_macs_per_cycle = 0.0;
   for (std::size_t unit = 0; unit < units_.size(); ++unit) {
     totals.area_mm2 += plan->areas_mm2[unit];

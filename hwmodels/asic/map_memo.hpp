@@ -23,7 +23,8 @@ struct ProductCost {
   double mac_pj = 0.0;
   double reduction_pj = 0.0;
   double network_pj = 0.0;
-  double outer_words = 0.0;     ///< read from and written to the outermost level
+  double outer_reads = 0.0;     ///< words from the outermost level
+  double outer_writes = 0.0;    ///< words to it
   double resident_words = 0.0;  ///< of tiles in the resident level
 };
 using SharedProductCost = std::shared_ptr<const Expected<ProductCost, Infeasible>>;

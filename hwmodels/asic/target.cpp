@@ -52,7 +52,7 @@ class AsicTargetBase : public Target {
     params_ = ParamSet(std::move(params));
     Hasher hasher;
     hasher.add(data).add(options_->fingerprint).add(reader.without({}).dump());
-    fingerprint_ = name + "/2/" + hex(hasher.value());
+    fingerprint_ = name + "/3/" + hex(hasher.value());
   }
 
   std::shared_ptr<const asic::TargetOptions> options_;

@@ -15,7 +15,8 @@ namespace cosearch {
 /// bandwidth_gb_s, frequency_mhz.
 /// Options: energy_table ("energy_45nm"), dram ("lpddr4"), objective ("edp"; latency, energy), mapper_evaluations
 /// (20000: nests counted for one product), residency (true: activations stay in up to half of the buffer), fusion
-/// (true: element-wise operators take what leaves the array).
+/// (true: element-wise operators take what leaves the array), expert_prefetch (true: while an expert of a mixture
+/// computes, the next one's weights load where the buffer has room).
 [[nodiscard]] std::unique_ptr<Target> make_asic(const nlohmann::json& options, const std::string& data_directory);
 
 /// A preset of hwmodels/data (arch_<name>.json) with its own operand type. Knobs: dataflow, of which the first, native,

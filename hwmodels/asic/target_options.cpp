@@ -31,6 +31,7 @@ TargetOptions read_target_options(const JsonReader& reader, const std::string& d
   options.run.mapper.evaluations = reader.integer("mapper_evaluations", kDefaultEvaluations, 1, kMostEvaluations);
   options.run.residency = reader.boolean("residency", true);
   options.run.fusion = reader.boolean("fusion", true);
+  options.run.expert_prefetch = reader.boolean("expert_prefetch", true);
   options.memo = std::make_shared<MapMemo>();
   Hasher hasher;
   hasher.add(load_data(table, data_directory).dump()).add(load_data("dataflows", data_directory).dump());
@@ -39,7 +40,7 @@ TargetOptions read_target_options(const JsonReader& reader, const std::string& d
 }
 
 void check_target_options(const JsonReader& reader, std::vector<std::string> own) {
-  own.insert(own.end(), {"energy_table", "fusion", "mapper_evaluations", "objective", "residency"});
+  own.insert(own.end(), {"energy_table", "expert_prefetch", "fusion", "mapper_evaluations", "objective", "residency"});
   reader.only(own);
 }
 

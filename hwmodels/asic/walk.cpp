@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "hwmodels/asic/einsum_steps.hpp"
 #include "hwmodels/layers.hpp"
+#include "spaces/base/check.hpp"
 
 namespace cosearch::asic {
 namespace {
@@ -39,11 +43,13 @@ void add(const LayerCost& once, double times, LayerCost& layer) {
 
 }  // namespace
 
-Walk::Walk(const Chip& chip, const ir::Workload& workload)
+Walk::Walk(const Chip& chip, const ir::Workload& workload, std::span<const graph::QueuedEinsums> queues)
     : chip_(chip),
       workload_(workload),
       fused_(chip.options.fusion ? fused_with_next(workload) : std::vector<bool>(workload.einsums.size(), false)),
-      residency_(workload, resident_capacity_bytes(chip), resident_bits(chip)) {
+      residency_(workload, resident_capacity_bytes(chip), resident_bits(chip)),
+      queues_(queues),
+      path_(chip.options.expert_prefetch ? weight_path(chip.arch) : std::nullopt) {
   for (std::size_t i = 0; i < workload.einsums.size(); ++i) {
     if (workload.einsums[i].iteration >= 0) {
       steps_.emplace(i, one_step(workload, workload.einsums[i]));
@@ -120,10 +126,12 @@ void Walk::add_product_step(std::size_t index, const ProductCost& cost, LayerCos
   layer.parts["network_pj"] += cost.network_pj;
   layer.parts["compute_cycles"] += cost.compute_cycles;
   layer.parts["fill_cycles"] += static_cast<double>(arch.fill_cycles);
-  layer.traffic_bytes += cost.outer_words * static_cast<double>(arch.levels.back().word_bits) / kBitsPerByte;
+  Outer outer{cost.outer_reads, cost.outer_writes, cost.bound_level, false};
+  layer.traffic_bytes +=
+      (outer.reads + outer.writes) * static_cast<double>(arch.levels.back().word_bits) / kBitsPerByte;
   const ir::Einsum& einsum = this->einsum(index);
   layer.macs += ir::operation_counts(einsum).macs;
-  busy_ = {cost.compute_cycles, 0.0, cost.level_cycles, cost.cycles + static_cast<double>(arch.fill_cycles)};
+  busy_ = {cost.compute_cycles, 0.0, cost.level_cycles, cost.cycles + static_cast<double>(arch.fill_cycles), 0.0};
   if (einsum.accumulate) {  // a nest starts from nothing: what is added to comes first
     Streams before;
     before.read = static_cast<double>(touched_elements(workload_, einsum, einsum.output));
@@ -136,10 +144,12 @@ void Walk::add_product_step(std::size_t index, const ProductCost& cost, LayerCos
     for (std::size_t level = 0; level < arch.levels.size(); ++level) {
       busy_.levels[level] += reading.levels[level];
     }
+    outer.reads += before.outer_read;
   }
   add_cycles(busy_.cycles, cost.bound_level, layer);
   from_product_ = true;
-  note_memory(einsum, cost.resident_words, memory);
+  note_outer(index, outer);
+  note_memory(index, cost.resident_words, memory);
 }
 
 Walk::Streams Walk::streams(std::size_t index) const {
@@ -171,9 +181,9 @@ Walk::Streams Walk::streams(std::size_t index) const {
   return result;
 }
 
-double Walk::Busy::slowest(int& level) const {
+double Walk::Busy::slowest(int& level, std::size_t memories) const {
   double most = std::max(computing, vector);
-  for (std::size_t i = 0; i < levels.size(); ++i) {
+  for (std::size_t i = 0; i < memories; ++i) {
     if (levels[i] > most) {
       most = levels[i];
       level = static_cast<int>(i);
@@ -220,22 +230,126 @@ void Walk::add_operation_step(std::size_t index, LayerCost& layer, MemoryStep& m
   busy_.cycles += cycles;
   layer.parts["vector_cycles"] += cycles;
   add_cycles(cycles, bound_level, layer);
-  note_memory(einsum, 0.0, memory);
+  note_outer(index, {moved.outer_read, moved.outer_written, bound_level, true});
+  note_memory(index, 0.0, memory);
 }
 
-void Walk::note_memory(const ir::Einsum& einsum, double tile_words, MemoryStep& memory) const {
+void Walk::note_outer(std::size_t index, const Outer& outer) {
+  busy_.outer_words += outer.reads + outer.writes;
+  if (!fused_[index] && busy_.cycles > 0.0) {
+    outer_rate_ = std::max(outer_rate_, busy_.outer_words / busy_.cycles);
+  }
+  if (path_ && queue_of(index) != nullptr) {
+    note_expert(index, outer);
+  }
+}
+
+double Walk::take_outer_rate() {
+  const double bytes = outer_rate_ * static_cast<double>(chip_.arch.levels.back().word_bits) / kBitsPerByte;
+  outer_rate_ = 0.0;
+  return bytes * chip_.arch.frequency_hz / 1e9;
+}
+
+double Walk::weight_words(const ir::Einsum& einsum) const {
+  double words = 0.0;
+  for (const ir::Operand& operand : einsum.operands) {
+    const auto* access = std::get_if<ir::Access>(&operand);
+    const bool weight =
+        access != nullptr && workload_.tensors[static_cast<std::size_t>(access->tensor)].kind == ir::TensorKind::weight;
+    words += weight ? static_cast<double>(touched_elements(workload_, einsum, *access)) : 0.0;
+  }
+  return words;
+}
+
+const graph::QueuedEinsums* Walk::queue_of(std::size_t index) const {
+  const auto found = std::find_if(queues_.begin(), queues_.end(), [&](const graph::QueuedEinsums& queued) {
+    return index >= queued.ranges.front().first && index < queued.ranges.back().end;
+  });
+  return found == queues_.end() ? nullptr : &*found;
+}
+
+void Walk::note_expert(std::size_t index, const Outer& outer) {
+  const graph::QueuedEinsums& queued = *queue_of(index);
+  if (index == queued.ranges.front().first) {
+    experts_.clear();
+  }
+  if (std::any_of(queued.ranges.begin(), queued.ranges.end(),
+                  [&](const graph::QueuedEinsums::Range& range) { return range.first == index; })) {
+    COSEARCH_CHECK(!takes_over(index), "an expert begins with a fetch of its own");
+    experts_.emplace_back();
+  }
+  const MemoryLevel& memory = chip_.arch.levels.back();
+  const double words = std::min(weight_words(einsum(index)), outer.reads);
+  EinsumTime time;
+  time.takes_over = takes_over(index);
+  time.others = busy_.slowest(time.others_level, chip_.arch.levels.size() - 1);
+  time.buffer = busy_.levels[static_cast<std::size_t>(path_->buffer_level)];
+  time.reading = cycles_at(memory, outer.reads, 0.0);
+  time.writing = cycles_at(memory, 0.0, outer.writes);
+  time.weights = std::floor(words / *memory.read_bandwidth);
+  time.cycles = busy_.cycles;
+  time.bound_level = outer.bound_level;
+  time.on_lanes = outer.on_lanes;
+  experts_.back().einsums.push_back(time);
+}
+
+std::string Walk::finish_queue(std::size_t index, const std::function<LayerCost&(std::size_t)>& layer_of,
+                               MemoryStep& memory) {
+  const graph::QueuedEinsums* queued = path_ ? queue_of(index) : nullptr;
+  if (queued == nullptr || index + 1 != queued->ranges.back().end) {
+    return {};
+  }
+  const std::vector<Prefetched> prefetched = prefetch(queued->queue, experts_, *path_);
+  for (std::size_t e = 0; e < experts_.size(); ++e) {
+    const std::size_t first = queued->ranges[e].first;
+    std::map<std::string, double>& parts = layer_of(first).parts;
+    parts["prefetched_bytes"] += static_cast<double>(prefetched[e].ahead_bytes);
+    parts["prefetch_lacking_bytes"] += static_cast<double>(prefetched[e].lacking_bytes);
+    double before = 0.0;  // cycles of what works together, up to the einsum before
+    double after = 0.0;
+    for (std::size_t i = 0; i < experts_[e].einsums.size(); ++i) {
+      const EinsumTime& was = experts_[e].einsums[i];
+      const RetimedEinsum& now = prefetched[e].einsums[i];
+      const double old_cycles = was.cycles - (was.takes_over ? before : 0.0);
+      const double new_cycles = now.cycles - (was.takes_over ? after : 0.0);
+      before = was.cycles;
+      after = now.cycles;
+      if (new_cycles != old_cycles) {
+        LayerCost& layer = layer_of(first + i);
+        add_cycles(-old_cycles, was.bound_level, layer);
+        add_cycles(new_cycles, now.bound_level, layer);
+        layer.parts["vector_cycles"] += was.on_lanes ? new_cycles - old_cycles : 0.0;
+        layer.parts["prefetch_saved_cycles"] += old_cycles - new_cycles;
+      }
+    }
+  }
+  if (MemoryStep fullest = fullest_step(queued->queue, experts_, prefetched); fullest.live_bytes > memory.live_bytes) {
+    memory.live_bytes = fullest.live_bytes;
+    memory.buffers = std::move(fullest.buffers);
+  }
+  return fmt::format("queue of {}:\n", queued->node) + describe_queue(queued->queue, prefetched);
+}
+
+void Walk::note_memory(std::size_t index, double tile_words, MemoryStep& memory) {
   if (chip_.resident_level < 0) {
     return;
   }
   const bool twice = chip_.arch.levels[static_cast<std::size_t>(chip_.resident_level)].double_buffered;
   const auto tiles = static_cast<std::int64_t>(tile_words * static_cast<double>(resident_bits(chip_)) / kBitsPerByte) *
                      (twice ? 2 : 1);
-  if (const std::int64_t live = residency_.used_bytes() + tiles; live > memory.live_bytes) {
-    memory.live_bytes = live;
-    memory.buffers = residency_.buffers();
-    if (tiles > 0) {
-      memory.buffers.emplace_back("tiles of " + einsum.name, tiles);
+  const std::int64_t live = residency_.used_bytes() + tiles;
+  const auto keep_fullest = [&](MemoryStep& step) {
+    if (live > step.live_bytes) {
+      step.live_bytes = live;
+      step.buffers = residency_.buffers();
+      if (tiles > 0) {
+        step.buffers.emplace_back("tiles of " + einsum(index).name, tiles);
+      }
     }
+  };
+  keep_fullest(memory);
+  if (path_ && queue_of(index) != nullptr) {
+    keep_fullest(experts_.back().fullest);
   }
 }
 

@@ -71,7 +71,7 @@ class AttentionTarget final : public Target {
     for (const cascade::CascadeEntry& entry : cascade::cascade_registry()) {
       hasher.add(std::string(entry.text));
     }
-    fingerprint_ = name + "/1/" + hex(hasher.value());
+    fingerprint_ = name + "/2/" + hex(hasher.value());
     set_profiles(shared->options);
     shared_ = std::move(shared);
   }

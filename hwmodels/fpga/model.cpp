@@ -19,6 +19,7 @@ namespace {
 
 constexpr double kMilli = 1e3;
 constexpr double kMicro = 1e6;
+constexpr double kGiga = 1e9;  // divided by, not times 1e-9: limits are given as 2.4, and must hold for 2.4e9
 
 /// What runs of a job, one network after the other: its tasks one by one where what runs depends on them.
 struct TaskGraph {
@@ -274,7 +275,10 @@ Expected<Cost, Infeasible> MoeFpgaModel::evaluate(std::span<const Job> jobs) con
   }
   const double seconds = total.cycles / genes_.frequency_hz;
   const double joules = part_.power_w * seconds;
+  // Each load runs at the whole rate of the port, and the first of every layer has nothing to hide behind: less
+  // bandwidth is a longer latency.
   cost.metrics = {{"cycles", total.cycles},
+                  {"dram_gbps", resources.bytes_per_second / kGiga},
                   {"edp_nj_s", 1e9 * joules * seconds},
                   {"energy_uj", kMicro * joules},
                   {"latency_ms", kMilli * seconds},

@@ -52,15 +52,15 @@ class MoeFpgaTarget final : public Target {
       data->free_power_source = "as the option free_power_w says";
     }
     set_params(*data);
-    fingerprint_ = "moe_fpga/1/" + hex(Hasher().add(reader.without({}).dump()).add(data->fingerprint).value());
+    fingerprint_ = "moe_fpga/2/" + hex(Hasher().add(reader.without({}).dump()).add(data->fingerprint).value());
     data_ = std::move(data);
   }
 
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }
   [[nodiscard]] std::string fingerprint() const override { return fingerprint_; }
   [[nodiscard]] std::vector<std::string> metric_names() const override {
-    return {"cycles", "edp_nj_s", "energy_uj",  "latency_ms",    "macs",
-            "params", "power_mw", "sram_bytes", "traffic_bytes", "utilization"};
+    return {"cycles", "dram_gbps", "edp_nj_s",   "energy_uj",     "latency_ms", "macs",
+            "params", "power_mw",  "sram_bytes", "traffic_bytes", "utilization"};
   }
 
   [[nodiscard]] Expected<std::unique_ptr<const Model>, Infeasible> build(const Genome& genome) const override {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/asic/chip_metrics.hpp"
 #include "hwmodels/asic/energy_table.hpp"
 #include "hwmodels/data_files.hpp"
 #include "hwmodels/job_graph.hpp"
@@ -17,6 +18,8 @@
 
 namespace cosearch {
 namespace {
+
+constexpr double kGiga = 1e9;
 
 struct Machine {
   double operations_per_second = 0.0;  ///< multiply-accumulates or other operations
@@ -39,7 +42,7 @@ class Roofline final : public Model {
     double seconds = 0.0;
     double compute_bound_seconds = 0.0;
     double picojoules = 0.0;
-    for (const char* name : {"macs", "params", "traffic_bytes"}) {
+    for (const char* name : {"dram_gbps", "macs", "params", "traffic_bytes"}) {
       cost.metrics[name] = 0.0;
     }
     for (const Job& job : jobs) {
@@ -61,6 +64,8 @@ class Roofline final : public Model {
         picojoules += layer.energy_uj * 1e6;
         cost.metrics["macs"] += static_cast<double>(layer.macs);
         cost.metrics["traffic_bytes"] += layer.traffic_bytes;
+        cost.metrics["dram_gbps"] =
+            std::max(cost.metrics["dram_gbps"], std::min(asic::dram_gbps(layer), machine_.bytes_per_second / kGiga));
         cost.layers.push_back(std::move(layer));
       }
       if (lowered->graph.nodes.size() < std::get<graph::NetworkGraph>(job.model).nodes.size() && cost.notes.empty() &&
@@ -141,7 +146,7 @@ class RooflineTarget final : public Target {
     } else if (const auto dram = reader.find("dram")) {
       dram->fail("means nothing without \"energy_table\"");
     }
-    fingerprint_ = "roofline/1/" + hex(hasher.value());
+    fingerprint_ = "roofline/2/" + hex(hasher.value());
   }
 
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }
@@ -155,10 +160,10 @@ class RooflineTarget final : public Target {
 
   [[nodiscard]] std::vector<std::string> metric_names() const override {
     if (energy_) {
-      return {"cycles", "edp_nj_s", "energy_uj",     "latency_ms", "macs",
-              "params", "power_mw", "traffic_bytes", "utilization"};
+      return {"cycles", "dram_gbps", "edp_nj_s", "energy_uj",     "latency_ms",
+              "macs",   "params",    "power_mw", "traffic_bytes", "utilization"};
     }
-    return {"cycles", "latency_ms", "macs", "params", "traffic_bytes", "utilization"};
+    return {"cycles", "dram_gbps", "latency_ms", "macs", "params", "traffic_bytes", "utilization"};
   }
 
   [[nodiscard]] std::string fingerprint() const override { return fingerprint_; }

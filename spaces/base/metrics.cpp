@@ -9,13 +9,15 @@ namespace {
 constexpr auto kMin = Direction::minimize;
 constexpr auto kMax = Direction::maximize;
 
-// Sorted by name. A new metric becomes a typed column of the store at the next migration.
+// Sorted by name. A new metric becomes a typed column of a store when that is next opened for writing.
 constexpr std::array kMetrics{
     MetricInfo{"accuracy", kMax, "share of right answers on the held-out search split", true},
     MetricInfo{"area_mm2", kMin, "silicon area"},
     MetricInfo{"cycles", kMin, "clock cycles of one evaluation"},
     MetricInfo{"delta_m", kMax, "mean gain over each task's baseline, a share (M3ViT); networks of several tasks",
                true},
+    MetricInfo{"dram_gbps", kMin,
+               "bandwidth of the external memory that the latency takes, GB/s: the highest rate of reads and writes"},
     MetricInfo{"edp_nj_s", kMin, "energy-delay product"},
     MetricInfo{"energy_uj", kMin, "energy of one evaluation"},
     MetricInfo{"error", kMin, "1 - accuracy", true},

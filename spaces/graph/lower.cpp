@@ -6,6 +6,7 @@
 #include "spaces/base/check.hpp"
 #include "spaces/graph/graph.hpp"
 #include "spaces/graph/inference.hpp"
+#include "spaces/graph/moe.hpp"
 #include "spaces/graph/ops/lowering.hpp"
 #include "spaces/graph/ops/op.hpp"
 
@@ -22,7 +23,7 @@ class Walk {
     shapes_ = std::move(*shapes);
   }
 
-  ir::Workload run() && {
+  LoweredNetwork run() && {
     for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
       forward(i);
     }
@@ -45,7 +46,7 @@ class Walk {
       }
       update_weights();
     }
-    return std::move(workload);
+    return {std::move(workload), std::move(lowering_.queues())};
   }
 
  private:
@@ -139,6 +140,11 @@ class Walk {
 
 ir::Workload lower(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types,
                    const Histograms& histograms) {
+  return lower_with_queues(graph, phase, batch, types, histograms).workload;
+}
+
+LoweredNetwork lower_with_queues(const NetworkGraph& graph, Phase phase, std::int64_t batch, const DataTypes& types,
+                                 const Histograms& histograms) {
   return Walk{graph, phase, batch, types, histograms}.run();
 }
 

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "spaces/graph/graph.hpp"
+#include "spaces/ir/workload.hpp"
+#include "spaces/queue/expert_queue.hpp"
 
 /// Networks with mixtures of experts, and of several tasks: what runs for one task, and how many tokens each expert
 /// gets.
@@ -36,5 +39,26 @@ namespace cosearch::graph {
 /// lower expert), or spread evenly, the first experts having one more, where it is null.
 [[nodiscard]] std::vector<std::int64_t> expert_tokens(const MoeFfn& op, std::int64_t tokens,
                                                       const std::vector<double>* histogram);
+
+/// Where a workload works off a mixture's queue: one expert after the other, each in einsums that follow each other.
+struct QueuedEinsums {
+  /// Einsums from `first` to one before `end`.
+  struct Range {
+    std::size_t first = 0;
+    std::size_t end = 0;
+    bool operator==(const Range&) const = default;
+  };
+  std::string node;           ///< of the mixture
+  ExpertQueue queue;          ///< weight_bytes: of the weights that the einsums read, in the workload's type
+  std::vector<Range> ranges;  ///< of the queue's entries
+};
+
+struct LoweredNetwork {
+  ir::Workload workload;
+  std::vector<QueuedEinsums> queues;  ///< in the order of the einsums; training has a second one for gradients
+};
+/// `lower` (graph.hpp), and which of the einsums are whose experts'.
+[[nodiscard]] LoweredNetwork lower_with_queues(const NetworkGraph& graph, Phase phase, std::int64_t batch,
+                                               const DataTypes& types, const Histograms& histograms = {});
 
 }  // namespace cosearch::graph

@@ -143,6 +143,9 @@ void expect_well_formed(const Cost& cost, const std::vector<std::string>& names,
     EXPECT_NEAR(cost.metrics.at("power_mw"), energy / latency, 1e-6 * energy / latency);  // uJ / ms = mW
     EXPECT_NEAR(cost.metrics.at("edp_nj_s"), energy * latency, 1e-9 * energy * latency);
   }
+  if (cost.metrics.count("dram_gbps")) {  // no peak is below the mean; bytes in a ms are 1e-6 GB/s
+    EXPECT_GE(cost.metrics.at("dram_gbps"), 1e-6 * cost.metrics.at("traffic_bytes") / latency * (1.0 - 1e-9));
+  }
   EXPECT_FALSE(cost.bound.empty());
 }
 

@@ -227,7 +227,7 @@ class MaestroTarget final : public Target {
     hasher.add(load_data("maestro_constants", data_directory).dump());
     hasher.add(load_data(kOperationTable, data_directory).dump());
     hasher.add(JsonReader::of_options(options).without({}).dump());
-    fingerprint_ = "maestro/1/" + hex(hasher.value());
+    fingerprint_ = "maestro/2/" + hex(hasher.value());
   }
 
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }

@@ -184,6 +184,22 @@ std::vector<std::int64_t> Scope::expert_tokens(const MoeFfn& op) const {
   return graph::expert_tokens(op, batch() * site_.output[0], find_histogram(lowering_->histograms(), site_.name, op));
 }
 
+double Scope::weight_bytes(const std::string& name, std::int64_t elements) const {
+  const auto tensor = static_cast<std::size_t>(weight(name));
+  return static_cast<double>(elements * ir::size_bytes(lowering_->workload().tensors[tensor].type));
+}
+
+void Scope::emit_queue(ExpertQueue queue, const std::function<void(const QueuedExpert&)>& expert) {
+  const std::vector<ir::Einsum>& einsums = lowering_->workload().einsums;
+  QueuedEinsums queued{site_.name, std::move(queue), {}};
+  for (const QueuedExpert& each : queued.queue.experts) {
+    const std::size_t first = einsums.size();
+    expert(each);
+    queued.ranges.push_back({first, einsums.size()});
+  }
+  lowering_->queues().push_back(std::move(queued));
+}
+
 int Scope::make_positions(const std::string& name, std::vector<std::int64_t> shape) {
   const int tensor = make(name, std::move(shape), ir::TensorKind::accumulator);
   lowering_->workload().tensors[static_cast<std::size_t>(tensor)].type = ir::ElementType::int32;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "spaces/graph/graph.hpp"
+#include "spaces/graph/moe.hpp"
 #include "spaces/graph/ops/op.hpp"
 #include "spaces/ir/workload.hpp"
 
@@ -99,9 +101,11 @@ class Lowering {
   [[nodiscard]] std::int64_t batch() const noexcept { return batch_; }
   [[nodiscard]] std::vector<std::int64_t> batch_shape(const Shape& sample) const;
   [[nodiscard]] ir::Workload& workload() noexcept { return workload_; }
+  [[nodiscard]] std::vector<QueuedEinsums>& queues() noexcept { return queues_; }
 
  private:
   ir::Workload workload_;
+  std::vector<QueuedEinsums> queues_;
   std::set<std::string> tensor_names_;  ///< of steps, and all that the contract names
   std::set<std::string> einsum_names_;  ///< so far, and those of all nodes
   Phase phase_;
@@ -136,6 +140,8 @@ class Scope {
 
   /// How many tokens of the batch choose each expert of this mixture.
   [[nodiscard]] std::vector<std::int64_t> expert_tokens(const MoeFfn& op) const;
+  /// Of some elements of the weight `<node>.<name>`.
+  [[nodiscard]] double weight_bytes(const std::string& name, std::int64_t elements) const;
 
   /// A new tensor `<node>.<name>` between two steps; of the shape of the batch of outputs where none is given.
   int make(const std::string& name, ir::TensorKind kind);
@@ -147,6 +153,8 @@ class Scope {
   /// The successor of a state: `<node>.<state>.updated`, an output of the workload.
   int make_updated_state(const std::string& state);
   void emit(const Loops& loops, const Step& step) { lowering_->add_einsum(site_.name, loops, step); }
+  /// What `expert` emits for each entry of a queue, one after the other; the lowering notes where each of them stands.
+  void emit_queue(ExpertQueue queue, const std::function<void(const QueuedExpert&)>& expert);
 
   // The backward pass.
   [[nodiscard]] int output_gradient() const;

@@ -13,24 +13,14 @@ class MixtureForward : private Mixture {
 
   void run() {
     choose();
-    bool first = true;
-    for (std::int64_t e = 0; e < op_.experts; ++e) {
-      if (rows(e) > 0) {
-        expert(e, first, e == last_expert());
-        first = false;
-      }
-    }
+    const ExpertQueue queue = queue_with(2 * features_ * op_.hidden + op_.hidden + features_);
+    const int first = queue.experts.front().expert;
+    const int last = queue.experts.back().expert;
+    scope_.emit_queue(
+        queue, [&](const QueuedExpert& each) { expert(each.expert, each.expert == first, each.expert == last); });
   }
 
  private:
-  [[nodiscard]] std::int64_t last_expert() const {
-    std::int64_t last = 0;
-    for (std::int64_t e = 0; e < op_.experts; ++e) {
-      last = rows(e) > 0 ? e : last;
-    }
-    return last;
-  }
-
   /// relu(relu(task_w1[task]) task_w2 + task_b2) times its part of the router: an addend of all logits.
   int task_logits() {
     const auto width = op_.embedding;

@@ -32,8 +32,13 @@ class MixtureBackward : private Mixture {
     const int logits_gradient = softmax_gradient();
     router_gradient(logits_gradient);
     for (std::int64_t e = 0; e < op_.experts; ++e) {
-      expert_gradient(e);
+      if (rows(e) == 0) {
+        no_gradient(e);
+      }
     }
+    const std::int64_t matrices = scope_.wants_input_gradient() ? 2 : 1;  // w1 is read for the gradient of x alone
+    scope_.emit_queue(queue_with(matrices * features_ * op_.hidden),
+                      [&](const QueuedExpert& each) { expert_gradient(each.expert); });
   }
 
  private:
@@ -198,14 +203,15 @@ class MixtureBackward : private Mixture {
     return dx;
   }
 
+  /// Of an expert that no token chose.
+  void no_gradient(std::int64_t e) {
+    zero(e, "w1", weight_gradients_.w1, {features_, op_.hidden});
+    zero(e, "b1", weight_gradients_.b1, {op_.hidden});
+    zero(e, "w2", weight_gradients_.w2, {op_.hidden, features_});
+    zero(e, "b2", weight_gradients_.b2, {features_});
+  }
+
   void expert_gradient(std::int64_t e) {
-    if (rows(e) == 0) {
-      zero(e, "w1", weight_gradients_.w1, {features_, op_.hidden});
-      zero(e, "b1", weight_gradients_.b1, {op_.hidden});
-      zero(e, "w2", weight_gradients_.w2, {op_.hidden, features_});
-      zero(e, "b2", weight_gradients_.b2, {features_});
-      return;
-    }
     const Loops loops{{"i", "c"}, {rows(e), features_}};
     const int dy = make_rows(e, "sum2.gradient", features_, ir::TensorKind::gradient);
     map(loops, of(e, "sum2.gradient"), ir::Combine::mul,
@@ -224,7 +230,6 @@ class MixtureBackward : private Mixture {
     }
   }
 
-  /// Gradients of an expert that no token chose.
   void zero(std::int64_t e, const std::string& weight, int gradient, const std::vector<std::int64_t>& shape) {
     Loops loops;
     std::vector<Index> axes = {constant(e)};

@@ -30,6 +30,10 @@ class Mixture {
   [[nodiscard]] static std::string of(std::int64_t expert, const std::string& step);
   /// Tokens of the batch that choose an expert: the length of its queue.
   [[nodiscard]] std::int64_t rows(std::int64_t expert) const { return counts_[static_cast<std::size_t>(expert)]; }
+  /// The experts that tokens choose, with the bytes of as many elements of their weights.
+  [[nodiscard]] ExpertQueue queue_with(std::int64_t weights) const {
+    return queue_of_counts(counts_, scope_.weight_bytes("w1", weights));
+  }
   [[nodiscard]] bool conditioned() const { return op_.routing == MoeRouting::conditioned; }
   /// (batch, tokens, experts)
   [[nodiscard]] std::vector<std::int64_t> shares_shape() const { return {scope_.batch(), tokens_, op_.experts}; }

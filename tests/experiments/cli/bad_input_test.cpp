@@ -127,6 +127,28 @@ TEST_F(BadInputTest, ConfigsAreRefusedWithTheirPlace) {
   run("no such file", file("none.json"), {"none.json", "No such file"});
 }
 
+TEST_F(BadInputTest, CampaignsOfSeveralTasksAreRefusedWithTheirPlace) {
+  json config_of_tasks = cost_config();
+  config_of_tasks.erase("task");
+  config_of_tasks["space"] = {{"name", "moe_vit"}};
+  const json shapes = {{"name", "shapes"}, {"size", 16}, {"train", 16}, {"search", 16}, {"test", 16}};
+  config_of_tasks["tasks"] = json::array();
+  for (const char* task : {"class", "edges"}) {
+    json dataset = shapes;
+    dataset["task"] = task;
+    config_of_tasks["tasks"].push_back({{"name", std::string("of_") + task}, {"dataset", dataset}});
+  }
+  const auto refused = [&](const std::string& name, const std::string& path, const std::vector<std::string>& says) {
+    expect_refused({name, {"run", path, "--db", file("tasks.db")}, 2, says});
+  };
+  refused("no tasks", config("t1.json", config_of_tasks, "/tasks", json::array()), {"/tasks", "1 to 16 tasks"});
+  refused("more choices than experts", config("t2.json", config_of_tasks, "/space/genes", {{"top_k", 32}}),
+          {"/space/genes/top_k", "1, 2, 4"});
+  const ProcessResult good = run_cosearch(
+      {"run", config("t3.json", config_of_tasks, "/space/genes", {{"top_k", 4}}), "--db", file("tasks.db"), "--quiet"});
+  EXPECT_EQ(good.exit_code, 0) << good.err;
+}
+
 TEST_F(BadInputTest, DataSetsAreCheckedBeforeAnythingIsStored) {
   json config_of_images = train_config();
   config_of_images["dataset"] = {{"name", "fashion_mnist"}, {"directory", file("images")}};
@@ -223,6 +245,31 @@ TEST_F(BadInputTest, NetworkFilesAreRefusedWithTheirPlace) {
                       {"name": "c", "op": "conv3d", "inputs": ["input"]}], "outputs": ["c"]})")),
                   2,
                   {"n2.json", "conv3d", "conv2d"}});
+  const auto mixture = [](int top_k) {
+    return json{{"name", "n"},
+                {"input", {8, 16}},
+                {"nodes",
+                 {{{"name", "moe"},
+                   {"op", "moe_ffn"},
+                   {"inputs", {"input"}},
+                   {"experts", 4},
+                   {"top_k", top_k},
+                   {"hidden", 4096}}}},
+                {"outputs", {"moe"}}}
+        .dump();
+  };
+  expect_refused({"more choices than experts",
+                  {"estimate", "--network", text("n4.json", mixture(5)), "--target", "moe_fpga"},
+                  2,
+                  {"n4.json: /nodes/0", "top_k = 5 is more than its 4 experts"}});
+  const ProcessResult large = run_cosearch(
+      {"estimate", "--network", text("n5.json", mixture(2)), "--target", "moe_fpga", "--set", "weight_buffer_kib=64"});
+  EXPECT_EQ(large.exit_code, 3);
+  EXPECT_EQ(large.err, "");
+  EXPECT_NE(
+      large.out.find("infeasible: moe: weights of an expert of 135,184 bytes do not fit a weight buffer of 65,536"),
+      std::string::npos)
+      << large.out;
   expect_refused({"design of a later version",
                   estimate(text("n3.json", R"({"network": {}, "schema_version": 99})")),
                   2,

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <set>
 
@@ -120,6 +121,40 @@ TEST(SeveralTasks, CostsAreThoseOfAllTasksOneAfterTheOther) {
     EXPECT_EQ(row.metrics.at("params"), params);
   }
   EXPECT_GT(by_task, 0);
+}
+
+/// How many accuracies a file has cached: those of networks and of baselines that were trained.
+int cached_accuracies(const std::string& path) {
+  sqlite3* database = nullptr;
+  sqlite3_stmt* statement = nullptr;
+  EXPECT_EQ(sqlite3_open(path.c_str(), &database), SQLITE_OK);
+  EXPECT_EQ(sqlite3_prepare_v2(database, "SELECT count(*) FROM accuracy_cache", -1, &statement, nullptr), SQLITE_OK);
+  EXPECT_EQ(sqlite3_step(statement), SQLITE_ROW);
+  const int count = sqlite3_column_int(statement, 0);
+  sqlite3_finalize(statement);
+  sqlite3_close(database);
+  return count;
+}
+
+TEST(SeveralTasks, CostOnlyCampaignsNeedNoBaselinesAndTrainNothing) {
+  EXPECT_GE(cached_accuracies(FinishedRun(task_config()).path()), 2) << "two baselines, and networks";
+  json config = task_config();
+  config["accuracy"] = {{"kind", "none"}};
+  config["objectives"] = {"latency_ms", "params"};
+  config.erase("final");
+  config["budget"].erase("trainings");
+  const FinishedRun run(config);
+  EXPECT_EQ(run.outcome, RunOutcome::finished);
+  EXPECT_EQ(cached_accuracies(run.path()), 0);
+  // Not even the images are needed.
+  const TemporaryFolder folder;
+  Store store = Store::open_writer(folder.file("runs.db"));
+  const std::int64_t id =
+      store.create_campaign(run.campaign.name, run.campaign.resolved, "0", run.campaign.evaluations).id;
+  RunOptions options;
+  options.quiet = true;
+  EXPECT_EQ(run_campaign(run.campaign, {}, store, id, options, {}), RunOutcome::finished);
+  EXPECT_EQ(store.trials(id).size(), 6U);
 }
 
 json fpga_config() {

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
+#include <string>
 
 #include <nlohmann/json.hpp>
 
@@ -191,6 +194,37 @@ TEST(Heterogeneous, SharesAreThoseOfWhatIsThere) {
   const auto most = evaluate(eight_of_nine, memory_bound, options);
   ASSERT_TRUE(all && most);
   EXPECT_NEAR(most->metrics.at("latency_ms") / all->metrics.at("latency_ms"), 9.0 / 8.0, 0.01);
+}
+
+TEST(Heterogeneous, BandwidthsOfSubAcceleratorsAddUp) {
+  const nlohmann::json options{{"cost_model", "nest"}, {"mapper_evaluations", 200}, {"dram_gb_s", 0.25}};
+  const auto cost = evaluate(kNests, {Job{reference_network("resnet8")}, Job{reference_network("ds_cnn")}}, options);
+  ASSERT_TRUE(cost.has_value());
+  std::map<std::string, double> highest;
+  for (const LayerCost& layer : cost->layers) {
+    double& unit = highest[layer.kind.substr(layer.kind.find(" on "))];
+    unit = std::max(unit, layer.parts.at("dram_gbps"));
+  }
+  ASSERT_EQ(highest.size(), 2U) << "both sub-accelerators have layers";
+  EXPECT_NEAR(cost->metrics.at("dram_gbps"), highest.begin()->second + highest.rbegin()->second, 1e-12);
+  EXPECT_LE(cost->metrics.at("dram_gbps"), 0.25 * (1.0 + 1e-9));
+}
+
+TEST(Heterogeneous, ASubAcceleratorPrefetchesExpertsOfItsOwnLayers) {
+  graph::Builder builder("net", {64, 64});
+  builder.then("moe", graph::MoeFfn{.experts = 4, .top_k = 1, .hidden = 128});
+  Job job{std::move(builder).finish()};
+  job.evidence = Evidence{{{"moe.tokens", {61, 1, 1, 1}}}};
+  const auto layer = [&](bool prefetches) {
+    const nlohmann::json options{
+        {"cost_model", "nest"}, {"mapper_evaluations", 200}, {"dram_gb_s", 16}, {"expert_prefetch", prefetches}};
+    return evaluate(kNests, {job}, options)->layers.at(0);
+  };
+  const LayerCost with = layer(true);
+  const LayerCost without = layer(false);
+  EXPECT_GT(with.parts.at("prefetched_bytes"), 0.0);
+  EXPECT_LT(with.cycles, without.cycles);
+  EXPECT_EQ(with.traffic_bytes, without.traffic_bytes);
 }
 
 TEST(Heterogeneous, BudgetsAndOptionsAreChecked) {

@@ -121,6 +121,20 @@ TEST(MoeFpgaTarget, EachMechanismHelpsOrCostsNothing) {
   }
 }
 
+TEST(MoeFpgaTarget, ItsBandwidthIsThatOfThePortAndLessOfItTakesLonger) {
+  const Job job = job_of_tasks({0, 1});
+  double previous = 0.0;
+  for (const std::int64_t bits : {512, 256, 128, 64}) {
+    nlohmann::json genes;
+    genes["bits_per_cycle"] = bits;
+    genes["frequency_mhz"] = 150;
+    const Cost cost = evaluate(job, genes).value();
+    EXPECT_EQ(cost.metrics.at("dram_gbps"), static_cast<double>(bits) * 150.0 / 8000.0) << "what a limit would say";
+    EXPECT_GT(cost.metrics.at("latency_ms"), previous);
+    previous = cost.metrics.at("latency_ms");
+  }
+}
+
 TEST(MoeFpgaTarget, LayersAreTheNodesWithTheirMultiplications) {
   const Job job = job_of_tasks({1});
   const Cost cost = evaluate(job).value();

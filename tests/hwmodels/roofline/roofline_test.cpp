@@ -37,10 +37,12 @@ TEST(Roofline, OneLinearLayerIsTheLargerOfComputeAndTraffic) {
   EXPECT_DOUBLE_EQ(slow_memory.metrics.at("traffic_bytes"), 501500.0);
   EXPECT_DOUBLE_EQ(slow_memory.metrics.at("latency_ms"), 0.5015);
   EXPECT_EQ(slow_memory.layers.at(0).bound, "dram_bandwidth");
+  EXPECT_EQ(slow_memory.metrics.at("dram_gbps"), 1.0);
   const Cost slow_compute = evaluate({{"lanes", 4}, {"bandwidth_gb_s", 1}, {"frequency_mhz", 100}}, job);
   EXPECT_DOUBLE_EQ(slow_compute.metrics.at("latency_ms"), 1.25);
   EXPECT_DOUBLE_EQ(slow_compute.metrics.at("utilization"), 1.0);
   EXPECT_EQ(slow_compute.layers.at(0).bound, "compute");
+  EXPECT_DOUBLE_EQ(slow_compute.metrics.at("dram_gbps"), 501500.0 / 1.25e-3 * 1e-9) << "less than there is";
   const Cost four_cores = evaluate({{"cores", 4}, {"lanes", 1}, {"bandwidth_gb_s", 1}, {"frequency_mhz", 100}}, job);
   EXPECT_DOUBLE_EQ(four_cores.metrics.at("latency_ms"), 1.25);
 }

@@ -181,5 +181,50 @@ TEST(MoeFfn, LongerQueuesGiveTheSameOutput) {
   }
 }
 
+TEST(MoeFfn, ALoweringTellsWhereEachExpertStandsAndWhichWeightsItReads) {
+  Builder b("net", {6, 4});
+  b.then("first", Linear{.out_factors = {4}});
+  b.then("moe", MoeFfn{.experts = 5, .top_k = 2, .hidden = 3});
+  const NetworkGraph graph = std::move(b).finish();
+  for (const Phase phase : {Phase::inference, Phase::training}) {
+    const LoweredNetwork lowered = lower_with_queues(graph, phase, 1, {}, {{"moe.tokens", {4, 0, 3, 0, 5}}});
+    EXPECT_EQ(lowered.workload, lower(graph, phase, 1, {}, {{"moe.tokens", {4, 0, 3, 0, 5}}}));
+    ASSERT_EQ(lowered.queues.size(), phase == Phase::training ? 2U : 1U);
+    std::size_t end = 0;
+    for (const QueuedEinsums& queued : lowered.queues) {
+      EXPECT_EQ(queued.node, "moe");
+      ASSERT_EQ(queued.ranges.size(), 3U) << "experts without tokens have no einsums";
+      EXPECT_GE(queued.ranges[0].first, end);
+      for (std::size_t i = 0; i < 3; ++i) {
+        const QueuedExpert& expert = queued.queue.experts[i];
+        EXPECT_EQ(expert.expert, std::vector<int>({0, 2, 4})[i]);
+        EXPECT_EQ(expert.tokens, std::vector<std::int64_t>({4, 3, 5})[i]);
+        EXPECT_GT(queued.ranges[i].end, queued.ranges[i].first);
+        EXPECT_TRUE(i == 0 || queued.ranges[i].first == end);
+        end = queued.ranges[i].end;
+        double bytes = 0.0;
+        for (std::size_t e = queued.ranges[i].first; e < end; ++e) {
+          const ir::Einsum& einsum = lowered.workload.einsums[e];
+          for (const ir::Operand& operand : einsum.operands) {
+            const auto* access = std::get_if<ir::Access>(&operand);
+            const bool weight =
+                access != nullptr &&
+                lowered.workload.tensors[static_cast<std::size_t>(access->tensor)].kind == ir::TensorKind::weight;
+            if (weight) {  // the first axis is the expert, the others are loops
+              EXPECT_EQ(access->axes[0].offset, expert.expert);
+              std::int64_t elements = 1;
+              for (std::size_t axis = 1; axis < access->axes.size(); ++axis) {
+                elements *= einsum.loops[static_cast<std::size_t>(access->axes[axis].terms.at(0).loop)].extent;
+              }
+              bytes += static_cast<double>(elements * ir::size_bytes(DataTypes{}.weight));
+            }
+          }
+        }
+        EXPECT_EQ(expert.weight_bytes, bytes);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cosearch::graph
