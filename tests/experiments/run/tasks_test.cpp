@@ -150,10 +150,10 @@ TEST(SeveralTasks, CostOnlyCampaignsNeedNoBaselinesAndTrainNothing) {
   const TemporaryFolder folder;
   Store store = Store::open_writer(folder.file("runs.db"));
   const std::int64_t id =
-      store.create_campaign(run.campaign.name, run.campaign.resolved, "0", run.campaign.evaluations).id;
+      store.create_campaign(run.campaign_.name, run.campaign_.resolved, "0", run.campaign_.evaluations).id;
   RunOptions options;
   options.quiet = true;
-  EXPECT_EQ(run_campaign(run.campaign, {}, store, id, options, {}), RunOutcome::finished);
+  EXPECT_EQ(run_campaign(run.campaign_, {}, store, id, options, {}), RunOutcome::finished);
   EXPECT_EQ(store.trials(id).size(), 6U);
 }
 
