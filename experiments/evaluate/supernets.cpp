@@ -55,6 +55,17 @@ std::optional<WeightStore> read_supernet(const std::string& path, const WeightSt
   return std::nullopt;
 }
 
+/// What the final stage would refuse is refused before anything is trained.
+void check_learnable(const SupernetSpace& space, const NetworkData& set) {
+  if (set.tasks.empty()) {
+    check_classes(*set.data);
+    return;
+  }
+  for (const graph::NetworkGraph& corner : space.subnets.corners) {
+    check_tasks(corner, set.tasks);
+  }
+}
+
 void create_directory(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -67,17 +78,13 @@ void create_directory(const std::string& directory) {
 
 Supernets::Supernets(const Campaign& campaign, const JointSpace& space, CampaignData data)
     : campaign_(campaign), space_(space), data_(std::move(data)) {
-  for (const NetworkData& set : data_) {
-    if (set.tasks.empty()) {
-      check_classes(*set.data);
-    }
-  }
   for (SupernetSpace& part : supernet_spaces(campaign, space)) {
     add(std::move(part));
   }
 }
 
 void Supernets::add(SupernetSpace space) {
+  check_learnable(space, data_[space.network]);
   Supernet fresh{.space = std::move(space), .genes = {}};
   fresh.genes = places(fresh.space);
   fresh.origin = origin_of(fresh);
