@@ -232,7 +232,7 @@ void measure_quality(const Arguments& arguments, const SupernetSetting& setting)
   const Column alone = column(subnets, [](const Measured& subnet) { return mean(subnet.alone); });
   const double macs = kendall(column(subnets, [](const Measured& subnet) { return subnet.macs; }), alone);
   if (subnets.front().alone.size() > 1) {
-    fmt::print("tau {} between two stand-alone trainings {:.3f}\n", arguments.space,
+    fmt::print("tau {} between two stand-alone trainings {:.3f}\n", setting.name(),
                kendall(column(subnets, [](const Measured& subnet) { return subnet.alone[0]; }),
                        column(subnets, [](const Measured& subnet) { return subnet.alone[1]; })));
   }
