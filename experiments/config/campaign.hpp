@@ -134,6 +134,10 @@ struct NetworkData {
   std::vector<double> baselines;  ///< of the tasks, see prepare_baselines
 
   [[nodiscard]] bool empty() const noexcept { return data == nullptr && tasks.empty(); }
+  /// The tasks, or the one that the data set is.
+  [[nodiscard]] std::vector<LearningTask> learning_tasks() const {
+    return tasks.empty() ? std::vector<LearningTask>{{.name = {}, .data = data}} : tasks;
+  }
   /// Whose images it learns from; tasks share theirs. Null where there is nothing to learn.
   [[nodiscard]] const TaskData* images() const noexcept {
     return tasks.empty() ? data.get() : tasks.front().data.get();

@@ -143,9 +143,6 @@ AccuracyKind read_accuracy(const JsonReader& part, CampaignNetwork& network) {
         network.place + "/dataset",
         fmt::format("is missing; training needs one, or set {}/accuracy/kind to \"none\"", network.place));
   }
-  if (kind == "one_shot" && part.has("tasks")) {
-    accuracy.at("kind").fail("\"one_shot\" scores one task; allowed with \"tasks\": none, train");
-  }
   if (kind == "one_shot") {
     read_one_shot(accuracy, network);
     return AccuracyKind::one_shot;

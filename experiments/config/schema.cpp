@@ -236,8 +236,8 @@ json accuracy_keys() {
                           {"maximum", 1},
                           {"default", defaults.distillation},
                           {"description",
-                           "one_shot: share of the largest network's probabilities in the targets of "
-                           "the others"}};
+                           "one_shot: share of what the largest network predicts in the targets of the "
+                           "others, of each task"}};
   keys["calibration_samples"] =
       with(integer(16, "one_shot: training samples that a candidate's batch norms are computed from"), "default",
            defaults.calibration_samples);

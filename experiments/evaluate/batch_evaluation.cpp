@@ -43,15 +43,9 @@ std::int64_t parameters_of_tasks(const graph::NetworkGraph& network) {
   if (!graph::routes_by_task(network)) {
     return graph::total_counts(network).parameters;
   }
-  std::map<std::string, std::int64_t> sizes;
-  for (int task = 0; task < static_cast<int>(network.outputs.size()); ++task) {
-    for (const graph::WeightSpec& weight : graph::weights(graph::task_network(network, task))) {
-      sizes[weight.name] = weight.trainable ? weight.elements() : 0;
-    }
-  }
   std::int64_t sum = 0;
-  for (const auto& [name, size] : sizes) {
-    sum += size;
+  for (const graph::WeightSpec& weight : graph::task_weights(network)) {
+    sum += weight.trainable ? weight.elements() : 0;
   }
   return sum;
 }

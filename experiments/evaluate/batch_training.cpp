@@ -140,12 +140,13 @@ std::optional<TrainingOutcome> BatchEvaluation::trained(const Training& training
 TrainingOutcome BatchEvaluation::scored(const Training& training) {
   const std::size_t row = training.rows.front();
   SubnetScorer& scorer = evaluator_.supernets_->scorer(training.index, batch_[row].genome);
-  const Expected<double, Infeasible> accuracy =
-      scorer.accuracy(candidates_[row].networks[training.index], evaluator_.data_[training.index].data->search);
-  if (!accuracy) {
-    return {true, accuracy.error().reason, {}};
+  const graph::NetworkGraph& graph = candidates_[row].networks[training.index];
+  const auto scores = scorer.scores(graph, &TaskData::search);
+  if (!scores) {
+    return {true, scores.error().reason, {}};
   }
-  return {false, {}, {{"accuracy", *accuracy}, {"error", 1.0 - *accuracy}}};
+  return {
+      false, {}, score_metrics(evaluator_.learning(training.index), *scores), scorer.routing(graph, &TaskData::search)};
 }
 
 }  // namespace cosearch

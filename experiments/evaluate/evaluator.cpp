@@ -118,6 +118,12 @@ std::string Evaluator::one_shot_key(std::size_t index, const graph::NetworkGraph
   Hasher hasher;
   hasher.add(std::string_view("one_shot")).add(supernets_->fingerprint(index, joint)).add(trainer_fingerprint());
   hasher.add(about.one_shot.calibration_samples).add(about.train.evaluate_samples);
+  if (!about.tasks.empty()) {
+    hasher.add(learning_hash(learning(index)));  // delta_m has baselines, of which the supernet knows nothing
+  }
+  if (graph::has_mixture(network)) {
+    hasher.add(kRoutingVersion);
+  }
   return fmt::format("{}-{}", hex(graph::hash(network)), hex(hasher.value()));
 }
 

@@ -26,25 +26,6 @@ double mean_error(const std::vector<TaskScore>& scores) {
   return sum / static_cast<double>(scores.size());
 }
 
-Metrics task_metrics(const Learning& learning, const MultitaskResult& result) {
-  const double error = mean_error(result.scores);
-  Metrics metrics{{"accuracy", 1.0 - error},
-                  {"error", error},
-                  {"train_loss", result.train_loss},
-                  {"delta_m", delta_m(result.scores, learning.data.baselines)}};
-  for (std::size_t i = 0; i < result.scores.size(); ++i) {
-    const std::string& name = learning.data.tasks[i].name;
-    const TaskScore& score = result.scores[i];
-    if (score.lower_is_better) {
-      metrics[network_metric("rmse", name)] = score.value;
-    } else {
-      metrics[network_metric("accuracy", name)] = score.value;
-      metrics[network_metric("error", name)] = error_of(score);
-    }
-  }
-  return metrics;
-}
-
 MultitaskOptions options_of(const Learning& learning, const TrainOptions& recipe) {
   return {recipe, learning.about.task_sampling};
 }
@@ -102,6 +83,24 @@ WeightStore initial_weights(const Learning& learning, const graph::NetworkGraph&
   return learning.data.tasks.empty() ? WeightStore::for_network(network, seed) : make_task_weights(network, seed);
 }
 
+Metrics score_metrics(const Learning& learning, const std::vector<TaskScore>& scores) {
+  if (learning.data.tasks.empty()) {
+    return {{"accuracy", scores.front().value}, {"error", error_of(scores.front())}};
+  }
+  const double error = mean_error(scores);
+  Metrics metrics{{"accuracy", 1.0 - error}, {"error", error}, {"delta_m", delta_m(scores, learning.data.baselines)}};
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const std::string& name = learning.data.tasks[i].name;
+    if (scores[i].lower_is_better) {
+      metrics[network_metric("rmse", name)] = scores[i].value;
+    } else {
+      metrics[network_metric("accuracy", name)] = scores[i].value;
+      metrics[network_metric("error", name)] = error_of(scores[i]);
+    }
+  }
+  return metrics;
+}
+
 Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph::NetworkGraph& network,
                                            const TrainOptions& recipe,
                                            const std::optional<quantize::QuantizeRecipe>& quantize, std::uint64_t seed,
@@ -118,11 +117,10 @@ Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph
     if (train.stopped) {
       return LearningResult{.stopped = true};
     }
-    return LearningResult{
-        false,
-        {{"accuracy", train.accuracy}, {"error", 1.0 - train.accuracy}, {"train_loss", train.train_loss}},
-        std::move(result->ranges),
-        routing(learning, network, weights, recipe.precision)};
+    LearningResult found{false, score_metrics(learning, {{train.accuracy, false}}), std::move(result->ranges),
+                         routing(learning, network, weights, recipe.precision)};
+    found.metrics["train_loss"] = train.train_loss;
+    return found;
   }
   COSEARCH_CHECK(!quantize, "the config refuses to quantise several tasks");
   const auto result = train_tasks(network, learning.data.tasks, options_of(learning, recipe), seed, weights,
@@ -133,8 +131,10 @@ Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph
   if (result->stopped) {
     return LearningResult{.stopped = true};
   }
-  return LearningResult{.metrics = task_metrics(learning, *result),
-                        .routing = routing(learning, network, weights, recipe.precision)};
+  LearningResult found{.metrics = score_metrics(learning, result->scores),
+                       .routing = routing(learning, network, weights, recipe.precision)};
+  found.metrics["train_loss"] = result->train_loss;
+  return found;
 }
 
 Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& network, const WeightStore& weights,

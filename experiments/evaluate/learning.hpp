@@ -22,6 +22,10 @@ struct Learning {
 [[nodiscard]] WeightStore initial_weights(const Learning& learning, const graph::NetworkGraph& network,
                                           std::uint64_t seed);
 
+/// Accuracy and error of scores, one for each task; of several tasks also what training_metrics says of each, and
+/// delta_m.
+[[nodiscard]] Metrics score_metrics(const Learning& learning, const std::vector<TaskScore>& scores);
+
 /// What one training found.
 struct LearningResult {
   bool stopped = false;                           ///< nothing was found

@@ -17,6 +17,8 @@
 #include "spaces/space/domain.hpp"
 #include "trainer/supernet/gene_combinations.hpp"
 #include "trainer/supernet/inherit.hpp"
+#include "trainer/supernet/supernet.hpp"
+#include "trainer/train/accuracy.hpp"
 
 namespace cosearch {
 namespace {
@@ -53,6 +55,17 @@ std::optional<WeightStore> read_supernet(const std::string& path, const WeightSt
   return std::nullopt;
 }
 
+/// What the final stage would refuse is refused before anything is trained.
+void check_learnable(const SupernetSpace& space, const NetworkData& set) {
+  if (set.tasks.empty()) {
+    check_classes(*set.data);
+    return;
+  }
+  for (const graph::NetworkGraph& corner : space.subnets.corners) {
+    check_tasks(corner, set.tasks);
+  }
+}
+
 void create_directory(const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -71,11 +84,13 @@ Supernets::Supernets(const Campaign& campaign, const JointSpace& space, Campaign
 }
 
 void Supernets::add(SupernetSpace space) {
+  check_learnable(space, data_[space.network]);
   Supernet fresh{.space = std::move(space), .genes = {}};
   fresh.genes = places(fresh.space);
   fresh.origin = origin_of(fresh);
-  fresh.fingerprint = supernet_fingerprint(fresh.space.subnets, *data_[fresh.space.network].data, options(fresh),
-                                           campaign_.seed, fresh.origin ? supernets_[*fresh.origin].fingerprint : 0);
+  fresh.fingerprint =
+      supernet_fingerprint(fresh.space.subnets, data_[fresh.space.network].learning_tasks(), options(fresh),
+                           campaign_.seed, fresh.origin ? supernets_[*fresh.origin].fingerprint : 0);
   supernets_.push_back(std::move(fresh));
 }
 
@@ -101,7 +116,7 @@ std::string Supernets::label(const Supernet& supernet) const {
 
 SupernetOptions Supernets::options(const Supernet& supernet) const {
   const CampaignNetwork& network = campaign_.networks[supernet.space.network];
-  return {network.train, network.one_shot.random_subnets, network.one_shot.distillation};
+  return {network.train, network.one_shot.random_subnets, network.one_shot.distillation, network.task_sampling};
 }
 
 bool Supernets::prepare(const std::string& directory, const Events& events, const std::stop_token& stop) {
@@ -145,7 +160,7 @@ bool Supernets::prepare_one(std::size_t index, const Events& events, const std::
   std::error_code ignored;  // a run that was killed between the two steps leaves both files
   std::filesystem::remove(stem + kCheckpoint, ignored);
   supernet.scorer =
-      std::make_unique<SubnetScorer>(std::move(store), *data_[supernet.space.network].data,
+      std::make_unique<SubnetScorer>(std::move(store), data_[supernet.space.network].learning_tasks(),
                                      SubnetScorer::Options{network.one_shot.calibration_samples,
                                                            network.train.evaluate_samples, network.train.precision});
   return true;
@@ -155,8 +170,8 @@ bool Supernets::train_one(const Supernet& supernet, const std::string& stem, Wei
                           const std::stop_token& stop) const {
   const SubnetSpace& subnets = supernet.space.subnets;
   const auto report = [&](const TrainProgress& progress) { events.training(label(supernet), progress); };
-  const auto result = train_supernet(subnets, *data_[supernet.space.network].data, options(supernet), campaign_.seed,
-                                     store, report, stop, {stem + kCheckpoint});
+  const auto result = train_supernet(subnets, data_[supernet.space.network].learning_tasks(), options(supernet),
+                                     campaign_.seed, store, report, stop, {stem + kCheckpoint});
   if (!result) {
     throw std::runtime_error(fmt::format("{}: {}; a lower {}/accuracy/learning_rate may help", label(supernet),
                                          result.error().reason, campaign_.networks[supernet.space.network].place));

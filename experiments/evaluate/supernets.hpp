@@ -22,7 +22,8 @@ namespace cosearch {
 /// supernet's weights do not depend on which others an earlier process, or none, has trained.
 class Supernets {
  public:
-  /// All references outlive it.
+  /// All references outlive it. @throws ConfigError: what is to be learned does not fit, see check_classes and
+  /// check_tasks.
   Supernets(const Campaign& campaign, const JointSpace& space, CampaignData data);
 
   struct Events {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "spaces/base/check.hpp"
@@ -74,6 +75,27 @@ NetworkGraph task_network(const NetworkGraph& graph, int task) {
   }
   part.outputs = {index[static_cast<std::size_t>(output)]};
   return part;
+}
+
+std::vector<NetworkGraph> task_networks(const NetworkGraph& graph) {
+  std::vector<NetworkGraph> networks;
+  for (int task = 0; task < static_cast<int>(graph.outputs.size()); ++task) {
+    networks.push_back(task_network(graph, task));
+  }
+  return networks;
+}
+
+std::vector<WeightSpec> task_weights(const NetworkGraph& graph) {
+  std::vector<WeightSpec> specs;
+  std::set<std::string> names;
+  for (const NetworkGraph& network : task_networks(graph)) {
+    for (WeightSpec& spec : weights(network)) {
+      if (names.insert(spec.name).second) {
+        specs.push_back(std::move(spec));
+      }
+    }
+  }
+  return specs;
 }
 
 bool has_mixture(const NetworkGraph& graph) {

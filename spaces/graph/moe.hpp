@@ -18,6 +18,10 @@ namespace cosearch::graph {
 /// that `task`, without the nodes that only other tasks need. Names stay, so the networks of all tasks share the
 /// weights of their trunk. Aborts on a task that the network does not have.
 [[nodiscard]] NetworkGraph task_network(const NetworkGraph& graph, int task);
+/// Those of all tasks, in the order of the outputs.
+[[nodiscard]] std::vector<NetworkGraph> task_networks(const NetworkGraph& graph);
+/// Weights of the networks of all tasks, those that they share once.
+[[nodiscard]] std::vector<WeightSpec> task_weights(const NetworkGraph& graph);
 /// Whether there is a MoeFfn, so that what runs depends on the weights.
 [[nodiscard]] bool has_mixture(const NetworkGraph& graph);
 /// Whether what runs depends on the task: some MoeFfn routes the tokens of several tasks.

@@ -2,7 +2,8 @@
 // weights and those that they reach when each is trained alone, beside the tau of their multiply-accumulates. The
 // networks are drawn once; each is trained alone as often as asked, and the mean counts. The tau between two such
 // trainings bounds what any score can reach. Every seed trains one supernet. Writes a CSV and a scatter picture. Times
-// are those of this run; the ranks are the same on every run.
+// are those of this run; the ranks are the same on every run. With --campaign space, tasks and recipes are those of a
+// one-shot campaign (alone: of its final stage); an accuracy of several tasks is 1 - their mean error.
 #include <fmt/format.h>
 #include <fmt/os.h>
 #include <fmt/ranges.h>
@@ -27,40 +28,13 @@
 #include <vector>
 
 #include "predictors/rank.hpp"
-#include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
-#include "spaces/catalog/registry.hpp"
-#include "trainer/supernet/scorer.hpp"
-#include "trainer/supernet/supernet.hpp"
+#include "tests/bench/supernet_setting.hpp"
 
 namespace {
 
 using namespace cosearch;  // NOLINT(google-build-using-namespace)
 using Clock = std::chrono::steady_clock;
-
-struct Arguments {
-  std::string space = "mobile_cnn";
-  std::string data = R"({"name": "fashion_mnist"})";
-  std::string prefix = "supernet_quality";
-  std::string alone_from;
-  std::uint64_t subnets = 24;
-  std::uint64_t seeds = 1;
-  std::uint64_t first_seed = 1;
-  std::uint64_t alone_repeats = 1;
-  std::int64_t alone_samples = 10000;
-  std::int64_t samples = 10000;
-  std::int64_t evaluate_samples = 0;
-  double epochs = 12;
-  double alone_epochs = 6;
-  std::int64_t random_subnets = 2;
-  double distillation = 0.5;
-  std::int64_t calibration_samples = 256;
-  std::string optimizer = "adamw";
-  double learning_rate = 0.01;
-  double alone_learning_rate = 0.004;
-  std::int64_t batch = 64;
-  int threads = 0;
-};
 
 struct Measured {
   graph::NetworkGraph network;
@@ -84,18 +58,6 @@ Column column(const std::vector<Measured>& subnets, const Value& value) {
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-TrainOptions recipe(const Arguments& arguments, std::int64_t samples, double epochs, const std::string& optimizer,
-                    double learning_rate) {
-  const bool sgd = optimizer == "sgd";
-  return {.epochs = epochs,
-          .batch = arguments.batch,
-          .train_samples = samples,
-          .evaluate_samples = arguments.evaluate_samples,
-          .optimizer = sgd ? OptimizerKind::sgd : OptimizerKind::adamw,
-          .learning_rate = learning_rate,
-          .weight_decay = sgd ? 0.0005 : 0.01};
-}
-
 std::vector<Measured> drawn(const SubnetSpace& space, std::uint64_t count, std::uint64_t seed) {
   std::vector<Measured> subnets;
   std::set<std::uint64_t> seen;
@@ -111,42 +73,32 @@ std::vector<Measured> drawn(const SubnetSpace& space, std::uint64_t count, std::
 }
 
 /// Trains the supernet and scores the subnets with its weights.
-void score(const Arguments& arguments, const SubnetSpace& space, const TaskData& data, std::uint64_t seed,
-           std::vector<Measured>& subnets) {
+void score(const SupernetSetting& setting, std::uint64_t seed, std::vector<Measured>& subnets) {
   Clock::time_point start = Clock::now();
-  WeightStore store = make_supernet(space, seed);
-  const SupernetOptions options{
-      .train = recipe(arguments, arguments.samples, arguments.epochs, arguments.optimizer, arguments.learning_rate),
-      .random_subnets = arguments.random_subnets,
-      .distillation = arguments.distillation};
-  const auto result = train_supernet(space, data, options, seed, store);
+  WeightStore store = make_supernet(setting.space(), seed);
+  const auto result = train_supernet(setting.space(), setting.tasks(), setting.together(), seed, store);
   if (!result) {
     throw std::runtime_error(result.error().reason);
   }
   fmt::print("seed {}: supernet trained in {:.1f} s, loss {:.3f}\n", seed, seconds_since(start), result->train_loss);
-  SubnetScorer scorer(std::move(store), data, {arguments.calibration_samples, arguments.evaluate_samples});
+  SubnetScorer scorer(std::move(store), setting.tasks(), setting.score());
   start = Clock::now();
   tbb::parallel_for(std::size_t{0}, subnets.size(), [&](std::size_t i) {
-    subnets[i].one_shot.push_back(scorer.accuracy(subnets[i].network, data.search).value());
+    subnets[i].one_shot.push_back(mean_accuracy(scorer.scores(subnets[i].network, &TaskData::search).value()));
   });
   fmt::print("seed {}: {:.2f} subnet evaluations per second\n", seed,
              static_cast<double>(subnets.size()) / seconds_since(start));
 }
 
-void train_alone(const Arguments& arguments, const TaskData& data, std::uint64_t repeat,
-                 std::vector<Measured>& subnets) {
+void train_alone(const SupernetSetting& setting, std::uint64_t repeat, std::vector<Measured>& subnets) {
   const Clock::time_point start = Clock::now();
-  const TrainOptions options =
-      recipe(arguments, arguments.alone_samples, arguments.alone_epochs, "adamw", arguments.alone_learning_rate);
   tbb::parallel_for(
       std::size_t{0}, subnets.size(),
       [&](std::size_t i) {
         tbb::this_task_arena::isolate([&] {
           const graph::NetworkGraph& network = subnets[i].network;
           const std::uint64_t own = Hasher{}.add(repeat).add(graph::hash(network)).value();
-          WeightStore store = WeightStore::for_network(network, own);
-          const auto result = train(network, data, data.search, options, own, store);
-          subnets[i].alone.push_back(result ? result->accuracy : 0.0);
+          subnets[i].alone.push_back(setting.accuracy_alone(network, own));
         });
       },
       tbb::simple_partitioner());
@@ -268,15 +220,11 @@ void write_picture(const std::string& path, const std::string& title, const std:
   file.print("</svg>\n");
 }
 
-void measure_quality(const Arguments& arguments) {
-  const TaskData data = load_task_data(nlohmann::json::parse(arguments.data));
-  const std::unique_ptr<SearchSpace> space =
-      make_space(arguments.space, nlohmann::json::object(), {data.train.sample, data.train.classes});
-  const SubnetSpace subnet_space = make_subnet_space(*space);
-  std::vector<Measured> subnets = drawn(subnet_space, arguments.subnets, 1);
+void measure_quality(const Arguments& arguments, const SupernetSetting& setting) {
+  std::vector<Measured> subnets = drawn(setting.space(), arguments.subnets, 1);
   if (arguments.alone_from.empty()) {
     for (std::uint64_t repeat = 1; repeat <= arguments.alone_repeats; ++repeat) {
-      train_alone(arguments, data, repeat, subnets);
+      train_alone(setting, repeat, subnets);
     }
   } else {
     take_alone(arguments.alone_from, subnets);
@@ -284,25 +232,25 @@ void measure_quality(const Arguments& arguments) {
   const Column alone = column(subnets, [](const Measured& subnet) { return mean(subnet.alone); });
   const double macs = kendall(column(subnets, [](const Measured& subnet) { return subnet.macs; }), alone);
   if (subnets.front().alone.size() > 1) {
-    fmt::print("tau {} between two stand-alone trainings {:.3f}\n", arguments.space,
+    fmt::print("tau {} between two stand-alone trainings {:.3f}\n", setting.name(),
                kendall(column(subnets, [](const Measured& subnet) { return subnet.alone[0]; }),
                        column(subnets, [](const Measured& subnet) { return subnet.alone[1]; })));
   }
   write_csv(arguments.prefix + ".csv", subnets);
   Column taus;
   for (std::uint64_t seed = arguments.first_seed; seed < arguments.first_seed + arguments.seeds; ++seed) {
-    score(arguments, subnet_space, data, seed, subnets);
+    score(setting, seed, subnets);
     const Column one_shot = column(subnets, [](const Measured& subnet) { return subnet.one_shot.back(); });
     taus.push_back(kendall(one_shot, alone));
     fmt::print(
         "tau {} seed {} one_shot {:.3f} macs {:.3f} over {} subnets; mean accuracy {:.3f} one-shot, {:.3f} alone\n",
-        arguments.space, seed, taus.back(), macs, subnets.size(), mean(one_shot), mean(alone));
+        setting.name(), seed, taus.back(), macs, subnets.size(), mean(one_shot), mean(alone));
     std::fflush(stdout);
     write_csv(arguments.prefix + ".csv", subnets);
   }
   if (!taus.empty()) {
     const std::string title =
-        fmt::format("{}: tau {:.2f}, of multiply-accumulates {:.2f}", arguments.space, mean(taus), macs);
+        fmt::format("{}: tau {:.2f}, of multiply-accumulates {:.2f}", setting.name(), mean(taus), macs);
     fmt::print("mean over {} seeds: {}\n", taus.size(), title);
     write_picture(arguments.prefix + ".svg", title, subnets);
   }
@@ -315,6 +263,8 @@ int main(int argc, char** argv) {
   CLI::App app{"Rank agreement between a supernet and stand-alone training"};
   app.add_option("--space", arguments.space, "of the catalogue, e.g. mobile_cnn or vit")->capture_default_str();
   app.add_option("--data", arguments.data, "data set as in a campaign config")->capture_default_str();
+  app.add_option("--campaign", arguments.campaign,
+                 "config of a one-shot campaign, in place of space, data, recipes and what scores take");
   app.add_option("--out", arguments.prefix, "writes PREFIX.csv and PREFIX.svg")->capture_default_str();
   app.add_option("--alone-from", arguments.alone_from,
                  "CSV of an earlier run: its stand-alone accuracies instead of training again");
@@ -361,7 +311,10 @@ int main(int argc, char** argv) {
   const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads));
   tbb::task_arena arena(threads);
   try {
-    arena.execute([&] { measure_quality(arguments); });
+    arena.execute([&] {
+      const SupernetSetting setting(arguments);
+      measure_quality(arguments, setting);
+    });
   } catch (const std::exception& error) {
     std::cerr << "supernet_quality: " << error.what() << '\n';
     return 1;

@@ -8,6 +8,15 @@ namespace cosearch::testing_support {
 
 using nlohmann::json;
 
+namespace {
+
+json shapes(const std::string& name, const std::string& task) {
+  return {{"name", name},
+          {"dataset", {{"name", "shapes"}, {"task", task}, {"size", 16}, {"train", 64}, {"search", 32}, {"test", 16}}}};
+}
+
+}  // namespace
+
 json cost_config() {
   return {
       {"name", "tiny"},
@@ -52,6 +61,34 @@ json one_shot_config() {
   config["budget"].erase("trainings");
   config["accuracy"] = {{"kind", "one_shot"},    {"epochs", 2},         {"batch", 16},
                         {"learning_rate", 0.05}, {"random_subnets", 1}, {"calibration_samples", 32}};
+  return config;
+}
+
+json task_config() {
+  json edges = shapes("edges", "edges");
+  edges["class_weights"] = {0.5, 2.0};
+  json depth = shapes("depth", "depth");
+  depth["baseline"] = 0.5;
+  return {{"name", "tasks"},
+          {"tasks", {shapes("kind", "class"), edges, depth}},
+          {"task_baseline", {{"embed_dim", 16}, {"moe", "none"}}},
+          {"space", {{"name", "moe_vit"}, {"genes", {{"patch", 4}, {"embed_dim", 16}, {"depth", 3}, {"experts", 4}}}}},
+          {"target", {{"name", "roofline"}}},
+          {"objectives", {"delta_m", "latency_ms"}},
+          {"accuracy",
+           {{"epochs", 4}, {"batch", 16}, {"optimizer", "adamw"}, {"learning_rate", 0.005}, {"weight_decay", 0.0}}},
+          {"search", {{"algorithm", "random"}}},
+          {"budget", {{"evaluations", 6}, {"trainings", 4}}},
+          {"final", {{"top", 1}, {"epochs", 1}}}};
+}
+
+json one_shot_task_config() {
+  json config = task_config();
+  config["space"]["genes"].erase("patch");
+  config["target"] = {{"name", "moe_fpga"}, {"genes", {{"bits_per_cycle", 64}}}};
+  config["accuracy"].update({{"kind", "one_shot"}, {"epochs", 2}, {"random_subnets", 1}});
+  config["budget"].erase("trainings");
+  config["final"]["initialise"] = "supernet";
   return config;
 }
 

@@ -17,6 +17,11 @@ namespace cosearch::testing_support {
 /// The same with a supernet that scores all candidates.
 [[nodiscard]] nlohmann::json one_shot_config();
 
+/// Transformers with experts that learn the kind, edges and depth of rendered shapes.
+[[nodiscard]] nlohmann::json task_config();
+/// The same, of both patch sizes, scored with a supernet's weights, with which the final stage begins.
+[[nodiscard]] nlohmann::json one_shot_task_config();
+
 /// Two networks with data sets, spaces and recipes of their own beside one machine, trained, screened, trained longer.
 [[nodiscard]] nlohmann::json two_network_config();
 

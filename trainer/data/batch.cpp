@@ -183,6 +183,32 @@ void fill_values(const Dataset& dataset, const BatchSpec& spec, std::span<const 
   fill_targets<float>(dataset, dataset.values, spec, indices, out);
 }
 
+void reorder_pixels(const graph::Shape& sample, std::int64_t channels, std::int64_t from_patch, std::int64_t to_patch,
+                    std::span<const float> from, std::span<float> to) {
+  const std::int64_t pixels = sample[0] * sample[1];
+  COSEARCH_CHECK(from.size() == to.size() && from.size() % static_cast<std::size_t>(pixels * channels) == 0,
+                 "as many numbers as the pixels have");
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(pixels));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  const auto order = [&](std::int64_t patch) {  // pixels by row, as the patches list them
+    std::vector<std::int64_t> listed(rows.size());
+    write_by_patches<std::int64_t>(sample, patch, rows, listed);
+    return listed;
+  };
+  const std::vector<std::int64_t> wanted = order(to_patch);
+  const std::vector<std::int64_t> given = order(from_patch);
+  std::vector<std::int64_t> place(rows.size());  // of each pixel in what is given
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    place[static_cast<std::size_t>(given[i])] = static_cast<std::int64_t>(i) * channels;
+  }
+  auto next = to.begin();
+  for (auto begin = from.begin(); begin != from.end(); begin += pixels * channels) {
+    for (const std::int64_t pixel : wanted) {
+      next = std::copy_n(begin + place[static_cast<std::size_t>(pixel)], channels, next);
+    }
+  }
+}
+
 std::vector<std::int64_t> epoch_order(std::vector<std::int64_t> samples, std::uint64_t seed, std::int64_t epoch) {
   RngStream(seed, Purpose::shuffle, static_cast<std::uint64_t>(epoch)).shuffle(samples);
   return samples;

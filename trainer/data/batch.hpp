@@ -45,6 +45,11 @@ void fill_labels(const Dataset& dataset, const BatchSpec& spec, std::span<const 
 void fill_values(const Dataset& dataset, const BatchSpec& spec, std::span<const std::int64_t> indices,
                  std::span<float> out);
 
+/// Brings `channels` numbers for each pixel of samples of this shape from the order of one BatchSpec::label_patch into
+/// that of another.
+void reorder_pixels(const graph::Shape& sample, std::int64_t channels, std::int64_t from_patch, std::int64_t to_patch,
+                    std::span<const float> from, std::span<float> to);
+
 /// A permutation of `samples`, a function of (seed, epoch).
 [[nodiscard]] std::vector<std::int64_t> epoch_order(std::vector<std::int64_t> samples, std::uint64_t seed,
                                                     std::int64_t epoch);

@@ -103,10 +103,12 @@ void softmax_backward(std::int64_t rows, std::int64_t columns, float scale, cons
 [[nodiscard]] double softmax_cross_entropy(std::int64_t rows, std::int64_t columns, float smoothing,
                                            float gradient_scale, const float* x, const std::uint8_t* labels, float* dx);
 
-/// The same with the target (1 - w) * (smoothed label) + w * teacher, teacher being probabilities (rows, columns).
+/// The same with the target (1 - w) * (smoothed label) + w * teacher, teacher being probabilities (rows, columns), and
+/// the loss and the gradient of each row times the weight of its label's class (null: 1), which leaves the teacher's
+/// share of a row as it is.
 [[nodiscard]] double distillation_cross_entropy(std::int64_t rows, std::int64_t columns, float smoothing, double w,
                                                 float gradient_scale, const float* x, const std::uint8_t* labels,
-                                                const float* teacher, float* dx);
+                                                const float* class_weights, const float* teacher, float* dx);
 
 /// The same with the loss and the gradient of each row times the weight of its label's class.
 [[nodiscard]] double weighted_cross_entropy(std::int64_t rows, std::int64_t columns, float smoothing,
@@ -117,6 +119,12 @@ enum class RegressionLoss { squared, absolute };
 /// Returns the sum of (x - target)^2, or |x - target|; dx = gradient_scale * its derivative (0 where x is the target).
 [[nodiscard]] double regression_loss(RegressionLoss loss, std::int64_t size, float gradient_scale, const float* x,
                                      const float* target, float* dx);
+/// The same of (1 - w) * loss(x, target) + w * loss(x, teacher): as cross entropy is linear in its target, a mixed
+/// target of classes is a mixture of losses too. Of squares the gradient is that of the mixed numbers; of magnitudes
+/// those would be a target that neither of the two has.
+[[nodiscard]] double distillation_regression_loss(RegressionLoss loss, std::int64_t size, double w,
+                                                  float gradient_scale, const float* x, const float* target,
+                                                  const float* teacher, float* dx);
 
 struct AttentionShape {
   std::int64_t batch = 1, tokens = 1, heads = 1, head_dim = 1;  // qkv: (batch, tokens, [3 | heads | head_dim])

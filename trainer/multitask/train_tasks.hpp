@@ -1,37 +1,19 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <stop_token>
-#include <string>
 #include <vector>
 
 #include "spaces/base/expected.hpp"
 #include "spaces/base/infeasible.hpp"
 #include "spaces/graph/graph.hpp"
 #include "trainer/data/dataset.hpp"
-#include "trainer/kernels/kernels.hpp"
 #include "trainer/multitask/delta_m.hpp"
+#include "trainer/multitask/learning_task.hpp"
 #include "trainer/store/weight_store.hpp"
 #include "trainer/train/train.hpp"
 
-/// One network, several tasks on the same images: each runs through a network of its own, whose weights are slices of
-/// common ones.
 namespace cosearch {
-
-/// What one output of a network learns.
-struct LearningTask {
-  std::string name;
-  std::shared_ptr<const TaskData> data;
-  int output = 0;                         ///< of the network, in the order of NetworkGraph::outputs
-  double weight = 1.0;                    ///< of its loss
-  std::vector<float> class_weights = {};  ///< of its labels, see Targets; empty: 1
-  kernels::RegressionLoss regression = kernels::RegressionLoss::squared;
-};
-
-/// Which tasks a step learns: all of them, or one, drawn in proportion to the weights, whose loss then counts with the
-/// sum of all weights, so that the mean gradient is the same.
-enum class TaskSampling { all, one };
 
 struct MultitaskOptions {
   TrainOptions train;
@@ -44,13 +26,6 @@ struct MultitaskResult {
   std::int64_t steps = 0;
   bool stopped = false;  ///< a stop was requested: the figures are not a result
 };
-
-/// @throws ConfigError, in one line: no task, a task without data or training samples, tasks whose images differ.
-void check_images(const std::vector<LearningTask>& tasks);
-
-/// The same, and an output that the network does not have or that does not fit the task, and networks with batch norms,
-/// whose statistics would be different ones for each task.
-void check_tasks(const graph::NetworkGraph& graph, const std::vector<LearningTask>& tasks);
 
 /// Untrained weights of the networks of all outputs, each a function of the seed and its name.
 [[nodiscard]] WeightStore make_task_weights(const graph::NetworkGraph& graph, std::uint64_t seed);
@@ -71,13 +46,9 @@ void check_tasks(const graph::NetworkGraph& graph, const std::vector<LearningTas
                                                     const WeightStore& store, std::int64_t samples = 0,
                                                     Precision precision = Precision::fp32);
 
-/// How many tokens of a sample choose each expert of each mixture, by the keys of moe::routing_histograms: the mean
-/// over a split's images, with trained weights, in the network of each output. Empty for networks without mixtures.
+/// Where tokens go in the network of each output with trained weights, see task_routing of TaskWeights.
 [[nodiscard]] graph::Histograms task_routing(const graph::NetworkGraph& graph, const TaskData& images,
                                              const Dataset& split, const WeightStore& store,
                                              Precision precision = Precision::fp32);
-
-/// Of everything about the tasks that decides what is learned: data, outputs, weights, losses.
-[[nodiscard]] std::uint64_t hash(const std::vector<LearningTask>& tasks);
 
 }  // namespace cosearch

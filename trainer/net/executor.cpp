@@ -122,16 +122,20 @@ double loss_of(const Targets& targets, std::int64_t first, std::int64_t rows, st
   const auto smoothing = static_cast<float>(targets.label_smoothing);
   const float scale = static_cast<float>(targets.loss_scale) / static_cast<float>(targets.size());
   if (!targets.values.empty()) {
-    return kernels::regression_loss(targets.regression, rows, scale, outputs, targets.values.data() + first, gradient);
+    const float* values = targets.values.data() + first;
+    return targets.teacher.empty()
+               ? kernels::regression_loss(targets.regression, rows, scale, outputs, values, gradient)
+               : kernels::distillation_regression_loss(targets.regression, rows, targets.teacher_weight, scale, outputs,
+                                                       values, targets.teacher.data() + first, gradient);
   }
   const std::uint8_t* labels = targets.labels.data() + first;
+  const float* class_weights = targets.class_weights.empty() ? nullptr : targets.class_weights.data();
   if (!targets.teacher.empty()) {
     return kernels::distillation_cross_entropy(rows, classes, smoothing, targets.teacher_weight, scale, outputs, labels,
-                                               targets.teacher.data() + first * classes, gradient);
+                                               class_weights, targets.teacher.data() + first * classes, gradient);
   }
-  if (!targets.class_weights.empty()) {
-    return kernels::weighted_cross_entropy(rows, classes, smoothing, scale, outputs, labels,
-                                           targets.class_weights.data(), gradient);
+  if (class_weights != nullptr) {
+    return kernels::weighted_cross_entropy(rows, classes, smoothing, scale, outputs, labels, class_weights, gradient);
   }
   return kernels::softmax_cross_entropy(rows, classes, smoothing, scale, outputs, labels, gradient);
 }
@@ -206,8 +210,8 @@ double TrainingExecutor::step(const InputSource& input, const Targets& targets) 
   COSEARCH_CHECK(targets.values.empty() || (targets.labels.empty() && targets.values.size() == outputs),
                  "one output for each number");
   COSEARCH_CHECK((targets.teacher.empty() || targets.teacher.size() == outputs) &&
-                     (targets.probabilities.empty() || targets.probabilities.size() == outputs),
-                 "one row of classes for each label");
+                     (targets.predictions.empty() || targets.predictions.size() == outputs),
+                 "one row of classes, or one number, for each label");
   run_regions({input, targets});
   sum_gradients();
   double loss = 0.0;
@@ -294,8 +298,10 @@ void TrainingExecutor::run_loss(const Action& action, std::size_t chunk, const C
   const std::int64_t classes = graph::elements(unit.geometry.output) / labels_per_sample;
   const std::int64_t first = chunk_first_[chunk] * labels_per_sample;
   const float* outputs = buffer(schedule_, memory, action.y);
-  if (!targets.probabilities.empty()) {
-    kernels::softmax(rows, classes, 1.0F, outputs, targets.probabilities.data() + first * classes);
+  if (!targets.predictions.empty() && !targets.values.empty()) {
+    std::copy_n(outputs, rows, targets.predictions.data() + first);
+  } else if (!targets.predictions.empty()) {
+    kernels::softmax(rows, classes, 1.0F, outputs, targets.predictions.data() + first * classes);
   }
   float* gradient = buffer(schedule_, memory, unit.gradient);
   chunk_loss_[chunk] = loss_of(targets, first, rows, classes, outputs, gradient);

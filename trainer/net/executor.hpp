@@ -27,17 +27,18 @@ struct Targets {
   /// their order, as pixels do that are classified.
   std::span<const std::uint8_t> labels = {};
   double label_smoothing = 0.0;
-  /// One for each class, times the loss and gradients of its labels; empty: 1. Not beside a teacher.
+  /// One for each class, times the loss and gradients of its labels, a teacher's share included; empty: 1.
   std::span<const float> class_weights = {};
   /// Numbers to be met by one output each, in place of labels.
   std::span<const float> values = {};
   kernels::RegressionLoss regression = kernels::RegressionLoss::squared;
-  /// Probabilities of another network; empty: labels only.
+  /// What another network predicts, probabilities or the numbers of a regression; empty: labels only.
   std::span<const float> teacher = {};
-  /// Share w of the teacher: the target is (1 - w) * smoothed label + w * teacher.
+  /// Share w of the teacher: the target is (1 - w) * smoothed label + w * teacher; of numbers the loss is (1 - w) times
+  /// that to the values + w times that to the teacher's.
   double teacher_weight = 0.0;
-  /// Receives the network's own probabilities; empty: not wanted.
-  std::span<float> probabilities = {};
+  /// Receives what the network itself predicts; empty: not wanted.
+  std::span<float> predictions = {};
   /// Gradients are those of this times the loss, so that small ones do not vanish in a narrow type.
   double loss_scale = 1.0;
   /// What the noise of routers is drawn from: equal seeds, equal noise, for any number of threads. None: no noise.

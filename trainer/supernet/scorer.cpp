@@ -1,16 +1,15 @@
 #include "trainer/supernet/scorer.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <span>
 #include <utility>
 
+#include "spaces/graph/moe.hpp"
 #include "trainer/data/batch.hpp"
+#include "trainer/multitask/task_scores.hpp"
 #include "trainer/net/executor.hpp"
 #include "trainer/supernet/subnet.hpp"
 #include "trainer/supernet/subnet_space.hpp"
-#include "trainer/train/accuracy.hpp"
 #include "trainer/train/batch_sequence.hpp"
 
 namespace cosearch {
@@ -23,26 +22,38 @@ bool has_batch_norm(const graph::NetworkGraph& network) {
 
 }  // namespace
 
-SubnetScorer::SubnetScorer(WeightStore store, const TaskData& data, const Options& options)
+SubnetScorer::SubnetScorer(WeightStore store, std::vector<LearningTask> tasks, const Options& options)
     : store_(std::move(store)),
       shared_(store_, options.precision),
-      data_(data),
+      tasks_(std::move(tasks)),
       options_(options),
-      calibration_(balanced_subset(data.train, options.calibration_samples, data.content_hash)) {}
+      calibration_(balanced_subset(images().train, options.calibration_samples, images().content_hash)) {}
 
-Expected<double, Infeasible> SubnetScorer::accuracy(const graph::NetworkGraph& network, const Dataset& split) {
-  check_fit(network, data_, split);
+Expected<std::vector<TaskScore>, Infeasible> SubnetScorer::scores(const graph::NetworkGraph& network,
+                                                                  Dataset TaskData::*split) {
+  check_outputs(network, tasks_);
   if (!holds(store_, network)) {
     return Unexpected{Infeasible{{}, "the supernet does not hold all of the network's weights"}};
   }
-  return cosearch::accuracy(network, data_, split, calibrated(network), options_.evaluate_samples);
+  return task_scores(network, tasks_, split, options_.evaluate_samples,
+                     [this](const graph::NetworkGraph& part) { return calibrated(part); });
+}
+
+graph::Histograms SubnetScorer::routing(const graph::NetworkGraph& network, Dataset TaskData::*split) {
+  if (!holds(store_, network)) {
+    return {};
+  }
+  return task_routing(network, images(), images().*split,
+                      [this](const graph::NetworkGraph& part) { return calibrated(part); });
 }
 
 bool SubnetScorer::initialize(const graph::NetworkGraph& network, WeightStore& weights) {
   if (!holds(store_, network)) {
     return false;
   }
-  calibrated(network).save(weights);
+  for (const graph::NetworkGraph& part : graph::task_networks(network)) {
+    calibrated(part).save(weights);
+  }
   return true;
 }
 
@@ -50,11 +61,11 @@ Parameters SubnetScorer::calibrated(const graph::NetworkGraph& network) {
   Subnet subnet(network, shared_);
   subnet.gather();
   if (has_batch_norm(network)) {
-    const BatchSpec spec = plain_batches(input_shape(network), data_);
+    const BatchSpec spec = plain_batches(input_shape(network), images());
     const InputSource input = [&](std::int64_t first, std::int64_t count, float* out) {
       const auto samples =
           std::span(calibration_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
-      fill_batch(data_.train, spec, samples, out);
+      fill_batch(images().train, spec, samples, out);
     };
     const std::shared_ptr<TrainingMemory> memory = take_memory();
     calibrate_batch_norms(network, subnet.parameters(), input, static_cast<std::int64_t>(calibration_.size()), memory);

@@ -12,6 +12,7 @@
 #include "spaces/base/check.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
+#include "spaces/graph/moe.hpp"
 #include "spaces/space/domain.hpp"
 #include "trainer/store/slice_map.hpp"
 
@@ -66,7 +67,7 @@ std::optional<Genome> moved_into(const ParamSet& all, const Genome& corner, cons
 void check_shareable(const std::vector<graph::NetworkGraph>& corners) {
   std::map<std::string, graph::WeightSpec> first;
   for (const graph::NetworkGraph& corner : corners) {
-    for (const graph::WeightSpec& spec : graph::weights(corner)) {
+    for (const graph::WeightSpec& spec : graph::task_weights(corner)) {
       const auto [at, is_new] = first.emplace(spec.name, spec);
       if (!is_new && !can_share(at->second, spec)) {
         throw ConfigError("", fmt::format("networks of this space cannot share weights: {} has axes of another "
@@ -79,7 +80,7 @@ void check_shareable(const std::vector<graph::NetworkGraph>& corners) {
 
 std::set<std::string> weight_names(const graph::NetworkGraph& network) {
   std::set<std::string> names;
-  for (graph::WeightSpec& spec : graph::weights(network)) {
+  for (graph::WeightSpec& spec : graph::task_weights(network)) {
     names.insert(std::move(spec.name));
   }
   return names;
@@ -163,7 +164,7 @@ std::size_t family_of(const graph::NetworkGraph& network, const std::vector<Subn
 }
 
 bool holds(const WeightStore& store, const graph::NetworkGraph& network) {
-  const std::vector<graph::WeightSpec> specs = graph::weights(network);
+  const std::vector<graph::WeightSpec> specs = graph::task_weights(network);
   return std::all_of(specs.begin(), specs.end(), [&](const graph::WeightSpec& spec) {
     return store.contains(spec.name) && SliceMap::fits(store.at(spec.name).spec, spec);
   });

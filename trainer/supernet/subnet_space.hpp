@@ -42,7 +42,7 @@ struct SubnetSpace {
 /// The family whose largest network has most of the network's nodes by name; of equal ones the first.
 [[nodiscard]] std::size_t family_of(const graph::NetworkGraph& network, const std::vector<SubnetFamily>& families);
 
-/// Whether every weight of the network is a slice of the store's, by the rules of SliceMap.
+/// Whether every weight of the network, of all its tasks, is a slice of the store's, by the rules of SliceMap.
 [[nodiscard]] bool holds(const WeightStore& store, const graph::NetworkGraph& network);
 
 }  // namespace cosearch

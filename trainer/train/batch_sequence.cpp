@@ -23,6 +23,10 @@ BatchSequence::BatchSequence(const TaskData& data, const TrainOptions& options, 
 }
 
 void BatchSequence::select(std::int64_t step) {
+  if (step == step_) {
+    return;
+  }
+  step_ = step;
   const std::int64_t epoch = step / steps_per_epoch_;
   if (epoch != epoch_) {
     order_ = epoch_order(subset_, seed_, epoch);

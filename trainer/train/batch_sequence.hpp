@@ -25,7 +25,7 @@ class BatchSequence {
   [[nodiscard]] std::int64_t steps_per_epoch() const noexcept { return steps_per_epoch_; }
   [[nodiscard]] std::int64_t steps() const noexcept { return steps_; }
 
-  /// Chooses the batch of step `step`.
+  /// Chooses the batch of step `step`; again, nothing changes.
   void select(std::int64_t step);
   /// Of the chosen batch, sample after sample.
   [[nodiscard]] std::span<const std::uint8_t> labels() const noexcept { return labels_; }
@@ -45,6 +45,7 @@ class BatchSequence {
   std::int64_t steps_per_epoch_;
   std::int64_t steps_;
   std::vector<std::int64_t> order_;
+  std::int64_t step_ = -1;
   std::int64_t epoch_ = -1;
   std::int64_t first_ = 0;  ///< of the chosen batch, in `order_`
   std::int64_t label_patch_;

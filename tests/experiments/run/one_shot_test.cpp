@@ -6,10 +6,13 @@
 #include <set>
 
 #include "experiments/config/json_file.hpp"
+#include "experiments/evaluate/learning.hpp"
 #include "experiments/evaluate/supernets.hpp"
 #include "experiments/run/final_stage.hpp"
 #include "experiments/run/runner.hpp"
+#include "spaces/base/config_error.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
+#include "trainer/multitask/train_tasks.hpp"
 #include "trainer/supernet/gene_combinations.hpp"
 
 namespace cosearch {
@@ -237,6 +240,112 @@ TEST(OneShotRun, StoppedBetweenLazySupernetsGoesOnToTheSameResult) {
     EXPECT_EQ(stopped.results("tiny"), whole.results("tiny")) << trials;
     EXPECT_EQ(stopped.supernets().size(), whole.supernets().size());
   }
+}
+
+TEST(OneShotRun, ScoresEveryTaskAndBeginsTheFinalStageWithWhatWasScored) {
+  Database database;
+  const json config = one_shot_task_config();
+  ASSERT_EQ(database.run(config), RunOutcome::finished);
+  json scratch = named(config, "scratch");
+  scratch["final"]["initialise"] = "scratch";
+  ASSERT_EQ(database.run(scratch), RunOutcome::finished);
+  EXPECT_EQ(database.results("scratch").at("trials"), database.results("tasks").at("trials"));
+  EXPECT_NE(database.results("scratch").at("finals"), database.results("tasks").at("finals"));
+  const Campaign campaign = campaign_from_json(config);
+  const JointSpace space(campaign, "");
+  CampaignData data = load_campaign_data(campaign);
+  Store store = Store::open_writer(database.path());
+  ASSERT_TRUE(prepare_baselines(campaign, space, data, store, [](const std::string&) {}, {}));
+  Supernets supernets(campaign, space, data);
+  ASSERT_TRUE(supernets.prepare(database.path() + ".files", {[](const std::string&) {}, {}}, {}));
+  const Learning learning{campaign.networks.front(), data.front()};
+  std::size_t scored = 0;
+  for (const TrialRow& row : store.trials(1)) {
+    if (row.state != TrialState::complete) {
+      continue;
+    }
+    ++scored;
+    const graph::NetworkGraph network = space.decode(row.genome).front();
+    WeightStore weights = make_task_weights(network, 1);
+    ASSERT_TRUE(supernets.scorer(0, row.genome).initialize(network, weights));
+    const auto scores = evaluate_tasks(network, data.front().tasks, &TaskData::search, weights);
+    for (const auto& [name, value] : score_metrics(learning, scores)) {
+      EXPECT_EQ(row.metrics.at(name), value) << name;
+    }
+    EXPECT_EQ(row.metrics.count("train_loss"), 0U);
+  }
+  EXPECT_GE(scored, 3U);
+  ASSERT_EQ(store.finals(1).size(), 1U);
+  EXPECT_GT(store.finals(1).front().metrics.at("test_rmse_depth"), 0.0);
+}
+
+TEST(OneShotRun, OfTasksDoesNotDependOnThreadsAndGoesOnAfterAStop) {
+  Database whole;
+  ASSERT_EQ(whole.run(one_shot_task_config()), RunOutcome::finished);
+  Database alone;
+  ASSERT_EQ(alone.run(one_shot_task_config(), 1), RunOutcome::finished);
+  EXPECT_EQ(alone.results("tasks"), whole.results("tasks"));
+  Database stopped;
+  ASSERT_EQ(stopped.run_until(one_shot_task_config(), 2), RunOutcome::stopped);
+  ASSERT_EQ(stopped.resume(one_shot_task_config()), RunOutcome::finished);
+  EXPECT_EQ(stopped.results("tasks"), whole.results("tasks"));
+}
+
+TEST(OneShotRun, OtherBaselinesCompareTheSameSupernetAnew) {
+  Database database;
+  json config = one_shot_task_config();
+  config.erase("final");
+  ASSERT_EQ(database.run(config), RunOutcome::finished);
+  config["name"] = "harder";
+  config["tasks"][2]["baseline"] = 0.25;
+  ASSERT_EQ(database.run(config), RunOutcome::finished);
+  EXPECT_EQ(database.supernets().size(), 1U);
+  const Store store = Store::open_reader(database.path());
+  const std::vector<TrialRow> before = store.trials(1);
+  const std::vector<TrialRow> after = store.trials(2);
+  ASSERT_EQ(before.size(), after.size());
+  std::size_t compared = 0;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    if (before[i].state == TrialState::complete) {
+      ++compared;
+      const double depth = before[i].metrics.at("rmse_depth");
+      EXPECT_EQ(after[i].metrics.at("rmse_depth"), depth);
+      // The gain of one task of three, which was relative to 0.5.
+      EXPECT_NEAR(before[i].metrics.at("delta_m") - after[i].metrics.at("delta_m"), (depth / 0.25 - depth / 0.5) / 3.0,
+                  1e-12);
+    }
+  }
+  EXPECT_GE(compared, 3U);
+}
+
+std::string refusal(const json& config) {
+  Database database;
+  try {
+    database.run(config);
+  } catch (const ConfigError& error) {
+    EXPECT_FALSE(std::filesystem::exists(database.path() + ".files")) << "trained what it refuses";
+    return error.what();
+  }
+  return {};
+}
+
+TEST(OneShotRun, NumbersAreLearnedAsATask) {
+  json config = one_shot_config();
+  config["dataset"] = task_config().at("tasks")[2].at("dataset");
+  config["space"] =
+      json::parse(R"json({"name": "custom", "params": [{"name": "kernel", "choices": [3, 5]}], "template": [
+    {"name": "head", "op": "conv2d", "out_channels": "$classes", "kernel_h": "$kernel", "kernel_w": "$kernel",
+     "padding": "same", "bias": true}]})json");
+  config["target"] = {{"name", "roofline"}};
+  config["search"] = {{"algorithm", "random"}};
+  EXPECT_NE(refusal(config).find("list it under \"tasks\""), std::string::npos) << refusal(config);
+}
+
+TEST(OneShotRun, ListedTasksNeedNetworksWithoutBatchNorms) {
+  json config = one_shot_config();
+  config["tasks"] = {{{"name", "kind"}, {"dataset", config.at("dataset")}, {"baseline", 0.5}}};
+  config.erase("dataset");
+  EXPECT_NE(refusal(config).find("batch norms"), std::string::npos) << refusal(config);
 }
 
 }  // namespace

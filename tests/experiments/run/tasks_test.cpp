@@ -21,29 +21,6 @@ using nlohmann::json;
 using namespace testing_support;  // NOLINT(google-build-using-namespace)
 using ::testing::HasSubstr;
 
-json shapes(const std::string& name, const std::string& task) {
-  return {{"name", name},
-          {"dataset", {{"name", "shapes"}, {"task", task}, {"size", 16}, {"train", 64}, {"search", 32}, {"test", 16}}}};
-}
-
-json task_config() {
-  json edges = shapes("edges", "edges");
-  edges["class_weights"] = {0.5, 2.0};
-  json depth = shapes("depth", "depth");
-  depth["baseline"] = 0.5;
-  return {{"name", "tasks"},
-          {"tasks", {shapes("kind", "class"), edges, depth}},
-          {"task_baseline", {{"embed_dim", 16}, {"moe", "none"}}},
-          {"space", {{"name", "moe_vit"}, {"genes", {{"patch", 4}, {"embed_dim", 16}, {"depth", 3}, {"experts", 4}}}}},
-          {"target", {{"name", "roofline"}}},
-          {"objectives", {"delta_m", "latency_ms"}},
-          {"accuracy",
-           {{"epochs", 4}, {"batch", 16}, {"optimizer", "adamw"}, {"learning_rate", 0.005}, {"weight_decay", 0.0}}},
-          {"search", {{"algorithm", "random"}}},
-          {"budget", {{"evaluations", 6}, {"trainings", 4}}},
-          {"final", {{"top", 1}, {"epochs", 1}}}};
-}
-
 /// A campaign that went to its end.
 struct FinishedRun : Session {
   explicit FinishedRun(const json& config) : Session(config), outcome(go()) {}
@@ -370,9 +347,6 @@ TEST(SeveralTasks, TheSameImagesAreOneMatterOfAllTasks) {
   config = task_config();
   config["dataset"] = config["tasks"][0]["dataset"];
   EXPECT_THAT(message(config), HasSubstr("belongs to each of \"tasks\""));
-  config = task_config();
-  config["accuracy"]["kind"] = "one_shot";
-  EXPECT_THAT(message(config), HasSubstr("none, train"));
   config = task_config();
   config["accuracy"]["quantize"] = json::object();
   EXPECT_THAT(message(config), HasSubstr("/accuracy/quantize: quantises networks of one task"));

@@ -70,6 +70,19 @@ TEST(TaskNetwork, OfAConditionedRouterSharesIt) {
   EXPECT_TRUE(routes_by_task(graph));
 }
 
+TEST(TaskNetwork, WeightsOfAllTasksAreNamedOnce) {
+  const NetworkGraph graph = two_tasks(MoeRouting::per_task);
+  std::vector<std::string> names;
+  for (const WeightSpec& spec : task_weights(graph)) {
+    names.push_back(spec.name);
+  }
+  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
+  std::set<std::string> expected = weight_names(task_network(graph, 0));
+  expected.merge(weight_names(task_network(graph, 1)));
+  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()), expected);
+  EXPECT_EQ(task_networks(graph), (std::vector<NetworkGraph>{task_network(graph, 0), task_network(graph, 1)}));
+}
+
 TEST(ExpertTokens, AreEvenWithoutAHistogram) {
   EXPECT_THAT(expert_tokens({.experts = 4, .top_k = 2}, 5, nullptr), ElementsAre(3, 3, 2, 2));
   EXPECT_THAT(expert_tokens({.experts = 4, .top_k = 4}, 5, nullptr), ElementsAre(5, 5, 5, 5));

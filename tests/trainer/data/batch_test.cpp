@@ -68,6 +68,41 @@ TEST(FillLabels, OfPatchesFollowEachOther) {
   }
 }
 
+TEST(ReorderPixels, GivesTheOrderThatLabelsHave) {
+  Dataset numbers = random_dataset(4, 12, 24, 1);
+  numbers.dense = true;
+  numbers.classes = 1;
+  numbers.regression = true;
+  RngStream rng(3, Purpose::test, 0);
+  for (std::int64_t i = 0; i < 4 * 12 * 24; ++i) {
+    numbers.values.push_back(static_cast<float>(rng.uniform()));
+  }
+  const std::vector<std::int64_t> indices{3, 0, 1};
+  const auto filled = [&](std::int64_t patch) {
+    std::vector<float> values(3 * 12 * 24);
+    fill_values(numbers, {.input = {}, .label_patch = patch}, indices, values);
+    return values;
+  };
+  for (const std::int64_t from : {1, 3, 4, 12}) {
+    for (const std::int64_t to : {1, 2, 6, 4}) {
+      std::vector<float> reordered(3 * 12 * 24);
+      reorder_pixels(numbers.sample, 1, from, to, filled(from), reordered);
+      EXPECT_EQ(reordered, filled(to)) << from << " to " << to;
+      // What belongs to one pixel stays together: each number and its negative.
+      std::vector<float> pairs;
+      for (const float value : filled(from)) {
+        pairs.insert(pairs.end(), {value, -value});
+      }
+      std::vector<float> moved(pairs.size());
+      reorder_pixels(numbers.sample, 2, from, to, pairs, moved);
+      for (std::size_t i = 0; i < reordered.size(); ++i) {
+        ASSERT_EQ(moved[2 * i], reordered[i]);
+        ASSERT_EQ(moved[2 * i + 1], -reordered[i]);
+      }
+    }
+  }
+}
+
 TEST(FillBatch, EqualSizesCopyExactly) {
   const Dataset dataset = random_dataset(5, 4, 3, 2);
   const BatchSpec spec{.input = {4, 3, 2}, .mean = 0.3, .std_dev = 0.25};

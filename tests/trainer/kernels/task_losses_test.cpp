@@ -41,6 +41,34 @@ TEST(TaskLosses, RegressionsMatchTheirDefinitionAndFiniteDifferences) {
   }
 }
 
+TEST(TaskLosses, RegressionsWithATeacherAreMixturesOfTheirLosses) {
+  constexpr float kScale = 0.25F;
+  constexpr double kShare = 0.3;
+  for (const auto loss : {kernels::RegressionLoss::squared, kernels::RegressionLoss::absolute}) {
+    const naive::Values x = naive::random(37, 1);
+    const naive::Values target = naive::random(37, 2);
+    const naive::Values teacher = naive::random(37, 3);
+    const auto mixed = [&](const naive::Values& at) {
+      return (1.0 - kShare) * naive_regression(loss, at, target) + kShare * naive_regression(loss, at, teacher);
+    };
+    const AlignedFloats outputs = naive::floats(x);
+    const AlignedFloats targets = naive::floats(target);
+    const AlignedFloats taught = naive::floats(teacher);
+    AlignedFloats gradient = naive::unwritten(37);
+    EXPECT_NEAR(kernels::distillation_regression_loss(loss, 37, kShare, kScale, outputs.data(), targets.data(),
+                                                      taught.data(), gradient.data()),
+                mixed(x), 1e-5);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      constexpr double kStep = 1e-6;
+      naive::Values above = x;
+      naive::Values below = x;
+      above[i] += kStep;
+      below[i] -= kStep;
+      EXPECT_NEAR(gradient.data()[i], kScale * (mixed(above) - mixed(below)) / (2 * kStep), 1e-4) << i;
+    }
+  }
+}
+
 TEST(TaskLosses, NothingPullsWhatIsMet) {
   const std::vector<float> x{1.5F, -2.0F};
   std::vector<float> gradient(2, 9.0F);

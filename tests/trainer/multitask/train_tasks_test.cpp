@@ -14,6 +14,7 @@
 #include "spaces/base/config_error.hpp"
 #include "spaces/catalog/families.hpp"
 #include "spaces/graph/moe.hpp"
+#include "tests/trainer/multitask/three_tasks.hpp"
 #include "tests/trainer/temporary_directory.hpp"
 #include "tests/trainer/train/networks.hpp"
 #include "trainer/data/batch.hpp"
@@ -24,37 +25,11 @@
 namespace cosearch {
 namespace {
 
-using nlohmann::json;
-
-constexpr std::int64_t kSize = 16;
-constexpr std::int64_t kTrain = 96;
-
-std::shared_ptr<const TaskData> shapes(const std::string& task, json more = json::object()) {
-  json config = {{"name", "shapes"}, {"task", task}, {"size", kSize}, {"train", kTrain}, {"search", 48}, {"test", 8}};
-  config.update(more);
-  return std::make_shared<const TaskData>(load_task_data(config));
-}
-
-std::vector<LearningTask> three_tasks() {
-  static const std::vector<LearningTask> tasks{
-      {.name = "kind", .data = shapes("class"), .output = 0},
-      {.name = "edges", .data = shapes("edges"), .output = 1, .weight = 0.5, .class_weights = {0.5F, 2.0F}},
-      {.name = "depth", .data = shapes("depth"), .output = 2, .weight = 4.0}};
-  return tasks;
-}
-
-/// One trunk, three heads; every second block has experts.
-graph::NetworkGraph three_heads(double balance = 0.01) {
-  const graph::MoeFfn experts{.experts = 4, .top_k = 2, .hidden = 16, .tasks = 3, .balance = balance};
-  catalog::VisionTransformer net;
-  net.input = {kSize, kSize, 1};
-  net.patch = 4;
-  net.embed_dim = 16;
-  net.head_dim = 8;
-  net.blocks = {{.heads = 2}, {.heads = 2, .experts = experts}};
-  net.tasks = {{"kind", 4, false}, {"edges", 2, true}, {"depth", 1, true}};
-  return catalog::build("three_heads", net);
-}
+using test_tasks::kSize;
+using test_tasks::kTrain;
+using test_tasks::shapes;
+using test_tasks::three_heads;
+using test_tasks::three_tasks;
 
 MultitaskOptions recipe() {
   MultitaskOptions options;
@@ -118,37 +93,6 @@ TEST(TrainTasks, OneTaskIsAnOrdinaryTraining) {
   EXPECT_EQ(listed.result.scores[0], (TaskScore{expected->accuracy, false}));
 }
 
-/// What the gradients of one task's loss over all training samples are, by name, at the weights of `store`.
-std::map<std::string, std::vector<float>> gradients_of(const LearningTask& task, const WeightStore& store) {
-  const graph::NetworkGraph network = graph::task_network(three_heads(0.0), task.output);
-  Parameters parameters(network);
-  parameters.load(store);
-  TrainingExecutor executor(network, parameters, kTrain);
-  std::vector<std::int64_t> samples(static_cast<std::size_t>(kTrain));
-  std::iota(samples.begin(), samples.end(), std::int64_t{0});
-  const Dataset& split = task.data->train;
-  BatchSpec spec = plain_batches(input_shape(network), *task.data);
-  spec.label_patch = split.dense ? 4 : 1;
-  std::vector<std::uint8_t> labels(split.labels.size());
-  std::vector<float> values(split.values.size());
-  if (split.regression) {
-    fill_values(split, spec, samples, values);
-  } else {
-    fill_labels(split, spec, samples, labels);
-  }
-  const InputSource input = [&](std::int64_t first, std::int64_t count, float* out) {
-    fill_batch(split, spec,
-               std::span(samples).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)), out);
-  };
-  static_cast<void>(executor.step(input, {.labels = labels, .class_weights = task.class_weights, .values = values}));
-  std::map<std::string, std::vector<float>> gradients;
-  for (const Parameters::Entry& entry : parameters.entries()) {
-    const float* begin = executor.gradients().data() + entry.offset;
-    gradients[entry.spec.name].assign(begin, begin + entry.size);
-  }
-  return gradients;
-}
-
 TEST(TrainTasks, AStepFollowsTheWeightedSumOfTheTasksGradients) {
   MultitaskOptions options;
   options.train = {.epochs = 1,
@@ -163,7 +107,7 @@ TEST(TrainTasks, AStepFollowsTheWeightedSumOfTheTasksGradients) {
   const Trained after = run(three_heads(0.0), three_tasks(), options);
   std::map<std::string, std::vector<double>> expected;
   for (const LearningTask& task : three_tasks()) {
-    for (const auto& [name, gradient] : gradients_of(task, before)) {
+    for (const auto& [name, gradient] : test_tasks::task_step(task, three_heads(0.0), 4, before).gradients) {
       std::vector<double>& sum = expected.try_emplace(name, gradient.size(), 0.0).first->second;
       for (std::size_t i = 0; i < sum.size(); ++i) {
         sum[i] += task.weight * static_cast<double>(gradient[i]);

@@ -14,6 +14,7 @@
 namespace cosearch {
 namespace {
 
+using test_supernets::one_task;
 using test_supernets::small_space;
 
 TEST(Calibration, StatisticsAreThoseOfTheSamplesAsOneBatch) {
@@ -104,7 +105,7 @@ TEST(Distillation, GradientIsTheDifferenceQuotientOfTheLoss) {
   std::vector<float> gradient(x.size());
   std::vector<float> ignored(x.size());
   const auto loss = [&](std::vector<float>& out) {
-    return kernels::distillation_cross_entropy(kRows, kColumns, 0.1F, 0.3, 1.0F, x.data(), labels.data(),
+    return kernels::distillation_cross_entropy(kRows, kColumns, 0.1F, 0.3, 1.0F, x.data(), labels.data(), nullptr,
                                                teacher.data(), out.data());
   };
   static_cast<void>(loss(gradient));
@@ -124,24 +125,50 @@ TEST(Distillation, GradientIsTheDifferenceQuotientOfTheLoss) {
     teacher[r * kColumns + labels[r]] = 1.0F;
   }
   const double own = kernels::distillation_cross_entropy(kRows, kColumns, 0.0F, 1.0, 1.0F, x.data(), labels.data(),
-                                                         teacher.data(), gradient.data());
+                                                         nullptr, teacher.data(), gradient.data());
   const double plain =
       kernels::softmax_cross_entropy(kRows, kColumns, 0.0F, 1.0F, x.data(), labels.data(), ignored.data());
   EXPECT_NEAR(own, plain, 1e-6);
 }
 
+TEST(Distillation, ClassWeightsScaleWholeRows) {
+  constexpr std::int64_t kRows = 3;
+  constexpr std::int64_t kColumns = 2;
+  const std::vector<std::uint8_t> labels{1, 0, 1};
+  const std::vector<float> x{0.5F, -1.0F, 2.0F, 0.25F, -0.75F, 1.5F};
+  const std::vector<float> teacher{0.25F, 0.75F, 0.5F, 0.5F, 0.875F, 0.125F};
+  const std::vector<float> weights{0.5F, 3.0F};
+  std::vector<float> gradient(x.size());
+  const double loss = kernels::distillation_cross_entropy(kRows, kColumns, 0.1F, 0.3, 0.5F, x.data(), labels.data(),
+                                                          weights.data(), teacher.data(), gradient.data());
+  double expected = 0.0;
+  for (std::int64_t r = 0; r < kRows; ++r) {
+    const std::int64_t at = r * kColumns;
+    const float weight = weights[labels[static_cast<std::size_t>(r)]];
+    std::vector<float> row(kColumns);
+    expected += static_cast<double>(weight) *
+                kernels::distillation_cross_entropy(1, kColumns, 0.1F, 0.3, 0.5F, x.data() + at, labels.data() + r,
+                                                    nullptr, teacher.data() + at, row.data());
+    for (std::int64_t c = 0; c < kColumns; ++c) {
+      EXPECT_FLOAT_EQ(gradient[static_cast<std::size_t>(at + c)], weight * row[static_cast<std::size_t>(c)]);
+    }
+  }
+  EXPECT_NEAR(loss, expected, 1e-12);
+}
+
 TEST(SubnetScorer, GivesTheAccuracyOfTheSlicesAndTheSameInAnyThread) {
   const TaskData data = test_supernets::small_data();
   const SubnetSpace space = make_subnet_space(small_space("mobile_cnn"));
-  SubnetScorer scorer(make_supernet(space, 2), data, {.calibration_samples = 48});
+  SubnetScorer scorer(make_supernet(space, 2), one_task(data), {.calibration_samples = 48});
   std::vector<graph::NetworkGraph> networks;
   for (std::uint64_t i = 0; i < 6; ++i) {
     RngStream rng(3, Purpose::test, i);
     networks.push_back(space.sample(rng));
   }
   std::vector<double> parallel(networks.size());
-  tbb::parallel_for(std::size_t{0}, networks.size(),
-                    [&](std::size_t i) { parallel[i] = scorer.accuracy(networks[i], data.search).value(); });
+  tbb::parallel_for(std::size_t{0}, networks.size(), [&](std::size_t i) {
+    parallel[i] = scorer.scores(networks[i], &TaskData::search).value().front().value;
+  });
   for (std::size_t i = 0; i < networks.size(); ++i) {
     WeightStore weights = WeightStore::for_network(networks[i], 1);
     ASSERT_TRUE(scorer.initialize(networks[i], weights));
@@ -158,8 +185,8 @@ TEST(SubnetScorer, NetworksThatTheSupernetDoesNotHoldAreInfeasible) {
   const TaskData data = test_supernets::small_data();
   const SubnetSpace cnn = make_subnet_space(small_space("mobile_cnn"));
   const SubnetSpace vit = make_subnet_space(small_space("vit"));
-  SubnetScorer scorer(make_supernet(cnn, 2), data, {});
-  EXPECT_FALSE(scorer.accuracy(vit.corners.front(), data.search).has_value());
+  SubnetScorer scorer(make_supernet(cnn, 2), one_task(data), {});
+  EXPECT_FALSE(scorer.scores(vit.corners.front(), &TaskData::search).has_value());
   WeightStore weights = WeightStore::for_network(vit.corners.front(), 1);
   EXPECT_FALSE(scorer.initialize(vit.corners.front(), weights));
 }

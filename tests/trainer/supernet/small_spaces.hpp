@@ -12,6 +12,7 @@
 #include "spaces/catalog/registry.hpp"
 #include "tests/spaces/catalog/example_spaces.hpp"
 #include "trainer/data/dataset.hpp"
+#include "trainer/multitask/learning_task.hpp"
 #include "trainer/supernet/subnet_space.hpp"
 
 /// Small spaces and data for the tests of supernets.
@@ -55,6 +56,11 @@ namespace cosearch::test_supernets {
   }
   space.sample = [pooled, sample = space.sample](RngStream& rng) { return pooled(sample(rng)); };
   return space;
+}
+
+/// The data set as the only task.
+[[nodiscard]] inline std::vector<LearningTask> one_task(const TaskData& data) {
+  return {{.name = {}, .data = std::make_shared<const TaskData>(data)}};
 }
 
 /// The space of one network.

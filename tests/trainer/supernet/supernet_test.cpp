@@ -18,6 +18,7 @@
 namespace cosearch {
 namespace {
 
+using test_supernets::one_task;
 using test_supernets::only;
 using test_supernets::small_space;
 
@@ -42,7 +43,7 @@ Trained run(const SubnetSpace& space, const SupernetOptions& recipe, const Progr
             std::stop_token stop = {}, const std::string& checkpoint = {}, std::uint64_t seed = 5) {
   Trained trained{{}, make_supernet(space, seed)};
   const auto result =
-      train_supernet(space, data(), recipe, seed, trained.store, progress, std::move(stop), {checkpoint});
+      train_supernet(space, one_task(data()), recipe, seed, trained.store, progress, std::move(stop), {checkpoint});
   EXPECT_TRUE(result.has_value());
   trained.result = *result;
   return trained;
@@ -159,13 +160,14 @@ TEST(Supernet, EverySpaceOfTheCatalogueTrainsAndScores) {
     Trained trained = run(space, recipe);
     EXPECT_EQ(trained.result.steps, 2);
     EXPECT_TRUE(std::isfinite(trained.result.train_loss));
-    SubnetScorer scorer(std::move(trained.store), data(), {.calibration_samples = 32, .evaluate_samples = 40});
+    SubnetScorer scorer(std::move(trained.store), one_task(data()),
+                        {.calibration_samples = 32, .evaluate_samples = 40});
     for (std::uint64_t i = 0; i < 5; ++i) {
       RngStream rng(1, Purpose::test, i);
-      const auto accuracy = scorer.accuracy(space.sample(rng), data().search);
-      ASSERT_TRUE(accuracy.has_value()) << accuracy.error().reason;
-      EXPECT_GE(*accuracy, 0.0);
-      EXPECT_LE(*accuracy, 1.0);
+      const auto scores = scorer.scores(space.sample(rng), &TaskData::search);
+      ASSERT_TRUE(scores.has_value()) << scores.error().reason;
+      EXPECT_GE(scores->front().value, 0.0);
+      EXPECT_LE(scores->front().value, 1.0);
     }
   }
 }
@@ -174,11 +176,11 @@ TEST(Supernet, LearnsWhatItsSubnetsNeed) {
   const SubnetSpace space = make_subnet_space(small_space("ds_cnn"));
   SupernetOptions recipe = options();
   recipe.train = {.epochs = 20, .batch = 32, .optimizer = OptimizerKind::adamw, .learning_rate = 0.01};
-  SubnetScorer scorer(run(space, recipe).store, data(), {.calibration_samples = 160});
+  SubnetScorer scorer(run(space, recipe).store, one_task(data()), {.calibration_samples = 160});
   double sum = 0.0;
   for (std::uint64_t i = 0; i < 8; ++i) {
     RngStream rng(2, Purpose::test, i);
-    sum += scorer.accuracy(space.sample(rng), data().search).value();
+    sum += scorer.scores(space.sample(rng), &TaskData::search).value().front().value;
   }
   EXPECT_GT(sum / 8.0, 0.8) << "of four classes";
 }
@@ -186,11 +188,11 @@ TEST(Supernet, LearnsWhatItsSubnetsNeed) {
 TEST(Supernet, FingerprintsFollowEverythingThatDecidesTheWeights) {
   const SubnetSpace space = make_subnet_space(small_space("vit"));
   const ParamSet fixed = small_space("vit").params().restricted({{"depth", 2}});
-  const std::uint64_t base = supernet_fingerprint(space, data(), options(), 5);
+  const std::uint64_t base = supernet_fingerprint(space, one_task(data()), options(), 5);
   SupernetOptions scored = options();
   scored.train.evaluate_samples = 7;
-  EXPECT_EQ(supernet_fingerprint(space, data(), scored, 5), base) << "scoring does not change weights";
-  EXPECT_EQ(supernet_fingerprint(make_subnet_space(small_space("vit")), data(), options(), 5), base);
+  EXPECT_EQ(supernet_fingerprint(space, one_task(data()), scored, 5), base) << "scoring does not change weights";
+  EXPECT_EQ(supernet_fingerprint(make_subnet_space(small_space("vit")), one_task(data()), options(), 5), base);
   SupernetOptions more = options();
   more.random_subnets = 3;
   SupernetOptions longer = options();
@@ -199,12 +201,12 @@ TEST(Supernet, FingerprintsFollowEverythingThatDecidesTheWeights) {
   ++other_data.content_hash;
   const std::set<std::uint64_t> all{
       base,
-      supernet_fingerprint(space, data(), more, 5),
-      supernet_fingerprint(space, data(), longer, 5),
-      supernet_fingerprint(space, data(), options(), 6),
-      supernet_fingerprint(space, data(), options(), 5, 9),
-      supernet_fingerprint(space, other_data, options(), 5),
-      supernet_fingerprint(make_subnet_space(small_space("vit"), fixed), data(), options(), 5)};
+      supernet_fingerprint(space, one_task(data()), more, 5),
+      supernet_fingerprint(space, one_task(data()), longer, 5),
+      supernet_fingerprint(space, one_task(data()), options(), 6),
+      supernet_fingerprint(space, one_task(data()), options(), 5, 9),
+      supernet_fingerprint(space, one_task(other_data), options(), 5),
+      supernet_fingerprint(make_subnet_space(small_space("vit"), fixed), one_task(data()), options(), 5)};
   EXPECT_EQ(all.size(), 7U);
 }
 

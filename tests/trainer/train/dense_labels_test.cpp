@@ -54,7 +54,7 @@ TEST(DenseLabels, TeachersSpeakOfEachPixel) {
   problem.load(parameters);
   TrainingExecutor executor(problem.graph, parameters, problem.batch);
   std::vector<float> probabilities(5 * 20 * 3);
-  (void)executor.step(problem.source(), {.labels = problem.labels, .probabilities = probabilities});
+  (void)executor.step(problem.source(), {.labels = problem.labels, .predictions = probabilities});
   for (std::size_t row = 0; row < probabilities.size(); row += 3) {
     EXPECT_NEAR(probabilities[row] + probabilities[row + 1] + probabilities[row + 2], 1.0, 1e-5);
   }
