@@ -199,18 +199,16 @@ static void make_mixture(struct kernel_case* call) {
   m->router = weight;
   m->w1 = weight + routers;
   m->w2 = m->w1 + products;
+  const int ties = one_in(3);
   for (int32_t i = 0; i < CASE_CHANNELS; ++i) {
-    words[i] = between(-4096, 4096);
+    words[i] = ties && i < m->experts ? 0 : between(-4096, 4096);
+  }
+  for (int32_t i = g->in_c; ties && i < routers; ++i) {
+    weight[i] = weight[i - g->in_c];
   }
   m->router_bias = words;
   m->b2 = words + m->experts;
   m->multiplier2 = m->b2 + routers;
-  if (one_in(3)) { /* experts that tie */
-    memset(words, 0, 4 * (uint32_t)m->experts);
-    for (int32_t i = g->in_c; i < routers; ++i) {
-      weight[i] = weight[i - g->in_c];
-    }
-  }
   m->requantization1 = requantization;
   const int32_t smaller = draw_products(m->experts * m->hidden, &m->shift1);
   m->shift2 = between(smaller, 50);
