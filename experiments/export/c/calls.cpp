@@ -104,6 +104,8 @@ std::string Calls::statement(const KernelCall& call) {
     case KernelKind::layer_norm:
     case KernelKind::position_embed:
       return elementwise(call);
+    case KernelKind::mixture:
+      COSEARCH_CHECK(false, "the C export has no kernel of mixtures");
   }
   return {};
 }
@@ -375,6 +377,7 @@ std::vector<std::string> kernel_files(const Project& project) {
       case KernelKind::upsample:
       case KernelKind::token_embed:
       case KernelKind::read_input:
+      case KernelKind::mixture:
         break;
     }
   }

@@ -133,6 +133,7 @@ std::string Parameters::integers(const KernelCall& call, std::size_t input, cons
     case KernelKind::upsample:
     case KernelKind::token_embed:
     case KernelKind::read_input:
+    case KernelKind::mixture:
       return {};
   }
   return {};
