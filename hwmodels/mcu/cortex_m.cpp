@@ -165,6 +165,12 @@ class CortexM final : public Model {
     if (const std::string streaming = mcu::describe(planned.options); !streaming.empty()) {
       totals.streaming.push_back(prefix.empty() ? streaming : prefix + " " + streaming);
     }
+    if (options_.accounting != Accounting::ours) {
+      // None of the accountings of others says what a mixture of experts takes.
+      if (const auto reason = program::lacks_kernel(network, program::tinyengine_options())) {
+        return Infeasible{{}, fmt::format("accounting \"{}\": {}", mcu::name_of(options_.accounting), *reason)};
+      }
+    }
     if (options_.accounting == Accounting::ours) {
       add_memory(planned.program, planned.plan, prefix, totals);
     } else if (options_.accounting == Accounting::tinyengine) {
@@ -249,8 +255,10 @@ class CortexM final : public Model {
     totals.cycles += layer.cycles;
     totals.macs += call.macs;
     totals.cycles_by_kind[layer.kind] += layer.cycles;
-    if (!cycles_.emulation) {
-      totals.assumed_cycles += rates.assumed ? layer.cycles : layer.parts["element_cycles"];
+    if (rates.assumed) {
+      totals.assumed_cycles += layer.cycles;
+    } else if (!cycles_.emulation) {
+      totals.assumed_cycles += layer.parts["element_cycles"];
     }
     return layer;
   }

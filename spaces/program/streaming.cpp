@@ -28,6 +28,7 @@ std::int64_t rows_of(const KernelCall& call) {
     case KernelKind::activation:
     case KernelKind::add:
     case KernelKind::position_embed:
+    case KernelKind::mixture:
       return g.out_h * g.out_w;
     case KernelKind::pointwise_conv2d:
       return g.stride == 1 ? g.out_h * g.out_w : 0;

@@ -95,7 +95,7 @@ class Folding {
 }  // namespace
 
 std::vector<std::vector<int>> fused_chains(const graph::NetworkGraph& graph) {
-  const auto program = program::lower_program(graph, program::tflm_reference_options());
+  const auto program = program::lower_program(graph, program::plain_options());
   COSEARCH_CHECK(program.has_value(), "a malformed network is quantised");
   std::vector<std::vector<int>> chains;
   for (const program::KernelCall& call : program->calls) {

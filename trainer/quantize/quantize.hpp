@@ -28,11 +28,22 @@ struct QuantizeOptions {
   std::int64_t samples = 256;  ///< a fixed, class-balanced part of the training split
 };
 
+/// A mixture of experts as its kernels read it: E experts, H hidden values, C features.
+struct FoldedMixture {
+  std::vector<float> router;       ///< [E][C], the part that reads the tokens
+  std::vector<float> router_bias;  ///< [E], what the embedding of the network's task gives, else 0
+  std::vector<float> w1;           ///< [E][H][C]
+  std::vector<float> b1;           ///< [E][H]
+  std::vector<float> w2;           ///< [E][C][H]
+  std::vector<float> b2;           ///< [E][C]
+};
+
 /// An operator with its batch norm folded in, in floating point: what quantize() rounds and the fp32 export prints.
 struct FoldedLayer {
   int node = 0;
   std::vector<float> weight;  ///< [out][kernel_h][kernel_w][in / groups]; embeddings [rows][features]; norms: scale
   std::vector<float> bias;    ///< of each output channel, zeros where there is none; norms: shift
+  std::optional<FoldedMixture> mixture = std::nullopt;  ///< a mixture of experts, which has neither of these
 };
 /// By the operator's node, as QuantizedNetwork::layers; nothing for operators without weights. A batch norm that is not
 /// folded has the factor and the offset of its running statistics. Weights of 4 bits keep all of theirs.

@@ -4,6 +4,7 @@
 
 #include "experiments/export/c/c_text.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/program/mixtures.hpp"
 
 namespace cosearch::c_export {
 namespace {
@@ -12,8 +13,6 @@ using program::Geometry;
 using program::KernelCall;
 using program::KernelKind;
 using program::Window;
-
-constexpr std::int64_t kWordBytes = 4;
 
 std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
@@ -225,10 +224,12 @@ std::string Calls::attention(const KernelCall& call) {
 std::string Calls::mixture(const KernelCall& call) {
   const auto& experts = std::get<graph::MoeFfn>(graph_of(project_).nodes[at(call.nodes[0])].op);
   const std::int64_t width = call.geometry.out_c;
-  const std::int64_t bytes = (experts.hidden + 3) / 4 * 4 + kWordBytes * (experts.experts + width);
+  program::LoweringOptions options;
+  options.element_bytes = element_bytes_;
+  const std::int64_t bytes = program::mixture_scratch_bytes(experts, width, options);
   return fmt::format("{}{}{}, {}, {}, {}, {}, {}, {});\n", begin("moe"), parameters_.of(call), loop_rows(call), width,
                      row(call, 0), rows(call, 0).stride, row(call, 1), rows(call, 1).stride,
-                     scratch(call, floats_ ? experts.experts + experts.hidden + width : bytes));
+                     scratch(call, bytes / element_bytes_));
 }
 
 std::string Calls::pool(const KernelCall& call) {
