@@ -317,7 +317,7 @@ TEST(Program, KindNamesAreUnique) {
   for (const KernelKind kind : all_kernel_kinds()) {
     EXPECT_TRUE(names.insert(kind_name(kind)).second);
   }
-  EXPECT_EQ(names.size(), 20U);
+  EXPECT_EQ(names.size(), 21U);
 }
 
 }  // namespace
