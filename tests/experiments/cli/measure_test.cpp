@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -18,6 +19,7 @@ namespace cosearch {
 namespace {
 
 using nlohmann::json;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using testing_support::lines;
 using testing_support::ProcessResult;
@@ -106,6 +108,21 @@ class Measure : public ::testing::Test {
     return names;
   }
 
+  /// `measure` with these arguments: its rows, all of which are as planned and as the interpreter says.
+  static std::vector<json> measured_rows(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "measure");
+    arguments.insert(arguments.end(), {"--format", "jsonl"});
+    const ProcessResult measured = run_cosearch(arguments);
+    EXPECT_EQ(measured.exit_code, 0) << measured.err;
+    std::vector<json> rows;
+    for (const std::string& line : lines(measured.out)) {
+      rows.push_back(json::parse(line));
+      EXPECT_EQ(rows.back().at("arena_bytes"), rows.back().at("planned_arena_bytes"));
+      EXPECT_EQ(rows.back().at("passed"), rows.back().at("vectors"));
+    }
+    return rows;
+  }
+
   TemporaryFolder folder_;
   std::string database_ = folder_.file("runs.db");
   std::string trained_;  ///< the trial with weights
@@ -125,23 +142,43 @@ TEST_F(Measure, TasksOfOneNetworkAreProjectsOfTheirOwn) {
   const std::string trial = fmt::format("trial_{:06}", std::stoi(trained_));
   EXPECT_EQ(export_and_run("c"), (std::set<std::string>{trial + "_depth", trial + "_kind"}));
   EXPECT_EQ(export_and_run("c_fp32"), (std::set<std::string>{trial + "_depth", trial + "_kind"}));
+  const std::string other = trained_ == "0" ? "1" : "0";
+  const ProcessResult refused =
+      run_cosearch({"export", "--db", database_, "--id", other, "--format", "c", "--to", folder_.file("other")});
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_THAT(refused.err, HasSubstr("it has no weights"));
   if (!can_emulate()) {
     GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
   }
-  const ProcessResult measured = run_cosearch({"measure", "--db", database_, "--id", trained_, "--format", "jsonl"});
-  ASSERT_EQ(measured.exit_code, 0) << measured.err;
-  ASSERT_EQ(lines(measured.out).size(), 2U);
-  std::int64_t instructions = 0;
-  for (const std::string& line : lines(measured.out)) {
-    const json row = json::parse(line);
-    EXPECT_EQ(row.at("arena_bytes"), row.at("planned_arena_bytes"));
-    EXPECT_EQ(row.at("passed"), row.at("vectors"));
-    instructions += row.at("instructions").get<std::int64_t>();
+  for (const std::string& id : {trained_, other}) {
+    const std::vector<json> rows = measured_rows({"--db", database_, "--id", id});
+    ASSERT_EQ(rows.size(), 2U);
+    const std::string stem = fmt::format("trial_{:06}", std::stoi(id));
+    EXPECT_EQ(rows[0].at("network"), stem + "_kind");
+    EXPECT_EQ(rows[1].at("network"), stem + "_depth");
+    const ProcessResult query =
+        run_cosearch({"query", "--db", database_, "--where", "id = " + id, "--columns",
+                      "measured_instructions,measured_arena_bytes,sram_bytes", "--format", "jsonl"});
+    ASSERT_EQ(query.exit_code, 0) << query.err;
+    const json stored = json::parse(lines(query.out).at(0));
+    EXPECT_EQ(stored.at("measured_instructions"),
+              rows[0].at("instructions").get<std::int64_t>() + rows[1].at("instructions").get<std::int64_t>());
+    EXPECT_EQ(stored.at("measured_arena_bytes"), stored.at("sram_bytes"));
   }
-  const ProcessResult query = run_cosearch({"query", "--db", database_, "--where", "measured_instructions > 0",
-                                            "--columns", "measured_instructions", "--format", "jsonl"});
-  ASSERT_EQ(query.exit_code, 0) << query.err;
-  EXPECT_EQ(json::parse(lines(query.out).at(0)).at("measured_instructions"), instructions);
+}
+
+TEST_F(Measure, TasksOfADesignsFileAreMeasuredOneByOne) {
+  if (!can_emulate()) {
+    GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
+  }
+  run_campaign(campaign_of_two_tasks());
+  const ProcessResult exported =
+      run_cosearch({"export", "--db", database_, "--id", trained_, "--to", folder_.file("json")});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  const std::vector<json> rows = measured_rows({"--network", lines(exported.out).at(0)});
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_THAT(rows[0].at("network").get<std::string>(), EndsWith("_task0"));
+  EXPECT_THAT(rows[1].at("network").get<std::string>(), EndsWith("_task1"));
 }
 
 TEST_F(Measure, FiguresComeBackIntoTheStore) {
@@ -149,11 +186,7 @@ TEST_F(Measure, FiguresComeBackIntoTheStore) {
     GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
   }
   run_campaign(campaign());
-  const ProcessResult measured = run_cosearch({"measure", "--db", database_, "--id", trained_, "--format", "jsonl"});
-  ASSERT_EQ(measured.exit_code, 0) << measured.err;
-  const json row = json::parse(lines(measured.out).at(0));
-  EXPECT_EQ(row.at("arena_bytes"), row.at("planned_arena_bytes"));
-  EXPECT_EQ(row.at("passed"), row.at("vectors"));
+  const json row = measured_rows({"--db", database_, "--id", trained_}).at(0);
   const ProcessResult query =
       run_cosearch({"query", "--db", database_, "--where", "measured_instructions > 0", "--columns",
                     "id,measured_instructions,measured_arena_bytes,measured_stack_bytes", "--format", "jsonl"});
@@ -170,12 +203,8 @@ TEST_F(Measure, UntrainedNetworksHaveMemoryAndInstructionsToo) {
   if (!can_emulate()) {
     GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
   }
-  const ProcessResult measured =
-      run_cosearch({"measure", "--network", "ds_cnn", "--board", "f411", "--format", "jsonl"});
-  ASSERT_EQ(measured.exit_code, 0) << measured.err;
-  const json row = json::parse(lines(measured.out).at(0));
+  const json row = measured_rows({"--network", "ds_cnn", "--board", "f411"}).at(0);
   EXPECT_EQ(row.at("machine"), "cortex-m4");
-  EXPECT_EQ(row.at("arena_bytes"), row.at("planned_arena_bytes"));
   EXPECT_EQ(row.at("passed"), 2);
 }
 

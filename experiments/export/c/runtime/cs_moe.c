@@ -11,7 +11,7 @@ CS_INLINE int cs_is_behind(int32_t logit, int32_t expert, const cs_place* place)
 }
 
 /* The place of the last expert that is taken: those that are not behind it are taken. */
-static cs_place cs_last_taken(int32_t experts, int32_t top_k, const int32_t* logits) {
+CS_NOINLINE cs_place cs_last_taken(int32_t experts, int32_t top_k, const int32_t* logits) {
   cs_place last = {INT32_MAX, -1};
   for (int32_t k = 0; k < top_k; ++k) {
     cs_place next = {INT32_MIN, experts};
@@ -26,12 +26,13 @@ static cs_place cs_last_taken(int32_t experts, int32_t top_k, const int32_t* log
 }
 
 /* sums[c] += share * (bias[c] + sum of hidden * w2[c]) / 2^15. */
-static void cs_add_share(int32_t share, int32_t channels, int32_t count, const int8_t* hidden, const int8_t* w2,
-                         const int32_t* bias, int32_t* sums) {
+CS_NOINLINE void cs_add_share(int32_t share, int32_t channels, int32_t count, const int8_t* hidden, const int8_t* w2,
+                              const int32_t* bias, int32_t* sums) {
   int32_t c = 0;
   for (; c + 4 <= channels; c += 4, w2 += 4 * count) {
     int32_t own[4] = {bias[c], bias[c + 1], bias[c + 2], bias[c + 3]};
     cs_dot(1, 4, 8, count, hidden, hidden, w2, count, own);
+#pragma GCC unroll 4
     for (int32_t i = 0; i < 4; ++i) {
       sums[c + i] += (int32_t)(((int64_t)share * own[i] + (1 << 14)) >> 15);
     }
@@ -44,8 +45,8 @@ static void cs_add_share(int32_t share, int32_t channels, int32_t count, const i
 }
 
 /* The sums of the experts that are taken, with their shares. */
-static void cs_sum_experts(const cs_mixture* m, int32_t channels, const int8_t* x, const int32_t* logits,
-                           int8_t* hidden, int32_t* sums) {
+CS_NOINLINE void cs_sum_experts(const cs_mixture* m, int32_t channels, const int8_t* x, const int32_t* logits,
+                                int8_t* hidden, int32_t* sums) {
   const int32_t multiplier = m->softmax_multiplier, shift = m->softmax_shift;
   const cs_place last = cs_last_taken(m->experts, m->top_k, logits);
   int32_t largest = logits[0];
