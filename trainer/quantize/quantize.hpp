@@ -59,9 +59,10 @@ struct ValueRange {
   double low = 0.0, high = 0.0;
   bool operator==(const ValueRange&) const = default;
 };
-/// Of every node's value, as it leaves the node, in a chain too. Whatever the rule, the range of the Input holds every
-/// byte that a sample can have, and those of outputs are the extremes: the largest of them decides the class. Same bits
-/// for any number of threads. @throws ConfigError as check_fit.
+/// Of every value by its number, see value_count: as it leaves its node, in a chain too, and as a mixture's experts
+/// pass it to gelu. Whatever the rule, the range of the Input holds every byte that a sample can have, and those of
+/// outputs are the extremes: the largest of them decides the class. Same bits for any number of threads. @throws
+/// ConfigError as check_fit.
 [[nodiscard]] std::vector<ValueRange> observe_ranges(const graph::NetworkGraph& graph, const WeightStore& weights,
                                                      const TaskData& data, const QuantizeOptions& options);
 
@@ -92,6 +93,9 @@ struct ValueRange {
 ///  - Attention: the softmax multiplier is at most what gives exponents below 2^31 for the largest difference of
 ///  scores,
 ///    head_dim * 2^15; below 65,536 tokens sums of exponentials and contexts fit in 32 bits.
+///  - Mixtures of experts (at most program::kMostExperts): logits and the sums of an expert's outputs are at most 2^30,
+///    by widening the router's scale, and the output channel's; exponents are below 2^31 as an attention's; rounded
+///    shares of a row add up to 1.5 at most.
 ///  - Layer norm: epsilon is 1 to 2^40; |scale| / scale(y) is below 2^18, so that results fit in 32 bits.
 /// Aborts for 65,536 tokens or more.
 [[nodiscard]] QuantizedNetwork quantize(const graph::NetworkGraph& graph, const WeightStore& weights,

@@ -29,11 +29,11 @@ class Calibration {
   }
 
   std::vector<ValueRange> extremes() {
-    std::vector<ValueRange> ranges(graph_.nodes.size());
-    observe([&](int node, std::span<const float> values) {
+    std::vector<ValueRange> ranges(value_count(graph_));
+    observe([&](std::size_t value, std::span<const float> values) {
       const auto [low, high] = std::minmax_element(values.begin(), values.end());
       const std::lock_guard guard(mutex_);
-      ValueRange& range = ranges[index(node)];  // 0 is always inside
+      ValueRange& range = ranges[value];  // 0 is always inside
       range.low = std::min(range.low, static_cast<double>(*low));
       range.high = std::max(range.high, static_cast<double>(*high));
     });
@@ -47,17 +47,17 @@ class Calibration {
       histograms[node].low = magnitudes ? 0.0 : ranges[node].low;
       histograms[node].high = magnitudes ? std::max(-ranges[node].low, ranges[node].high) : ranges[node].high;
     }
-    observe([&](int node, std::span<const float> values) {
-      Histogram& all = histograms[index(node)];
+    observe([&](std::size_t value, std::span<const float> values) {
+      Histogram& all = histograms[value];
       if (all.low == all.high) {
         return;
       }
       Histogram own{all.low, all.high, {}};
       if (magnitudes) {
         std::vector<float> positive;
-        for (const float value : values) {
-          if (value != 0.0F) {  // 0 is exact wherever the range ends
-            positive.push_back(std::abs(value));
+        for (const float x : values) {
+          if (x != 0.0F) {  // 0 is exact wherever the range ends
+            positive.push_back(std::abs(x));
           }
         }
         own.add(positive);
