@@ -43,6 +43,10 @@ Design make_design(const Campaign& campaign, const JointSpace& space, const Eval
   design.cost = *cost;
   for (const CampaignNetwork& network : campaign.networks) {
     design.network_names.push_back(network.name);
+    std::vector<std::string>& tasks = design.task_names.emplace_back();
+    for (const CampaignTask& task : network.tasks) {
+      tasks.push_back(task.name);
+    }
   }
   const auto trained =
       std::find_if(finals.begin(), finals.end(), [&](const FinalRow& entry) { return entry.trial == row.id; });

@@ -76,6 +76,17 @@ NetworkGraph task_network(const NetworkGraph& graph, int task) {
   return part;
 }
 
+std::vector<NetworkGraph> task_networks(const NetworkGraph& graph) {
+  if (graph.outputs.size() == 1) {
+    return {graph};
+  }
+  std::vector<NetworkGraph> networks;
+  for (int task = 0; task < static_cast<int>(graph.outputs.size()); ++task) {
+    networks.push_back(task_network(graph, task));
+  }
+  return networks;
+}
+
 bool routes_by_task(const NetworkGraph& graph) {
   return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const Node& node) {
     const auto* moe = std::get_if<MoeFfn>(&node.op);

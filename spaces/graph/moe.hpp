@@ -15,6 +15,8 @@ namespace cosearch::graph {
 /// that `task`, without the nodes that only other tasks need. Names stay, so the networks of all tasks share the
 /// weights of their trunk. Aborts on a task that the network does not have.
 [[nodiscard]] NetworkGraph task_network(const NetworkGraph& graph, int task);
+/// That of each output; of a single output the network itself.
+[[nodiscard]] std::vector<NetworkGraph> task_networks(const NetworkGraph& graph);
 /// Whether what runs depends on the task: some MoeFfn routes the tokens of several tasks.
 [[nodiscard]] bool routes_by_task(const NetworkGraph& graph);
 

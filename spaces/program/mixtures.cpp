@@ -9,7 +9,8 @@ namespace cosearch::program {
 namespace {
 
 constexpr std::int64_t kWordBytes = 4;
-constexpr std::int64_t kTableBytes = 256;  // gelu of every int8
+constexpr std::int64_t kRequantizationBytes = 8;  // bias and multiplier
+constexpr std::int64_t kTableBytes = 256;         // gelu of every int8
 
 }  // namespace
 
@@ -24,10 +25,11 @@ void describe_mixture(const graph::MoeFfn& op, const LoweringOptions& options, K
   constant("router", options.element_bytes * op.experts * features);
   constant("router_bias", kWordBytes * op.experts);
   constant("w1", options.element_bytes * all_hidden * features);
-  constant("b1", kWordBytes * all_hidden);
   if (quantized) {
-    constant("multiplier1", kWordBytes * all_hidden);
+    constant("requantization1", kRequantizationBytes * all_hidden);
     constant("table", kTableBytes);
+  } else {
+    constant("b1", kWordBytes * all_hidden);
   }
   constant("w2", options.element_bytes * all_hidden * features);
   constant("b2", kWordBytes * op.experts * features);

@@ -74,8 +74,9 @@ struct Rows {
 /// input channels: int8, or two int4 to a byte, where each output channel begins with a new byte;
 /// `<node>.requantization` (per output channel an int32 bias and an int32 multiplier), `<node>.table` (256-entry lookup
 /// of an activation), ... A mixture of E experts of H hidden values on C features has of all experts `.router` (E, C),
-/// `.w1` (E, H, C) and `.w2` (E, C, H) in int8, `.router_bias` (E), `.b1` (E, H), `.multiplier1` (E, H), `.b2` (E, C)
-/// and `.multiplier2` (C) in int32, and `.table`; in floating point the same without multipliers and table.
+/// `.w1` (E, H, C) and `.w2` (E, C, H) in int8, `.router_bias` (E), `.requantization1` (E, H, 2), `.b2` (E, C) and
+/// `.multiplier2` (C) in int32, and `.table`; in floating point `.b1` (E, H) for the requantisation, no multipliers and
+/// no table.
 struct Constant {
   std::string name;
   std::int64_t bytes = 0;

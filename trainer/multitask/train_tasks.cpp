@@ -183,11 +183,7 @@ void check_tasks(const graph::NetworkGraph& graph, const std::vector<LearningTas
 }
 
 WeightStore make_task_weights(const graph::NetworkGraph& graph, std::uint64_t seed) {
-  std::vector<graph::NetworkGraph> networks;
-  for (int task = 0; task < static_cast<int>(graph.outputs.size()); ++task) {
-    networks.push_back(graph::task_network(graph, task));
-  }
-  return WeightStore::for_corners(networks, seed);
+  return WeightStore::for_corners(graph::task_networks(graph), seed);
 }
 
 Expected<MultitaskResult, Infeasible> train_tasks(const graph::NetworkGraph& graph,

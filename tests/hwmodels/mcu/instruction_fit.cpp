@@ -43,7 +43,7 @@ std::vector<std::string> quantities_of(KernelKind kind) {
     case KernelKind::read_input:
       return {"elements", "rows"};
     case KernelKind::mixture:
-      return {};  // not counted: it has the rates of fully connected layers
+      return {"macs", "outputs", "elements", "rows"};
   }
   return {};
 }
@@ -90,9 +90,7 @@ void fit_kind(KernelKind kind, const CaseInstructions& measured, InstructionFit&
 InstructionFit fit_instructions(const CaseInstructions& measured) {
   InstructionFit fit;
   for (const KernelKind kind : program::all_kernel_kinds()) {
-    if (!quantities_of(kind).empty()) {
-      fit_kind(kind, measured, fit);
-    }
+    fit_kind(kind, measured, fit);
   }
   for (const InstructionCase& network : instruction_cases()) {
     if (!network.held_out) {
