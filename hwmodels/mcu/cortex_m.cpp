@@ -84,7 +84,7 @@ class CortexM final : public Model {
     COSEARCH_CHECK(!jobs.empty(), "nothing to evaluate");
     Totals totals;
     totals.flash_bytes = engine_.code_bytes + options_.reserved_flash_bytes;
-    for (const Job& job : jobs) {
+    for (const Job& job : runs(jobs)) {
       if (std::optional<Infeasible> refusal = refuse(job)) {
         return Unexpected{*std::move(refusal)};
       }
@@ -109,7 +109,7 @@ class CortexM final : public Model {
   /// The arena of the job that needs most.
   [[nodiscard]] std::string picture(std::span<const Job> jobs) const override {
     std::optional<program::PlannedProgram> largest;
-    for (const Job& job : jobs) {
+    for (const Job& job : runs(jobs)) {
       Expected<program::PlannedProgram, Infeasible> planned = plan(job_graph(job));
       COSEARCH_CHECK(planned.has_value(), "a picture of a job that is not feasible");
       if (!largest || planned->plan.bytes > largest->plan.bytes) {
@@ -137,6 +137,16 @@ class CortexM final : public Model {
         network, engine_, board_,
         {options_.streamed_input, options_.weights_in_sram.value_or(board_.weights_in_sram && mcu::can_stream(engine_)),
          options_.reserved_sram_bytes});
+  }
+
+  /// Tasks that route tokens are networks of their own, one after the other, each with integers of its own in flash.
+  static std::vector<Job> runs(std::span<const Job> jobs) {
+    std::vector<Job> all;
+    for (const Job& job : jobs) {
+      const std::vector<Job> parts = task_jobs(job);
+      all.insert(all.end(), parts.begin(), parts.end());
+    }
+    return all;
   }
 
   static std::optional<Infeasible> refuse(const Job& job) {
