@@ -265,10 +265,8 @@ class CortexM final : public Model {
     totals.cycles += layer.cycles;
     totals.macs += call.macs;
     totals.cycles_by_kind[layer.kind] += layer.cycles;
-    if (rates.assumed) {
-      totals.assumed_cycles += layer.cycles;
-    } else if (!cycles_.emulation) {
-      totals.assumed_cycles += layer.parts["element_cycles"];
+    if (!cycles_.emulation) {
+      totals.assumed_cycles += rates.assumed ? layer.cycles : layer.parts["element_cycles"];
     }
     return layer;
   }

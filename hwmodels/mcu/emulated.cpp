@@ -1,26 +1,10 @@
 #include "hwmodels/mcu/emulated.hpp"
 
-#include <map>
 #include <optional>
-#include <string>
 #include <utility>
-#include <vector>
 
 namespace cosearch::mcu {
 namespace {
-
-/// Kinds that no instructions were counted of have the rates of the kind that they are like.
-void add_like(const JsonReader& assumed, std::map<program::KernelKind, KernelCycles>& kinds) {
-  const std::vector<std::string> names = kind_names();
-  for (const auto& [kind, like] : assumed.at("like").members()) {
-    const auto rates = kinds.find(kind_of(like, like.name_of(names)));
-    if (rates != kinds.end()) {
-      KernelCycles assumed_rates = rates->second;
-      assumed_rates.assumed = true;
-      kinds.emplace(kind_of(like, kind), assumed_rates);
-    }
-  }
-}
 
 /// The model of a core, for no board yet.
 CycleModel read_core(const JsonReader& root, const JsonReader& item, const std::string& core,
@@ -38,7 +22,6 @@ CycleModel read_core(const JsonReader& root, const JsonReader& item, const std::
     add_feature(instructions, feature, instructions.number(kNonNegative) * emulation.cycles_per_instruction,
                 model.kinds);
   }
-  add_like(root.at("assumed"), model.kinds);
   check_kinds(table.at("instructions"), model.kinds);
   model.emulation = std::move(emulation);
   return model;

@@ -85,9 +85,6 @@ KernelWork work_of(const KernelCall& call) {
     case KernelKind::fully_connected:
       work.slow_macs = single_rows(call) ? work.macs : 0.0;
       break;
-    case KernelKind::mixture:
-      work.slow_macs = work.macs;  // each row has experts of its own
-      break;
     default:
       break;
   }

@@ -21,8 +21,8 @@ struct KernelWork {
   /// Rows of windows and elements of windows that are brought together before the products: all of dense convolutions
   /// and patch embeddings; of depthwise convolutions the places of `slow_macs`.
   double window_rows = 0.0, window_elements = 0.0;
-  /// MACs off the quick path: linear maps of single rows and mixtures, whose weights serve one row; depthwise
-  /// convolutions but for the pixels of 3 x 3 kernels of 8 bits whose windows lie inside of the image.
+  /// MACs off the quick path: linear maps of single rows, whose weights serve one row; depthwise convolutions but for
+  /// the pixels of 3 x 3 kernels of 8 bits whose windows lie inside of the image.
   double slow_macs = 0.0;
   double int4_macs = 0.0;  ///< MACs with weights of 4 bits
 };

@@ -38,7 +38,7 @@ void describe_mixture(const graph::MoeFfn& op, const LoweringOptions& options, K
   }
   call.weight_bits = 8 * options.element_bytes;
   call.macs = rows * features * (op.experts + 2 * op.top_k * op.hidden);
-  call.elementwise = rows * (op.experts + op.top_k * (op.hidden + features));
+  call.elementwise = rows * (op.experts * (op.top_k + 4) / 2 + op.top_k * (op.hidden + features));
 }
 
 std::int64_t mixture_scratch_bytes(const graph::MoeFfn& op, std::int64_t features, const LoweringOptions& options) {

@@ -124,8 +124,8 @@ struct KernelCall {
   int row_block = -1;
   std::int64_t rows = 1;
   std::int64_t macs = 0;
-  /// Other element operations: visited inputs of pools, elements of a pass; of a mixture, for each row, the E shares,
-  /// and the hidden values and outputs of the experts that it chooses.
+  /// Other element operations: visited inputs of pools, elements of a pass; of a mixture, for each row, 2 for each
+  /// logit and a half for each comparison that finds top_k, and the hidden values and outputs of the experts chosen.
   std::int64_t elementwise = 0;
   std::int64_t outputs = 0;  ///< elements written
   bool operator==(const KernelCall&) const = default;

@@ -146,8 +146,7 @@ TEST(Coefficients, EveryKindOnEveryBoardAndEngineCostsSomething) {
       const bool measured = kind == program::KernelKind::conv2d || kind == program::KernelKind::pointwise_conv2d ||
                             kind == program::KernelKind::depthwise_conv2d ||
                             kind == program::KernelKind::fully_connected;
-      const bool counted = model.emulation && kind != program::KernelKind::mixture;
-      EXPECT_EQ(cycles.assumed, !measured && !counted) << program::kind_name(kind);
+      EXPECT_EQ(cycles.assumed, !measured && !model.emulation) << program::kind_name(kind);
     }
   }
 }

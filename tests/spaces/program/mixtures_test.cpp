@@ -70,7 +70,7 @@ TEST(Mixtures, BookTheWeightsOfAllExpertsAndTheWorkOfTheChosenOnes) {
   EXPECT_EQ(bytes.at("moe.b2"), 4 * kExperts * kFeatures);
   EXPECT_EQ(call.macs, graph::node_counts(network).at(3).macs);
   EXPECT_EQ(call.outputs, kTokens * kFeatures);
-  EXPECT_EQ(call.elementwise, kTokens * (kExperts + kTopK * (kHidden + kFeatures)));
+  EXPECT_EQ(call.elementwise, kTokens * (2 * kExperts + kExperts * kTopK / 2 + kTopK * (kHidden + kFeatures)));
   EXPECT_EQ(call.weight_bits, 8);
   ASSERT_EQ(call.scratch.size(), 1U);
 }
