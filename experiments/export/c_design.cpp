@@ -31,15 +31,17 @@ WeightStore weights_of(const graph::NetworkGraph& network, const std::string& pr
   return store;
 }
 
-/// Ranges that the final stage has left; empty where it has not quantised.
-std::vector<quantize::ValueRange> stored_ranges(const std::map<std::string, std::string>& metadata, std::size_t index,
-                                                std::size_t networks) {
+/// Ranges that the final stage has left of a task of network `index`; empty where it has not quantised.
+std::vector<quantize::ValueRange> stored_ranges(const std::map<std::string, std::string>& metadata,
+                                                const Design& design, std::size_t index, std::size_t task) {
   const auto found = metadata.find("ranges");
   if (found == metadata.end()) {
     return {};
   }
   const nlohmann::json ranges = nlohmann::json::parse(found->second);
-  return quantize::ranges_from_json(networks == 1 ? ranges : ranges.at(index));
+  const nlohmann::json& own = design.networks.size() == 1 ? ranges : ranges.at(index);
+  return own.empty() ? std::vector<quantize::ValueRange>{}
+                     : quantize::task_ranges_from_json(own, task, design.networks[index].outputs.size());
 }
 
 /// Of one network, or of one of its tasks.
@@ -69,7 +71,7 @@ DesignSource trained_source(const Design& design, const Trained& trained, std::s
                      {}},
                     data.tasks.empty() ? data.data : data.tasks.at(task).data};
   if (!floating_point) {
-    made.source.ranges = stored_ranges(trained.metadata, index, design.networks.size());
+    made.source.ranges = stored_ranges(trained.metadata, design, index, task);
     if (made.source.ranges.empty()) {
       made.source.ranges = quantize::observe_ranges(task_network, made.source.weights, *made.data, {});
     }

@@ -53,14 +53,19 @@ bool has_mixture(const graph::NetworkGraph& graph) {
                      [](const graph::Node& node) { return std::holds_alternative<graph::MoeFfn>(node.op); });
 }
 
+Simulation simulation_of(const std::vector<Simulation>& simulations, std::size_t task) {
+  return simulations.empty() ? Simulation{} : simulations.at(task);
+}
+
 /// A task and its network, ready to take steps.
 struct Learner {
   Learner(const graph::NetworkGraph& graph, const LearningTask& about, const MultitaskOptions& options,
-          std::uint64_t seed, const Parameters& shared, const std::shared_ptr<TrainingMemory>& memory)
+          const Simulation& simulation, std::uint64_t seed, const Parameters& shared,
+          const std::shared_ptr<TrainingMemory>& memory)
       : task(about),
         subnet(graph::task_network(graph, about.output), shared),
         batches(*about.data, options.train, seed, label_patch(subnet.graph(), about.data->train)),
-        executor(subnet.graph(), subnet.parameters(), batches.batch(), memory),
+        executor(subnet.graph(), subnet.parameters(), batches.batch(), memory, simulation),
         input(batches.input(input_shape(subnet.graph()))) {}
 
   const LearningTask& task;
@@ -77,9 +82,9 @@ class TaskSteps {
             std::uint64_t seed, const Parameters& shared)
       : options_(options), seed_(seed), gradients_(shared.trainable_size()) {
     const auto memory = std::make_shared<TrainingMemory>();
-    for (const LearningTask& task : tasks) {
-      learners_.emplace_back(graph, task, options, seed, shared, memory);
-      weights_ += task.weight;
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      learners_.emplace_back(graph, tasks[i], options, simulation_of(options.simulations, i), seed, shared, memory);
+      weights_ += tasks[i].weight;
     }
   }
 
@@ -134,16 +139,32 @@ class TaskSteps {
 };
 
 std::vector<TaskScore> scores_of(const graph::NetworkGraph& graph, const std::vector<LearningTask>& tasks,
-                                 Dataset TaskData::*split, const Parameters& shared, std::int64_t samples) {
+                                 Dataset TaskData::*split, const Parameters& shared, std::int64_t samples,
+                                 const std::vector<Simulation>& simulations) {
   std::vector<TaskScore> scores;
-  for (const LearningTask& task : tasks) {
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const LearningTask& task = tasks[i];
     Subnet subnet(graph::task_network(graph, task.output), shared);
     subnet.gather();
     const Dataset& evaluated = (*task.data).*split;
     scores.push_back(
-        {accuracy(subnet.graph(), *task.data, evaluated, subnet.parameters(), samples), evaluated.regression});
+        {accuracy(subnet.graph(), *task.data, evaluated, subnet.parameters(), samples, simulation_of(simulations, i)),
+         evaluated.regression});
   }
   return scores;
+}
+
+/// Everything that decides how a training goes on from a checkpoint.
+std::uint64_t training_key(const graph::NetworkGraph& graph, const std::vector<LearningTask>& tasks,
+                           const MultitaskOptions& options, std::uint64_t seed, const Parameters& shared) {
+  Hasher hasher;
+  hasher.add(kCodeVersion).add(trainer_fingerprint()).add(graph::hash(graph)).add(hash(tasks));
+  hasher.add(to_json(options.train).dump()).add(static_cast<int>(options.sampling)).add(seed);
+  hasher.add_bytes(std::as_bytes(std::span<const float>(shared.values())));
+  for (const Simulation& simulation : options.simulations) {
+    add_to(hasher, simulation);
+  }
+  return hasher.value();
 }
 
 }  // namespace
@@ -195,16 +216,7 @@ Expected<MultitaskResult, Infeasible> train_tasks(const graph::NetworkGraph& gra
   check_tasks(graph, tasks);
   Parameters shared(store, options.train.precision);
   TaskSteps steps(graph, tasks, options, seed, shared);
-  const std::uint64_t key = Hasher{}
-                                .add(kCodeVersion)
-                                .add(trainer_fingerprint())
-                                .add(graph::hash(graph))
-                                .add(hash(tasks))
-                                .add(to_json(options.train).dump())
-                                .add(static_cast<int>(options.sampling))
-                                .add(seed)
-                                .add_bytes(std::as_bytes(std::span<const float>(shared.values())))
-                                .value();
+  const std::uint64_t key = training_key(graph, tasks, options, seed, shared);
   const auto trained = run({.options = options.train,
                             .batches = steps.batches(),
                             .parameters = shared,
@@ -218,7 +230,7 @@ Expected<MultitaskResult, Infeasible> train_tasks(const graph::NetworkGraph& gra
   MultitaskResult result{{}, trained->train_loss, trained->steps, trained->stopped};
   if (!result.stopped) {
     shared.save(store);
-    result.scores = scores_of(graph, tasks, split, shared, options.train.evaluate_samples);
+    result.scores = scores_of(graph, tasks, split, shared, options.train.evaluate_samples, options.simulations);
   }
   return result;
 }
@@ -227,7 +239,7 @@ std::vector<TaskScore> evaluate_tasks(const graph::NetworkGraph& graph, const st
                                       Dataset TaskData::*split, const WeightStore& store, std::int64_t samples,
                                       Precision precision) {
   check_tasks(graph, tasks);
-  return scores_of(graph, tasks, split, Parameters(store, precision), samples);
+  return scores_of(graph, tasks, split, Parameters(store, precision), samples, {});
 }
 
 graph::Histograms task_routing(const graph::NetworkGraph& graph, const TaskData& images, const Dataset& split,

@@ -12,6 +12,7 @@
 #include "trainer/data/dataset.hpp"
 #include "trainer/kernels/kernels.hpp"
 #include "trainer/multitask/delta_m.hpp"
+#include "trainer/net/simulation.hpp"
 #include "trainer/store/weight_store.hpp"
 #include "trainer/train/train.hpp"
 
@@ -36,6 +37,8 @@ enum class TaskSampling { all, one };
 struct MultitaskOptions {
   TrainOptions train;
   TaskSampling sampling = TaskSampling::all;
+  /// What the tasks' networks are trained and measured under; empty: nothing.
+  std::vector<Simulation> simulations = {};
 };
 
 struct MultitaskResult {

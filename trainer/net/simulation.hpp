@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "spaces/base/hash.hpp"
 #include "spaces/graph/graph.hpp"
 
 namespace cosearch {
@@ -39,6 +40,9 @@ struct Simulation {
 
   [[nodiscard]] bool active() const noexcept { return !grids.empty(); }
 };
+
+/// Adds everything about a simulation that decides what is trained under it.
+void add_to(Hasher& hasher, const Simulation& simulation);
 
 /// Sees a value (by number) on a chunk of samples, (samples, shape...), hidden ones of mixtures (choices, hidden);
 /// called from several threads at once, in no order.

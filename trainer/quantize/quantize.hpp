@@ -69,6 +69,11 @@ struct ValueRange {
 /// [[low, high], ...]; reading gives the same bits back. @throws ConfigError for anything else.
 [[nodiscard]] nlohmann::json to_json(const std::vector<ValueRange>& ranges);
 [[nodiscard]] std::vector<ValueRange> ranges_from_json(const nlohmann::json& json);
+/// Of each task's network; of a network with one output those of its only task alone.
+[[nodiscard]] nlohmann::json to_json(const std::vector<std::vector<ValueRange>>& tasks);
+/// The same back, of `task` among `tasks`. @throws ConfigError for anything else.
+[[nodiscard]] std::vector<ValueRange> task_ranges_from_json(const nlohmann::json& json, std::size_t task,
+                                                            std::size_t tasks);
 
 /// How each node's value is quantised. Ranges are widened to hold 0, which becomes exact. The maximum pool, the
 /// upsampling, and relu and relu6 as calls of their own leave their input's quantisation as it is; values that an

@@ -149,6 +149,30 @@ nlohmann::json to_json(const std::vector<ValueRange>& ranges) {
   return json;
 }
 
+nlohmann::json to_json(const std::vector<std::vector<ValueRange>>& tasks) {
+  if (tasks.size() == 1) {
+    return to_json(tasks.front());
+  }
+  nlohmann::json json = nlohmann::json::array();
+  for (const std::vector<ValueRange>& ranges : tasks) {
+    json.push_back(to_json(ranges));
+  }
+  return json;
+}
+
+std::vector<ValueRange> task_ranges_from_json(const nlohmann::json& json, std::size_t task, std::size_t tasks) {
+  if (tasks == 1) {
+    return ranges_from_json(json);
+  }
+  const std::string allowed = "the ranges of each task";
+  const JsonReader reader(json);
+  const std::vector<JsonReader> items = reader.items(allowed);
+  if (items.size() != tasks) {
+    reader.refuse(allowed);
+  }
+  return ranges_from_json(items.at(task).value());
+}
+
 std::vector<ValueRange> ranges_from_json(const nlohmann::json& json) {
   const std::string allowed = "[low, high] with low <= high";
   std::vector<ValueRange> ranges;

@@ -14,6 +14,7 @@
 #include "spaces/base/config_error.hpp"
 #include "spaces/catalog/families.hpp"
 #include "spaces/graph/moe.hpp"
+#include "tests/trainer/multitask/three_tasks.hpp"
 #include "tests/trainer/temporary_directory.hpp"
 #include "tests/trainer/train/networks.hpp"
 #include "trainer/data/batch.hpp"
@@ -24,48 +25,8 @@
 namespace cosearch {
 namespace {
 
+using namespace test_tasks;  // NOLINT(google-build-using-namespace)
 using nlohmann::json;
-
-constexpr std::int64_t kSize = 16;
-constexpr std::int64_t kTrain = 96;
-
-std::shared_ptr<const TaskData> shapes(const std::string& task, json more = json::object()) {
-  json config = {{"name", "shapes"}, {"task", task}, {"size", kSize}, {"train", kTrain}, {"search", 48}, {"test", 8}};
-  config.update(more);
-  return std::make_shared<const TaskData>(load_task_data(config));
-}
-
-std::vector<LearningTask> three_tasks() {
-  static const std::vector<LearningTask> tasks{
-      {.name = "kind", .data = shapes("class"), .output = 0},
-      {.name = "edges", .data = shapes("edges"), .output = 1, .weight = 0.5, .class_weights = {0.5F, 2.0F}},
-      {.name = "depth", .data = shapes("depth"), .output = 2, .weight = 4.0}};
-  return tasks;
-}
-
-/// One trunk, three heads; every second block has experts.
-graph::NetworkGraph three_heads(double balance = 0.01) {
-  const graph::MoeFfn experts{.experts = 4, .top_k = 2, .hidden = 16, .tasks = 3, .balance = balance};
-  catalog::VisionTransformer net;
-  net.input = {kSize, kSize, 1};
-  net.patch = 4;
-  net.embed_dim = 16;
-  net.head_dim = 8;
-  net.blocks = {{.heads = 2}, {.heads = 2, .experts = experts}};
-  net.tasks = {{"kind", 4, false}, {"edges", 2, true}, {"depth", 1, true}};
-  return catalog::build("three_heads", net);
-}
-
-MultitaskOptions recipe() {
-  MultitaskOptions options;
-  options.train.epochs = 2;
-  options.train.batch = 24;
-  options.train.optimizer = OptimizerKind::adamw;
-  options.train.learning_rate = 0.004;
-  options.train.flip = true;
-  options.train.shift = 1;
-  return options;
-}
 
 struct Trained {
   MultitaskResult result;
@@ -79,13 +40,6 @@ Trained run(const graph::NetworkGraph& graph, const std::vector<LearningTask>& t
   EXPECT_TRUE(result.has_value());
   trained.result = std::move(result).value();
   return trained;
-}
-
-void expect_same_bits(const WeightStore& a, const WeightStore& b) {
-  ASSERT_EQ(a.weights().size(), b.weights().size());
-  for (const auto& [name, weight] : a.weights()) {
-    EXPECT_EQ(weight.values, b.at(name).values) << name;
-  }
 }
 
 TEST(TrainTasks, BitsDoNotDependOnTheNumberOfThreads) {
