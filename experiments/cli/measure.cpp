@@ -87,9 +87,11 @@ struct Measurement {
   EmulatorReport report;
 };
 
-Measurement measure(const c_export::Source& source, const c_export::Choice& choice, const TaskData* data,
-                    const std::string& machine, const Workplace& place) {
-  const Expected<c_export::NetworkProject, Infeasible> made = c_export::NetworkProject::make(source, choice, data);
+Measurement measure(const DesignSource& part, const c_export::Choice& choice, const std::string& machine,
+                    const Workplace& place) {
+  const auto& [source, data] = part;
+  const Expected<c_export::NetworkProject, Infeasible> made =
+      c_export::NetworkProject::make(source, choice, data.get());
   if (!made) {
     throw NoFeasible(fmt::format("{}: {}", source.name, made.error().reason));
   }
@@ -112,7 +114,7 @@ Records records_of(const std::vector<Measurement>& measurements) {
   return records;
 }
 
-/// Of the networks of a candidate, which run one after the other.
+/// Of the networks of a candidate and their tasks, which run one after the other.
 Metrics metrics_of(const std::vector<Measurement>& measurements) {
   Metrics metrics;
   for (const Measurement& m : measurements) {
@@ -150,9 +152,10 @@ int measure_network(CommandLine& line, const MeasureOptions& options, const Work
   choice.test_vectors = options.vectors;
   std::vector<Measurement> measurements;
   for (std::size_t i = 0; i < file.networks.size(); ++i) {
-    const std::string name = file.networks[i].name.empty() ? fmt::format("network_{}", i) : file.networks[i].name;
-    measurements.push_back(measure(c_export::untrained(name, file.networks[i], 0), choice, nullptr,
-                                   options.machine.empty() ? machine_of(choice.board) : options.machine, place));
+    for (const DesignSource& part : untrained_sources(file.networks[i], fmt::format("network_{}", i))) {
+      measurements.push_back(
+          measure(part, choice, options.machine.empty() ? machine_of(choice.board) : options.machine, place));
+    }
   }
   return finish(line, measurements);
 }
@@ -176,10 +179,8 @@ int measure_trials(CommandLine& line, const MeasureOptions& options, const Workp
     choice.floating_point = options.floating_point;
     choice.test_vectors = options.vectors;
     std::vector<Measurement> own;
-    const std::vector<c_export::Source> sources = c_sources(design, options.floating_point, true);
-    for (std::size_t i = 0; i < sources.size(); ++i) {
-      own.push_back(measure(sources[i], choice, trained ? data->at(i).images() : nullptr,
-                            options.machine.empty() ? machine_of(choice.board) : options.machine, place));
+    for (const DesignSource& part : c_sources(design, options.floating_point, true)) {
+      own.push_back(measure(part, choice, options.machine.empty() ? machine_of(choice.board) : options.machine, place));
     }
     // Each candidate's figures are stored when they are known: a later one may fail.
     Store::open_writer(line.options.needed_database()).add_metrics(open.row.id, row.id, metrics_of(own));

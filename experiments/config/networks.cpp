@@ -117,14 +117,10 @@ void read_space(const JsonReader& part, CampaignNetwork& network, Campaign& camp
 }
 
 /// How a section of a network's part, at `place`, wants it quantised.
-std::optional<quantize::QuantizeRecipe> read_quantize(const JsonReader& part, const JsonReader& section,
-                                                      const std::string& place) {
+std::optional<quantize::QuantizeRecipe> read_quantize(const JsonReader& section, const std::string& place) {
   const auto recipe = section.find("quantize");
   if (!recipe) {
     return std::nullopt;
-  }
-  if (part.has("tasks")) {
-    recipe->fail("quantises networks of one task; not allowed with \"tasks\"");
   }
   return in_section(place + "/quantize", [&] { return quantize::quantize_recipe_from_json(recipe->value()); });
 }
@@ -147,7 +143,7 @@ AccuracyKind read_accuracy(const JsonReader& part, CampaignNetwork& network) {
     read_one_shot(accuracy, network);
     return AccuracyKind::one_shot;
   }
-  network.quantize = read_quantize(part, accuracy, network.place + "/accuracy");
+  network.quantize = read_quantize(accuracy, network.place + "/accuracy");
   network.train = in_section(network.place + "/accuracy", [&] {
     return train_options_from_json(accuracy.without({"kind", "quantize"}));
   });
@@ -287,7 +283,7 @@ void read_final(const JsonReader& root, Campaign& campaign) {
     }
     const JsonReader own = listed ? parts[i].section("final") : stage;
     const std::string place = network.place + "/final";
-    network.final_quantize = own.has("quantize") ? read_quantize(parts[i], own, place) : network.quantize;
+    network.final_quantize = own.has("quantize") ? read_quantize(own, place) : network.quantize;
     const json recipe = listed ? own.without({"quantize"}) : own.without({"top", "initialise", "quantize"});
     network.final_train = in_section(place, [&] { return train_options_from_json(recipe, network.train); });
   }

@@ -11,7 +11,7 @@
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/metrics.hpp"
-#include "trainer/multitask/train_tasks.hpp"
+#include "trainer/multitask/quantized_tasks.hpp"
 
 namespace cosearch {
 namespace {
@@ -117,37 +117,42 @@ Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph
     if (train.stopped) {
       return LearningResult{.stopped = true};
     }
-    LearningResult found{false, score_metrics(learning, {{train.accuracy, false}}), std::move(result->ranges),
-                         routing(learning, network, weights, recipe.precision)};
+    LearningResult found{.metrics = score_metrics(learning, {{train.accuracy, false}}),
+                         .routing = routing(learning, network, weights, recipe.precision)};
     found.metrics["train_loss"] = train.train_loss;
+    if (!result->ranges.empty()) {
+      found.ranges.push_back(std::move(result->ranges));
+    }
     return found;
   }
-  COSEARCH_CHECK(!quantize, "the config refuses to quantise several tasks");
-  const auto result = train_tasks(network, learning.data.tasks, options_of(learning, recipe), seed, weights,
-                                  &TaskData::search, progress, stop, checkpoint);
+  auto result = quantize::train_quantized_tasks(network, learning.data.tasks, options_of(learning, recipe), quantize,
+                                                seed, weights, &TaskData::search, progress, stop, checkpoint);
   if (!result) {
     return Unexpected{result.error()};
   }
-  if (result->stopped) {
+  if (result->result.stopped) {
     return LearningResult{.stopped = true};
   }
-  LearningResult found{.metrics = score_metrics(learning, result->scores),
+  LearningResult found{.metrics = score_metrics(learning, result->result.scores),
+                       .ranges = std::move(result->ranges),
                        .routing = routing(learning, network, weights, recipe.precision)};
-  found.metrics["train_loss"] = result->train_loss;
+  found.metrics["train_loss"] = result->result.train_loss;
   return found;
 }
 
 Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& network, const WeightStore& weights,
-                     const std::vector<quantize::ValueRange>& ranges, kernels::Precision precision) {
+                     const std::vector<std::vector<quantize::ValueRange>>& ranges, kernels::Precision precision) {
   if (learning.data.tasks.empty()) {
     const TaskData& data = *learning.data.data;
-    const double accuracy =
-        ranges.empty() ? evaluate_accuracy(network, data, data.test, weights, 0, precision)
-                       : quantize::quantized_accuracy(quantize::quantize(network, weights, ranges), data, data.test);
+    const double accuracy = ranges.empty() ? evaluate_accuracy(network, data, data.test, weights, 0, precision)
+                                           : quantize::quantized_accuracy(
+                                                 quantize::quantize(network, weights, ranges.front()), data, data.test);
     return {{"test_accuracy", accuracy}};
   }
+  const std::vector<LearningTask>& tasks = learning.data.tasks;
   const std::vector<TaskScore> scores =
-      evaluate_tasks(network, learning.data.tasks, &TaskData::test, weights, 0, precision);
+      ranges.empty() ? evaluate_tasks(network, tasks, &TaskData::test, weights, 0, precision)
+                     : quantize::quantized_scores(network, tasks, &TaskData::test, weights, ranges);
   Metrics metrics{{"test_accuracy", 1.0 - mean_error(scores)}};
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const char* const metric = scores[i].lower_is_better ? "test_rmse" : "test_accuracy";

@@ -28,13 +28,14 @@ struct Learning {
 
 /// What one training found.
 struct LearningResult {
-  bool stopped = false;                           ///< nothing was found
-  Metrics metrics = {};                           ///< `training_metrics` on the search split
-  std::vector<quantize::ValueRange> ranges = {};  ///< where it is quantised, see quantize::Quantized
-  graph::Histograms routing = {};                 ///< where tokens go on the search split, see task_routing
+  bool stopped = false;  ///< nothing was found
+  Metrics metrics = {};  ///< `training_metrics` on the search split
+  /// Of each task, of one alone too, where it is quantised: see quantize::QuantizedTasks.
+  std::vector<std::vector<quantize::ValueRange>> ranges = {};
+  graph::Histograms routing = {};  ///< where tokens go on the search split, see task_routing
 };
-/// Trains `weights`, and quantises by `quantize` what has one task. Infeasible: the training diverged. @throws as
-/// quantize::train_quantized and train_tasks do.
+/// Trains `weights`, and quantises them by `quantize`. Infeasible: the training diverged. @throws as
+/// quantize::train_quantized and quantize::train_quantized_tasks do.
 [[nodiscard]] Expected<LearningResult, Infeasible> learn(const Learning& learning, const graph::NetworkGraph& network,
                                                          const TrainOptions& recipe,
                                                          const std::optional<quantize::QuantizeRecipe>& quantize,
@@ -45,7 +46,8 @@ struct LearningResult {
 /// test_accuracy of trained weights, of the integers where there are ranges; of several tasks 1 - their mean error, and
 /// test_accuracy_<task> or test_rmse_<task> of each.
 [[nodiscard]] Metrics test_metrics(const Learning& learning, const graph::NetworkGraph& network,
-                                   const WeightStore& weights, const std::vector<quantize::ValueRange>& ranges,
+                                   const WeightStore& weights,
+                                   const std::vector<std::vector<quantize::ValueRange>>& ranges,
                                    kernels::Precision precision);
 
 /// Of everything beside network, recipe and seed that decides what `learn` tells: data, tasks, baselines.

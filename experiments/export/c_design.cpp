@@ -12,11 +12,10 @@
 
 #include "experiments/store/store.hpp"
 #include "spaces/base/config_error.hpp"
+#include "spaces/graph/moe.hpp"
 
 namespace cosearch {
 namespace {
-
-using c_export::Source;
 
 /// The tensors of one network, whose names begin with `prefix` in the file.
 WeightStore weights_of(const graph::NetworkGraph& network, const std::string& prefix,
@@ -32,42 +31,72 @@ WeightStore weights_of(const graph::NetworkGraph& network, const std::string& pr
   return store;
 }
 
-/// Ranges that the final stage has left; empty where it has not quantised.
-std::vector<quantize::ValueRange> stored_ranges(const std::map<std::string, std::string>& metadata, std::size_t index,
-                                                std::size_t networks) {
+/// Ranges that the final stage has left of a task of network `index`; empty where it has not quantised.
+std::vector<quantize::ValueRange> stored_ranges(const std::map<std::string, std::string>& metadata,
+                                                const Design& design, std::size_t index, std::size_t task) {
   const auto found = metadata.find("ranges");
   if (found == metadata.end()) {
     return {};
   }
   const nlohmann::json ranges = nlohmann::json::parse(found->second);
-  return quantize::ranges_from_json(networks == 1 ? ranges : ranges.at(index));
+  const nlohmann::json& own = design.networks.size() == 1 ? ranges : ranges.at(index);
+  return own.empty() ? std::vector<quantize::ValueRange>{}
+                     : quantize::task_ranges_from_json(own, task, design.networks[index].outputs.size());
 }
 
-std::string project_name(const Design& design, std::size_t index) {
-  const std::string stem = fmt::format("trial_{:06}", design.trial);
-  return design.networks.size() == 1 ? stem : stem + "_" + design.network_names.at(index);
+/// Of one network, or of one of its tasks.
+std::string project_name(const Design& design, std::size_t index, std::size_t task) {
+  std::string name = fmt::format("trial_{:06}", design.trial);
+  if (design.networks.size() > 1) {
+    name += "_" + design.network_names.at(index);
+  }
+  return design.networks[index].outputs.size() == 1 ? name : name + "_" + design.task_names.at(index).at(task);
+}
+
+/// What the final stage has left of a design.
+struct Trained {
+  std::map<std::string, StoredTensor> tensors;
+  std::map<std::string, std::string> metadata;
+  CampaignData data;
+};
+
+/// `task_network`: what the network `index` of the design runs for `task`.
+DesignSource trained_source(const Design& design, const Trained& trained, std::size_t index, std::size_t task,
+                            const graph::NetworkGraph& task_network, bool floating_point) {
+  const NetworkData& data = trained.data.at(index);
+  const std::string& name = design.network_names.at(index);
+  DesignSource made{{project_name(design, index, task),
+                     task_network,
+                     weights_of(task_network, name.empty() ? "" : name + ".", trained.tensors, design.weights_path),
+                     {}},
+                    data.tasks.empty() ? data.data : data.tasks.at(task).data};
+  if (!floating_point) {
+    made.source.ranges = stored_ranges(trained.metadata, design, index, task);
+    if (made.source.ranges.empty()) {
+      made.source.ranges = quantize::observe_ranges(task_network, made.source.weights, *made.data, {});
+    }
+  }
+  return made;
 }
 
 std::vector<std::string> write(const Design& design, bool floating_point, const std::string& directory) {
   c_export::Choice choice = c_choice(design.hardware, design.data_directory);
   choice.floating_point = floating_point;
-  const CampaignData data = design.data();
-  const std::vector<Source> sources = c_sources(design, floating_point, false);
   std::vector<std::string> files;
-  for (std::size_t i = 0; i < sources.size(); ++i) {
+  for (const auto& [source, data] : c_sources(design, floating_point, false)) {
     const Expected<c_export::NetworkProject, Infeasible> made =
-        c_export::NetworkProject::make(sources[i], choice, data.at(i).images());
+        c_export::NetworkProject::make(source, choice, data.get());
     if (!made) {
       throw StoreError(4, fmt::format("trial {} cannot be exported as C: {}", design.trial, made.error().reason));
     }
-    const std::string folder = directory + "/" + sources[i].name;
+    const std::string folder = directory + "/" + source.name;
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error) {
       throw std::runtime_error(fmt::format("{}: cannot be made: {}", folder, error.message()));
     }
     for (const std::string& file : c_export::write_project(made->project(), folder)) {
-      files.push_back(sources[i].name + "/" + file);
+      files.push_back(source.name + "/" + file);
     }
   }
   return files;
@@ -75,40 +104,36 @@ std::vector<std::string> write(const Design& design, bool floating_point, const 
 
 }  // namespace
 
-std::vector<Source> c_sources(const Design& design, bool floating_point, bool untrained) {
-  std::vector<Source> sources;
-  if (design.weights_path.empty()) {
-    if (!untrained) {
-      throw StoreError(4, fmt::format("trial {} cannot be exported as C: it has no weights; the final stage trains the "
-                                      "first of the front, see final/top in the config",
-                                      design.trial));
-    }
-    for (std::size_t i = 0; i < design.networks.size(); ++i) {
-      sources.push_back(c_export::untrained(project_name(design, i), design.networks[i], 0));
-    }
-    return sources;
+std::vector<DesignSource> c_sources(const Design& design, bool floating_point, bool untrained) {
+  Trained trained;
+  if (!design.weights_path.empty()) {
+    trained.tensors = read_safetensors(design.weights_path, &trained.metadata);
+    trained.data = design.data();
+  } else if (!untrained) {
+    throw StoreError(4, fmt::format("trial {} cannot be exported as C: it has no weights; the final stage trains the "
+                                    "first of the front, see final/top in the config",
+                                    design.trial));
   }
-  std::map<std::string, std::string> metadata;
-  const std::map<std::string, StoredTensor> tensors = read_safetensors(design.weights_path, &metadata);
+  std::vector<DesignSource> sources;
   for (std::size_t i = 0; i < design.networks.size(); ++i) {
-    const graph::NetworkGraph& network = design.networks[i];
-    const std::string& name = design.network_names.at(i);
-    if (network.outputs.size() > 1) {
-      throw StoreError(4, fmt::format("trial {} cannot be exported as C: network {} learned {} tasks; networks of one "
-                                      "task can",
-                                      design.trial, network.name, network.outputs.size()));
+    const std::vector<graph::NetworkGraph> networks = graph::task_networks(design.networks[i]);
+    for (std::size_t task = 0; task < networks.size(); ++task) {
+      sources.push_back(
+          !trained.data.empty()
+              ? trained_source(design, trained, i, task, networks[task], floating_point)
+              : DesignSource{c_export::untrained(project_name(design, i, task), networks[task], 0), nullptr});
     }
-    Source source{project_name(design, i),
-                  network,
-                  weights_of(network, name.empty() ? "" : name + ".", tensors, design.weights_path),
-                  {}};
-    if (!floating_point) {
-      source.ranges = stored_ranges(metadata, i, design.networks.size());
-      if (source.ranges.empty()) {
-        source.ranges = quantize::observe_ranges(network, source.weights, *design.data().at(i).images(), {});
-      }
-    }
-    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+std::vector<DesignSource> untrained_sources(const graph::NetworkGraph& network, const std::string& name) {
+  const std::string stem = network.name.empty() ? name : network.name;
+  const std::vector<graph::NetworkGraph> networks = graph::task_networks(network);
+  std::vector<DesignSource> sources;
+  for (std::size_t task = 0; task < networks.size(); ++task) {
+    const std::string part = networks.size() == 1 ? stem : fmt::format("{}_task{}", stem, task);
+    sources.push_back({c_export::untrained(part, networks[task], 0), nullptr});
   }
   return sources;
 }

@@ -16,6 +16,7 @@
 #include "trainer/data/batch.hpp"
 #include "trainer/net/executor.hpp"
 #include "trainer/net/parameters.hpp"
+#include "trainer/net/simulation.hpp"
 #include "trainer/quantize/interpreter.hpp"
 
 namespace cosearch::c_export {
@@ -155,7 +156,7 @@ Expected<NetworkProject, Infeasible> NetworkProject::make(const Source& source, 
     project.network = made.floats_.get();
     add_float_vectors(project, source, inputs, choice.test_vectors);
   } else {
-    COSEARCH_CHECK(source.ranges.size() == source.graph.nodes.size(), "a range for every node");
+    COSEARCH_CHECK(source.ranges.size() == value_count(source.graph), "a range for every value");
     made.integers_ =
         std::make_shared<quantize::QuantizedNetwork>(quantize::quantize(source.graph, source.weights, source.ranges));
     project.network = made.integers_.get();
@@ -167,7 +168,7 @@ Expected<NetworkProject, Infeasible> NetworkProject::make(const Source& source, 
 Source untrained(const std::string& name, const graph::NetworkGraph& graph, std::uint64_t seed) {
   constexpr double kRange = 4.0;
   return {name, graph, WeightStore::for_network(graph, seed),
-          std::vector<quantize::ValueRange>(graph.nodes.size(), {-kRange, kRange})};
+          std::vector<quantize::ValueRange>(value_count(graph), {-kRange, kRange})};
 }
 
 }  // namespace cosearch::c_export

@@ -69,6 +69,10 @@ Design make_design(const Campaign& campaign, const JointSpace& space, const Eval
   design.cost = *cost;
   for (const CampaignNetwork& network : campaign.networks) {
     design.network_names.push_back(network.name);
+    std::vector<std::string>& tasks = design.task_names.emplace_back();
+    for (const CampaignTask& task : network.tasks) {
+      tasks.push_back(task.name);
+    }
   }
   if (trained != finals.end()) {
     design.final_metrics = trained->metrics;

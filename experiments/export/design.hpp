@@ -40,6 +40,7 @@ struct Design {
   std::optional<Metrics> final_metrics;
   std::string weights_path;                ///< safetensors of the final training (see run_final_stage); empty: none
   std::vector<std::string> network_names;  ///< of the campaign; a single network has none
+  std::vector<std::vector<std::string>> task_names;  ///< of each network that learns several
   /// The campaign's data, read when a form asks for it; whoever exports to such a form sets it. @throws ConfigError.
   std::function<CampaignData()> data;
   std::string data_directory;  ///< of hardware data, as for make_target

@@ -44,9 +44,9 @@ class FinalStage {
     std::size_t waiting = 0;  ///< candidates that need it and are not stored yet
     std::string failure;      ///< why it has no result
     WeightStore weights;
-    std::vector<quantize::ValueRange> ranges;  ///< where it is quantised
-    graph::Histograms routing;                 ///< where it has mixtures of experts
-    Metrics metrics;                           ///< accuracy, test_accuracy, train_loss
+    std::vector<std::vector<quantize::ValueRange>> ranges;  ///< of each task, where it is quantised
+    graph::Histograms routing;                              ///< where it has mixtures of experts
+    Metrics metrics;                                        ///< accuracy, test_accuracy, train_loss
   };
   /// A candidate and the trainings of its networks, in the campaign's order.
   struct Candidate {

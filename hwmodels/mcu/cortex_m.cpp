@@ -84,7 +84,7 @@ class CortexM final : public Model {
     COSEARCH_CHECK(!jobs.empty(), "nothing to evaluate");
     Totals totals;
     totals.flash_bytes = engine_.code_bytes + options_.reserved_flash_bytes;
-    for (const Job& job : jobs) {
+    for (const Job& job : runs(jobs)) {
       if (std::optional<Infeasible> refusal = refuse(job)) {
         return Unexpected{*std::move(refusal)};
       }
@@ -109,7 +109,7 @@ class CortexM final : public Model {
   /// The arena of the job that needs most.
   [[nodiscard]] std::string picture(std::span<const Job> jobs) const override {
     std::optional<program::PlannedProgram> largest;
-    for (const Job& job : jobs) {
+    for (const Job& job : runs(jobs)) {
       Expected<program::PlannedProgram, Infeasible> planned = plan(job_graph(job));
       COSEARCH_CHECK(planned.has_value(), "a picture of a job that is not feasible");
       if (!largest || planned->plan.bytes > largest->plan.bytes) {
@@ -139,6 +139,16 @@ class CortexM final : public Model {
          options_.reserved_sram_bytes});
   }
 
+  /// Tasks that route tokens are networks of their own, one after the other, each with integers of its own in flash.
+  static std::vector<Job> runs(std::span<const Job> jobs) {
+    std::vector<Job> all;
+    for (const Job& job : jobs) {
+      const std::vector<Job> parts = task_jobs(job);
+      all.insert(all.end(), parts.begin(), parts.end());
+    }
+    return all;
+  }
+
   static std::optional<Infeasible> refuse(const Job& job) {
     if (job.phase != graph::Phase::inference) {
       return Infeasible{{}, "cortex_m prices inference only; the job asks for a training step"};
@@ -164,6 +174,12 @@ class CortexM final : public Model {
                                          const std::string& prefix, Totals& totals) const {
     if (const std::string streaming = mcu::describe(planned.options); !streaming.empty()) {
       totals.streaming.push_back(prefix.empty() ? streaming : prefix + " " + streaming);
+    }
+    if (options_.accounting != Accounting::ours) {
+      // None of the accountings of others says what a mixture of experts takes.
+      if (const auto reason = program::lacks_kernel(network, program::tinyengine_options())) {
+        return Infeasible{{}, fmt::format("accounting \"{}\": {}", mcu::name_of(options_.accounting), *reason)};
+      }
     }
     if (options_.accounting == Accounting::ours) {
       add_memory(planned.program, planned.plan, prefix, totals);

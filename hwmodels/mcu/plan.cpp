@@ -13,8 +13,8 @@ bool can_stream(const Engine& engine) { return engine.rules.scratch == program::
 
 Expected<program::PlannedProgram, Infeasible> plan_program(const graph::NetworkGraph& network, const Engine& engine,
                                                            const Board& board, const PlanOptions& options) {
-  if (const std::optional<std::string> reason = program::lacks_kernel(network)) {
-    return Unexpected{Infeasible{{}, *reason}};
+  if (const std::optional<std::string> reason = program::lacks_kernel(network, engine.rules)) {
+    return Unexpected{Infeasible{{}, fmt::format("engine {}: {}", engine.name, *reason)}};
   }
   program::LoweringOptions rules = engine.rules;
   if (can_stream(engine)) {

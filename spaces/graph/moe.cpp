@@ -78,6 +78,9 @@ NetworkGraph task_network(const NetworkGraph& graph, int task) {
 }
 
 std::vector<NetworkGraph> task_networks(const NetworkGraph& graph) {
+  if (graph.outputs.size() == 1) {
+    return {graph};
+  }
   std::vector<NetworkGraph> networks;
   for (int task = 0; task < static_cast<int>(graph.outputs.size()); ++task) {
     networks.push_back(task_network(graph, task));

@@ -18,7 +18,7 @@ namespace cosearch::graph {
 /// that `task`, without the nodes that only other tasks need. Names stay, so the networks of all tasks share the
 /// weights of their trunk. Aborts on a task that the network does not have.
 [[nodiscard]] NetworkGraph task_network(const NetworkGraph& graph, int task);
-/// Those of all tasks, in the order of the outputs.
+/// Those of all outputs, in their order; of a single output the network itself.
 [[nodiscard]] std::vector<NetworkGraph> task_networks(const NetworkGraph& graph);
 /// Weights of the networks of all tasks, those that they share once.
 [[nodiscard]] std::vector<WeightSpec> task_weights(const NetworkGraph& graph);

@@ -7,6 +7,7 @@
 
 #include "spaces/base/check.hpp"
 #include "spaces/program/arena.hpp"
+#include "spaces/program/mixtures.hpp"
 #include "spaces/program/order.hpp"
 #include "spaces/program/patches.hpp"
 #include "spaces/program/streaming.hpp"
@@ -147,7 +148,8 @@ class Lowering {
     }
     return options_.in_place_rows &&
            (std::holds_alternative<graph::BatchNorm>(op) || std::holds_alternative<graph::LayerNorm>(op) ||
-            std::holds_alternative<graph::Activation>(op) || std::holds_alternative<graph::PositionEmbed>(op));
+            std::holds_alternative<graph::Activation>(op) || std::holds_alternative<graph::PositionEmbed>(op) ||
+            std::holds_alternative<graph::MoeFfn>(op));
   }
 
   std::vector<int> fused_chain(int first) const {
@@ -321,9 +323,14 @@ class Lowering {
     program_.calls.push_back(std::move(call));
   }
 
-  /// A kernel that works element by element or row by row, in place where the options allow and the input dies.
+  /// A kernel that passes over its elements.
   void finish_rowwise(KernelCall call) {
     call.elementwise += call.outputs;
+    place_rowwise(std::move(call));
+  }
+
+  /// A kernel that works element by element or row by row, in place where the options allow and the input dies.
+  void place_rowwise(KernelCall call) {
     const int input = node(call.nodes[0]).inputs[0];
     const bool in_place = options_.in_place_rows && dies_at(input, call.nodes[0]);
     call.output = add_result(call.nodes.back(), in_place ? std::optional(call.inputs[0]) : std::nullopt);
@@ -508,8 +515,12 @@ class Lowering {
     program_.calls.push_back(std::move(call));
   }
 
-  void lower(const graph::MoeFfn& /*op*/, const std::vector<int>& /*chain*/) {
-    COSEARCH_CHECK(false, "networks without kernels are refused before");
+  void lower(const graph::MoeFfn& op, const std::vector<int>& chain) {
+    KernelCall call = start(KernelKind::mixture, chain);
+    describe_mixture(op, options_, call);
+    const std::int64_t bytes = mixture_scratch_bytes(op, call.geometry.out_c, options_);
+    call.scratch.push_back(add_buffer({call.name + ".scratch", bytes, BufferRole::scratch, kInt32Bytes}));
+    place_rowwise(std::move(call));
   }
 
   const NetworkGraph& graph_;
@@ -545,17 +556,8 @@ Program lower_layers(const NetworkGraph& graph, const std::vector<Shape>& shapes
 
 }  // namespace
 
-std::optional<std::string> lacks_kernel(const NetworkGraph& graph) {
-  for (const Node& node : graph.nodes) {
-    if (std::holds_alternative<graph::MoeFfn>(node.op)) {
-      return "node \"" + node.name + "\": there is no int8 kernel for " + graph::kind_name(node.op);
-    }
-  }
-  return std::nullopt;
-}
-
 Expected<Program, std::string> lower_program(const NetworkGraph& graph, const LoweringOptions& options) {
-  if (const std::optional<std::string> reason = lacks_kernel(graph)) {
+  if (const std::optional<std::string> reason = lacks_kernel(graph, options)) {
     return Unexpected{*reason};
   }
   const Expected<std::vector<Shape>, std::string> shapes = graph::infer_shapes(graph);

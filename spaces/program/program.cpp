@@ -34,6 +34,7 @@ constexpr std::array kKinds{
     NamedKind{KernelKind::upsample, "upsample"},
     NamedKind{KernelKind::token_embed, "token_embed"},
     NamedKind{KernelKind::read_input, "read_input"},
+    NamedKind{KernelKind::mixture, "mixture"},
 };
 
 }  // namespace
@@ -112,6 +113,13 @@ LoweringOptions cosearch_options() {
   LoweringOptions options;
   options.scratch = ScratchRule::cosearch;
   options.in_place_add = true;
+  options.mixtures = true;
+  return options;
+}
+
+LoweringOptions plain_options() {
+  LoweringOptions options = tflm_reference_options();
+  options.mixtures = true;
   return options;
 }
 

@@ -35,6 +35,9 @@ enum class KernelKind {
   upsample,     ///< nearest neighbour
   token_embed,  ///< rows of a table in flash, by int32 ids
   read_input,   ///< asks the caller for a part of the input: one row of patches, or a rectangle of an image
+  /// Rows of a mixture of experts: chooses experts and runs these on the row alone, whose weights stay in flash. A row
+  /// of the output is written after all of its input is read.
+  mixture,
 };
 /// `conv2d`, `pointwise_conv2d`, ...: the names of reports and of the cost tables.
 [[nodiscard]] std::string_view kind_name(KernelKind kind);
@@ -70,7 +73,10 @@ struct Rows {
 /// Read-only data of a call: in flash. `<node>.weight`, by output channels and in each by kernel rows, columns and
 /// input channels: int8, or two int4 to a byte, where each output channel begins with a new byte;
 /// `<node>.requantization` (per output channel an int32 bias and an int32 multiplier), `<node>.table` (256-entry lookup
-/// of an activation), ...
+/// of an activation), ... A mixture of E experts of H hidden values on C features has of all experts `.router` (E, C),
+/// `.w1` (E, H, C) and `.w2` (E, C, H) in int8, `.router_bias` (E), `.requantization1` (E, H, 2), `.b2` (E, C) and
+/// `.multiplier2` (C) in int32, and `.table`; in floating point `.b1` (E, H) for the requantisation, no multipliers and
+/// no table.
 struct Constant {
   std::string name;
   std::int64_t bytes = 0;
@@ -118,8 +124,10 @@ struct KernelCall {
   int row_block = -1;
   std::int64_t rows = 1;
   std::int64_t macs = 0;
-  std::int64_t elementwise = 0;  ///< other element operations: visited inputs of pools, elements of a pass
-  std::int64_t outputs = 0;      ///< elements written
+  /// Other element operations: visited inputs of pools, elements of a pass; of a mixture, for each row, 2 for each
+  /// logit and a half for each comparison that finds top_k, and the hidden values and outputs of the experts chosen.
+  std::int64_t elementwise = 0;
+  std::int64_t outputs = 0;  ///< elements written
   bool operator==(const KernelCall&) const = default;
 
   [[nodiscard]] std::int64_t constant_bytes() const noexcept;
@@ -150,7 +158,9 @@ enum class ScratchRule {
   /// SRAM of 7 of 7 networks is met to its rounding.
   tinyengine,
   /// The kernels of our own C export. conv2d gathers two pixels' windows, patch_embed one patch: 2 * k*k*Cin / groups
-  /// and patch^2 * Cin elements. A depthwise convolution in place keeps kernel_h rows of its input.
+  /// and patch^2 * Cin elements. A depthwise convolution in place keeps kernel_h rows of its input. A mixture keeps a
+  /// row's E logits in 4 * E bytes, then an expert's hidden values in H elements, rounded up to 4 bytes, then the sums
+  /// of the outputs in 4 * C bytes.
   cosearch,
 };
 
@@ -193,6 +203,7 @@ struct LoweringOptions {
   /// Weights and per-channel constants are copied to SRAM before a call: flash that code cannot read in place.
   bool weights_in_sram = false;
   std::int64_t element_bytes = 1;  ///< 1: int8; 4: fp32, for weights too, with 4 bytes of bias per output channel
+  bool mixtures = false;           ///< the engine has a kernel of mixtures of experts
   bool operator==(const LoweringOptions&) const = default;
 };
 [[nodiscard]] LoweringOptions tinyengine_options();
@@ -200,9 +211,14 @@ struct LoweringOptions {
 [[nodiscard]] LoweringOptions tflm_reference_options();
 /// The kernels of our own C export: everything in place that can be.
 [[nodiscard]] LoweringOptions cosearch_options();
+/// No engine's: all kernels, in node order, nothing in place and no scratch but that of mixtures.
+[[nodiscard]] LoweringOptions plain_options();
 
-/// Which node's operator has no int8 kernel, if there is one: a mixture of experts chooses weights by data.
-[[nodiscard]] std::optional<std::string> lacks_kernel(const graph::NetworkGraph& graph);
+/// Of a mixture: shares of this many experts have 32 bits on their way, and weighted outputs add up in 32 bits.
+inline constexpr std::int64_t kMostExperts = 32768;
+
+/// The first node whose operator has no kernel under the options, and why, if there is one.
+[[nodiscard]] std::optional<std::string> lacks_kernel(const graph::NetworkGraph& graph, const LoweringOptions& options);
 
 /// The network as int8 kernel calls in node order; for ScratchRule::cosearch in the order whose live tensors need least
 /// memory, where node order is not one. A batch norm is folded into the convolution or linear map before it

@@ -28,6 +28,7 @@ std::int64_t rows_of(const KernelCall& call) {
     case KernelKind::activation:
     case KernelKind::add:
     case KernelKind::position_embed:
+    case KernelKind::mixture:
       return g.out_h * g.out_w;
     case KernelKind::pointwise_conv2d:
       return g.stride == 1 ? g.out_h * g.out_w : 0;
@@ -43,11 +44,12 @@ bool names(const KernelCall& call, int buffer) {
 /// Where a buffer is written and read.
 struct Uses {
   std::size_t first = 0, last = 0;  ///< calls
-  bool shared = false;              ///< an input or output of the program, or in one place with another buffer
+  bool outside = false;             ///< an input or output of the program
+  bool shared = false;              ///< that, or in one place with another buffer
 };
 
 std::vector<Uses> uses_of(const Program& program) {
-  std::vector<Uses> uses(program.buffers.size(), {program.calls.size(), 0, false});
+  std::vector<Uses> uses(program.buffers.size(), {program.calls.size(), 0, false, false});
   for (std::size_t i = 0; i < program.calls.size(); ++i) {
     for (std::size_t b = 0; b < uses.size(); ++b) {
       if (names(program.calls[i], static_cast<int>(b))) {
@@ -63,10 +65,39 @@ std::vector<Uses> uses_of(const Program& program) {
   }
   for (const std::vector<int>& list : {program.inputs, program.outputs}) {
     for (const int buffer : list) {
-      uses[at(buffer)].shared = true;
+      uses[at(buffer)].outside = uses[at(buffer)].shared = true;
     }
   }
   return uses;
+}
+
+/// Whether the buffer lies between neighbouring calls on `rows` rows, and nothing else needs it.
+bool is_between_rows(const Program& program, const Uses& uses, std::int64_t rows) {
+  for (std::size_t call = uses.first; call <= uses.last; ++call) {
+    if (rows_of(program.calls[call]) != rows) {
+      return false;
+    }
+  }
+  return uses.last > uses.first;
+}
+
+/// Whether one row of the buffer serves all: where that holds for all buffers in its place, each written by a call of
+/// its own.
+bool fits_in_rows(const Program& program, const std::vector<Uses>& uses, int buffer, std::int64_t rows) {
+  const auto root_of = [&](std::size_t b) {
+    while (program.buffers[b].alias_of) {
+      b = at(*program.buffers[b].alias_of);
+    }
+    return b;
+  };
+  const std::size_t root = root_of(at(buffer));
+  for (std::size_t b = 0; b < program.buffers.size(); ++b) {
+    if (root_of(b) == root && (uses[b].outside || !is_between_rows(program, uses[b], rows) ||
+                               program.calls[uses[b].first].output != static_cast<int>(b))) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /// `call` with other buffers, for one head: the output channels from `first`, `count` of them. Its constants are those
@@ -251,25 +282,12 @@ void stream_heads(Program& program, bool recompute) {
 void stream_rows(Program& program) {
   const std::vector<Uses> uses = uses_of(program);
   const std::vector<KernelCall> calls = program.calls;
-  // Tensors between neighbouring row-wise calls that nothing else needs.
-  const auto is_row = [&](const KernelCall& call, std::size_t index, std::int64_t rows) {
-    const Uses& output = uses[at(call.output)];
-    if (output.first != index || output.shared) {
-      return false;
-    }
-    for (std::size_t reader = index + 1; reader <= output.last; ++reader) {
-      if (rows_of(calls[reader]) != rows) {
-        return false;
-      }
-    }
-    return output.last > index;
-  };
   for (std::size_t first = 0; first < calls.size();) {
     const std::int64_t rows = rows_of(calls[first]);
     std::size_t end = first + 1;  // the block grows as long as a row crosses its end
     std::vector<int> row_buffers;
     for (std::size_t i = first; rows > 1 && i < end; ++i) {
-      if (is_row(calls[i], i, rows)) {
+      if (fits_in_rows(program, uses, calls[i].output, rows)) {
         row_buffers.push_back(calls[i].output);
         end = std::max(end, uses[at(calls[i].output)].last + 1);
       }

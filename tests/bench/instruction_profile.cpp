@@ -23,6 +23,7 @@
 #include "tests/hwmodels/mcu/instruction_fit.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 #include "trainer/net/parallel.hpp"
+#include "trainer/net/simulation.hpp"
 #include "trainer/quantize/quantize.hpp"
 
 namespace cosearch {
@@ -41,6 +42,7 @@ std::vector<quantize::ValueRange> plausible_ranges(const graph::NetworkGraph& ne
                                                     activation->kind == graph::ActivationKind::relu6);
     ranges.push_back(positive ? quantize::ValueRange{0.0, 3.0} : quantize::ValueRange{-2.0, 2.0});
   }
+  ranges.resize(value_count(network), {-2.0, 2.0});  // of what a mixture's experts pass to gelu
   return ranges;
 }
 

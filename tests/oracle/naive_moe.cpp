@@ -127,7 +127,7 @@ Mixture route(const graph::MoeFfn& op, const std::string& node, const Batch& x, 
   return result;
 }
 
-std::vector<double> mix(const graph::MoeFfn& op, const Batch& x, const Mixture& mixture, const WeightOf& weight) {
+std::vector<double> mix(const graph::MoeFfn& op, const Batch& x, Mixture& mixture, const WeightOf& weight) {
   const std::int64_t features = x.shape[1];
   std::vector<double> y(x.values.size(), 0.0);
   for (std::size_t i = 0; i < mixture.kept.size(); ++i) {
@@ -142,6 +142,7 @@ std::vector<double> mix(const graph::MoeFfn& op, const Batch& x, const Mixture& 
       for (std::int64_t c = 0; c < features; ++c) {
         sum += x.values[at(row * features + c)] * weight("w1")[at((e * features + c) * op.hidden + h)];
       }
+      mixture.hidden.push_back(sum);
       hidden.push_back(sum * (1.0 + std::erf(sum / std::numbers::sqrt2)) / 2.0);
     }
     for (std::int64_t c = 0; c < features; ++c) {

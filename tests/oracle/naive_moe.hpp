@@ -18,8 +18,8 @@ using WeightOf = std::function<const std::vector<double>&(const std::string&)>;
 /// What the router of a node makes of all tokens, with the noise of `noise_seed` where that is given.
 [[nodiscard]] Mixture route(const graph::MoeFfn& op, const std::string& node, const Batch& x, std::int64_t batch,
                             std::optional<std::uint64_t> noise_seed, const WeightOf& weight);
-/// The output for all tokens.
-[[nodiscard]] std::vector<double> mix(const graph::MoeFfn& op, const Batch& x, const Mixture& mixture,
+/// The output for all tokens; fills `hidden`.
+[[nodiscard]] std::vector<double> mix(const graph::MoeFfn& op, const Batch& x, Mixture& mixture,
                                       const WeightOf& weight);
 
 /// What the mixtures add to the loss when the tokens of `set` neighbouring samples (the last set may be smaller) are

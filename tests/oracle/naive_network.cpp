@@ -348,8 +348,8 @@ Batch run(const graph::TokenEmbed& op, const Context& context) {
 Batch run(const graph::MoeFfn& op, const Context& context) {
   const auto weight = [&](const std::string& suffix) -> const std::vector<double>& { return context.weight(suffix); };
   const Batch& x = context.input();
-  const Mixture mixture = route(op, context.name, x, context.batch, context.noise_seed, weight);
-  context.result->mixtures[context.name] = mixture;
+  Mixture& mixture = context.result->mixtures[context.name];
+  mixture = route(op, context.name, x, context.batch, context.noise_seed, weight);
   return {x.shape, mix(op, x, mixture, weight)};
 }
 

@@ -25,6 +25,7 @@ struct Mixture {
   std::vector<double> clean, noisy;  ///< logits without and with noise
   std::vector<double> kept;          ///< shares of the chosen experts, 0 for the others
   std::vector<bool> chosen;
+  std::vector<double> hidden;  ///< what the chosen experts pass to gelu, token by token, (choices, hidden)
 };
 
 struct Forward {

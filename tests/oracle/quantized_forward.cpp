@@ -1,6 +1,7 @@
 #include "tests/oracle/quantized_forward.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <variant>
 
@@ -253,8 +254,91 @@ Values run(const graph::Upsample& op, const Site& site) {
   });
 }
 
-Values run(const graph::MoeFfn& /*op*/, const Site& /*site*/) {
-  throw std::logic_error("a mixture of experts has no int8 kernel");
+/// A mixture of experts on one token, in 64 bits.
+class MixtureToken {
+ public:
+  MixtureToken(const Site& site, const graph::MoeFfn& op, std::int64_t token)
+      : site_(site), mixture_(site.layer->mixture.value()), op_(op), token_(token) {
+    for (std::int64_t e = 0; e < op.experts; ++e) {
+      logits_.push_back(at(mixture_.router_bias, e) + product(mixture_.router, e));
+    }
+    const std::int64_t largest = *std::max_element(logits_.begin(), logits_.end());
+    for (const std::int64_t logit : logits_) {
+      const std::int64_t exponent =
+          nearest(Wide{largest - logit} * site.layer->softmax_multiplier, site.layer->softmax_shift);
+      exponentials_.push_back(
+          exponent < quantize::kLargestExponent ? quantize::exponential(static_cast<std::int32_t>(exponent)) : 0);
+    }
+    for (std::int64_t unit = 0; unit < op.experts * op.hidden; ++unit) {
+      hidden_.push_back(chosen(unit / op.hidden) ? hidden(unit) : 0);
+    }
+  }
+
+  /// Of output feature c.
+  [[nodiscard]] std::int64_t output(std::int64_t c) const {
+    std::int64_t sum = 0;
+    for (std::int64_t e = 0; e < op_.experts; ++e) {
+      if (!chosen(e)) {
+        continue;
+      }
+      std::int64_t a = at(mixture_.b2, e * site_.features() + c);
+      for (std::int64_t h = 0; h < op_.hidden; ++h) {
+        a += (at(hidden_, e * op_.hidden + h) - mixture_.hidden_zero_point) *
+             at(mixture_.w2, (e * site_.features() + c) * op_.hidden + h);
+      }
+      sum += nearest(Wide{share(e)} * a, 15);
+    }
+    return site_.finished(nearest(Wide{sum} * at(mixture_.multiplier2, c), mixture_.shift2));
+  }
+
+ private:
+  template <class T>
+  static std::int64_t at(const std::vector<T>& values, std::int64_t i) {
+    return values.at(static_cast<std::size_t>(i));
+  }
+  [[nodiscard]] std::int64_t product(const std::vector<std::int8_t>& weights, std::int64_t row) const {
+    std::int64_t sum = 0;
+    for (std::int64_t c = 0; c < site_.features(); ++c) {
+      sum += site_.centred(0, token_ * site_.features() + c) * at(weights, row * site_.features() + c);
+    }
+    return sum;
+  }
+  /// Fewer than top_k experts have a larger logit, or the same and a lower number.
+  [[nodiscard]] bool chosen(std::int64_t e) const {
+    std::int64_t before = 0;
+    for (std::int64_t other = 0; other < op_.experts; ++other) {
+      const std::int64_t difference = at(logits_, other) - at(logits_, e);
+      before += difference > 0 || (difference == 0 && other < e) ? 1 : 0;
+    }
+    return before < op_.top_k;
+  }
+  [[nodiscard]] std::int64_t share(std::int64_t e) const {
+    const std::int64_t total = std::accumulate(exponentials_.begin(), exponentials_.end(), std::int64_t{0});
+    return (at(exponentials_, e) * 32768 + total / 2) / total;
+  }
+  [[nodiscard]] std::int64_t hidden(std::int64_t unit) const {
+    const std::int64_t sum = at(mixture_.b1, unit) + product(mixture_.w1, unit);
+    const std::int64_t before =
+        mixture_.table_zero_point + nearest(Wide{sum} * at(mixture_.multiplier1, unit), mixture_.shift1);
+    return at(mixture_.table, std::clamp<std::int64_t>(before, -128, 127) + 128);
+  }
+
+  const Site& site_;
+  const quantize::QuantizedMixture& mixture_;
+  const graph::MoeFfn& op_;
+  std::int64_t token_;
+  std::vector<std::int64_t> logits_, exponentials_;
+  std::vector<std::int64_t> hidden_;  ///< of chosen experts
+};
+
+Values run(const graph::MoeFfn& op, const Site& site) {
+  std::vector<MixtureToken> tokens;
+  for (std::int64_t t = 0; t < site.shape->at(0); ++t) {
+    tokens.emplace_back(site, op, t);
+  }
+  return each(site, [&](std::int64_t /*i*/, std::int64_t t, std::int64_t c) {
+    return tokens.at(static_cast<std::size_t>(t)).output(c);
+  });
 }
 
 Values run(const graph::TokenEmbed& /*op*/, const Site& site) {

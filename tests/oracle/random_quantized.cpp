@@ -9,11 +9,7 @@
 #include <utility>
 #include <variant>
 
-#include <nlohmann/json.hpp>
-
 #include "spaces/base/rng.hpp"
-#include "spaces/catalog/registry.hpp"
-#include "tests/oracle/random_network.hpp"
 
 namespace cosearch::oracle {
 namespace {
@@ -197,13 +193,19 @@ class Generator {
     layer.table_zero_point = static_cast<std::int32_t>(whole(-20, 20));
     const Quantization input{between(0.04, 0.06),
                              last_[node] == node ? network_.values[source(node)].zero_point : layer.table_zero_point};
+    layer.table = table_of(activation->kind, input, output);
+  }
+
+  static std::vector<std::int8_t> table_of(graph::ActivationKind kind, const Quantization& input,
+                                           const Quantization& output) {
+    std::vector<std::int8_t> table;
     for (std::int32_t x = -128; x <= 127; ++x) {
       const double value = quantize::real(static_cast<std::int8_t>(x), input);
-      const double y = activation->kind == graph::ActivationKind::gelu
-                           ? value * 0.5 * std::erfc(-value / std::numbers::sqrt2)
-                           : value * std::clamp(value + 3.0, 0.0, 6.0) / 6.0;
-      layer.table.push_back(quantize::quantized(y, output));
+      const double y = kind == graph::ActivationKind::gelu ? value * 0.5 * std::erfc(-value / std::numbers::sqrt2)
+                                                           : value * std::clamp(value + 3.0, 0.0, 6.0) / 6.0;
+      table.push_back(quantize::quantized(y, output));
     }
+    return table;
   }
 
   // One overload per operator: fills its integers; false where it has none.
@@ -212,14 +214,17 @@ class Generator {
   bool fill(const graph::Upsample& /*op*/, std::size_t /*node*/, QuantizedLayer& /*layer*/) { return false; }
   bool fill(const graph::Activation& /*op*/, std::size_t /*node*/, QuantizedLayer& /*layer*/) { return true; }
 
+  /// The deviation of a sum of `inputs` products with weights of up to `most`, in that of a value.
+  static double growth(std::int64_t inputs, std::int64_t most) {
+    return std::sqrt(static_cast<double>(inputs)) * static_cast<double>(2 * most + 1) / std::sqrt(12.0);
+  }
   bool fill_linear_map(std::size_t node, std::int64_t inputs, QuantizedLayer& layer) {
     const std::int64_t outputs = shapes_[node].back();
     layer.weight_bits = weight_bits(op(node));
     const std::int64_t most = layer.weight_bits == 4 ? 7 : 127;
     layer.weight = random_weights(outputs * inputs, most);
-    const double growth = std::sqrt(static_cast<double>(inputs)) * static_cast<double>(2 * most + 1) / std::sqrt(12.0);
-    set_ratios(layer, ratios(outputs, 1.0 / growth), kWideBits);
-    layer.bias = random_bias(outputs, growth * kDeviation);
+    set_ratios(layer, ratios(outputs, 1.0 / growth(inputs, most)), kWideBits);
+    layer.bias = random_bias(outputs, growth(inputs, most) * kDeviation);
     return true;
   }
   bool fill(const graph::Conv2d& conv, std::size_t node, QuantizedLayer& layer) {
@@ -288,8 +293,43 @@ class Generator {
     set_ratios(layer, ratios(static_cast<std::int64_t>(nodes()[node].inputs.size()), 1.0), kNarrowBits);
     return true;
   }
-  bool fill(const graph::MoeFfn& /*op*/, std::size_t /*node*/, QuantizedLayer& /*layer*/) {
-    throw std::logic_error("a mixture of experts has no int8 kernel");
+  bool fill(const graph::MoeFfn& op, std::size_t node, QuantizedLayer& layer) {
+    const std::int64_t features = shapes_[node].back();
+    quantize::QuantizedMixture mixture;
+    mixture.top_k = op.top_k;
+    mixture.router = random_weights(op.experts * features, 127);
+    mixture.router_bias = random_bias(op.experts, growth(features, 127) * kDeviation);
+    make_ties(features, mixture);
+    // Logits spread over some octaves, 2^10 each.
+    set_ratios(layer, {between(0.2, 2.0) * 1024.0 / (growth(features, 127) * kDeviation)}, kWideBits);
+    layer.softmax_multiplier = layer.multiplier[0];
+    layer.softmax_shift = layer.shift;
+    mixture.w1 = random_weights(op.experts * op.hidden * features, 127);
+    mixture.b1 = random_bias(op.experts * op.hidden, growth(features, 127) * kDeviation);
+    set_ratios(layer, ratios(op.experts * op.hidden, 1.0 / growth(features, 127)), kWideBits);
+    mixture.multiplier1 = layer.multiplier;
+    mixture.shift1 = layer.shift;
+    mixture.table_zero_point = static_cast<std::int32_t>(whole(-20, 20));
+    const Quantization hidden{between(0.01, 0.02), static_cast<std::int32_t>(whole(-128, -90))};
+    mixture.hidden_zero_point = hidden.zero_point;
+    mixture.table = table_of(graph::ActivationKind::gelu, {between(0.02, 0.03), mixture.table_zero_point}, hidden);
+    mixture.w2 = random_weights(op.experts * op.hidden * features, 127);
+    mixture.b2 = random_bias(op.experts * features, growth(op.hidden, 127) * kDeviation);
+    set_ratios(layer, ratios(features, 1.5 / growth(op.hidden, 127)), kWideBits);
+    mixture.multiplier2 = std::exchange(layer.multiplier, {});
+    mixture.shift2 = std::exchange(layer.shift, 1);
+    layer.mixture = std::move(mixture);
+    return true;
+  }
+  /// Makes some experts' logits always equal to others'.
+  void make_ties(std::int64_t features, quantize::QuantizedMixture& mixture) {
+    for (std::size_t e = 1; e < mixture.experts(); ++e) {
+      if (whole(0, 3) == 0) {
+        const auto from = mixture.router.begin() + static_cast<std::ptrdiff_t>(e - 1) * features;
+        std::copy_n(from, features, from + features);
+        mixture.router_bias[e] = mixture.router_bias[e - 1];
+      }
+    }
   }
   bool fill(const graph::TokenEmbed& embed, std::size_t /*node*/, QuantizedLayer& layer) {
     layer.weight = random_weights(embed.vocabulary * embed.width, 127);
@@ -302,42 +342,6 @@ class Generator {
   std::vector<bool> fused_;        ///< part of a call of an earlier node
   std::vector<std::size_t> last_;  ///< of each node, the last one that is fused with it
 };
-
-/// A network of a space that costs little enough to run naively.
-graph::NetworkGraph network_of_space(RngStream& rng) {
-  constexpr std::int64_t kMostMacs = 1'000'000;
-  constexpr int kDraws = 200;
-  static constexpr std::array kSpaces = {"ds_cnn", "mcu_vit", "mobile_cnn", "resnet8", "unet", "vit"};
-  const std::string name = kSpaces[rng.below(kSpaces.size())];
-  const auto side = [&rng] { return 16 + 2 * static_cast<std::int64_t>(rng.below(4)); };
-  const TaskShape task{{side(), side(), 1 + static_cast<std::int64_t>(rng.below(3))}, 5, name == "unet"};
-  const std::unique_ptr<SearchSpace> space = make_space(name, nlohmann::json::object(), task);
-  graph::NetworkGraph best = std::get<graph::NetworkGraph>(space->decode(space->corners().front()));
-  for (int i = 0; i < kDraws; ++i) {
-    graph::NetworkGraph drawn = std::get<graph::NetworkGraph>(space->decode(space->params().sample(rng)));
-    if (graph::total_counts(drawn).macs <= kMostMacs) {
-      return drawn;
-    }
-  }
-  return best;
-}
-
-// The last kind of operator is the mixture of experts, for which there is no int8 kernel.
-constexpr std::size_t kQuantizedKinds = kOperatorKinds - 1;
-static_assert(std::is_same_v<std::variant_alternative_t<kQuantizedKinds, graph::Op>, graph::MoeFfn>);
-
-graph::NetworkGraph draw_graph(std::uint64_t seed, RngStream& rng) {
-  static constexpr std::array kNetworks = {&small_residual_network, &small_text_network, &small_u_net,
-                                           &small_transformer};
-  switch (rng.below(4)) {
-    case 0:
-      return network_of_space(rng);
-    case 1:
-      return kNetworks[rng.below(kNetworks.size())]();
-    default:
-      return random_operator(1 + rng.below(kQuantizedKinds - 1), seed, rng.below(2) == 0);
-  }
-}
 
 }  // namespace
 
@@ -372,25 +376,6 @@ std::vector<std::int8_t> input_bytes(const graph::NetworkGraph& graph, const std
     }
   }
   return bytes;
-}
-
-graph::NetworkGraph random_graph(std::uint64_t seed) {
-  RngStream rng(seed, Purpose::test, 102);
-  graph::NetworkGraph graph = draw_graph(seed, rng);
-  for (graph::Node& node : graph.nodes) {
-    std::visit(
-        [&rng](auto& op) {
-          if constexpr (requires { op.weight_bits; }) {
-            op.weight_bits = rng.below(4) == 0 ? 4 : graph::kDefaultWeightBits;
-          }
-        },
-        node.op);
-  }
-  const int other = static_cast<int>(1 + rng.below(graph.nodes.size() - 1));
-  if (rng.below(4) == 0 && graph.outputs[0] != other) {
-    graph.outputs.push_back(other);
-  }
-  return graph;
 }
 
 }  // namespace cosearch::oracle

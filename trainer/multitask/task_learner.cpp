@@ -15,7 +15,8 @@ BatchSequence& TaskTraining::any_batches() {
   return batches_.begin()->second;
 }
 
-TaskLearner::TaskLearner(TaskTraining& training, const graph::NetworkGraph& graph, std::size_t task)
+TaskLearner::TaskLearner(TaskTraining& training, const graph::NetworkGraph& graph, std::size_t task,
+                         const Simulation& simulation)
     : training_(training),
       task_(training.tasks()[task]),
       subnet_(graph::task_network(graph, task_.output), training.shared()),
@@ -23,7 +24,7 @@ TaskLearner::TaskLearner(TaskTraining& training, const graph::NetworkGraph& grap
       batches_(training.batches(task, label_patch_)),
       outputs_(static_cast<std::size_t>(batches_.batch() * task_.data->train.labels_per_sample() *
                                         task_.data->train.classes)),
-      executor_(subnet_.graph(), subnet_.parameters(), batches_.batch(), training.memory()),
+      executor_(subnet_.graph(), subnet_.parameters(), batches_.batch(), training.memory(), simulation),
       input_(batches_.input(input_shape(subnet_.graph()))) {}
 
 double TaskLearner::learn(std::int64_t step, double weight, const Targets& distillation, std::span<float> gradients) {

@@ -50,7 +50,8 @@ class TaskTraining {
 class TaskLearner {
  public:
   /// `graph` has the outputs of all tasks; `training` outlives the learner.
-  TaskLearner(TaskTraining& training, const graph::NetworkGraph& graph, std::size_t task);
+  TaskLearner(TaskTraining& training, const graph::NetworkGraph& graph, std::size_t task,
+              const Simulation& simulation = {});
 
   /// Adds to `gradients`, at the offsets of the shared parameters, those of `weight` times the task's loss of this
   /// step's batch; returns `weight` times the loss. `distillation` says what is taken from, or given to, other networks

@@ -21,13 +21,20 @@ TaskWeights slices_of(const Parameters& shared) {
   };
 }
 
+Simulation simulation_of(const std::vector<Simulation>& simulations, std::size_t task) {
+  return simulations.empty() ? Simulation{} : simulations.at(task);
+}
+
 std::vector<TaskScore> task_scores(const graph::NetworkGraph& graph, const std::vector<LearningTask>& tasks,
-                                   Dataset TaskData::*split, std::int64_t samples, const TaskWeights& weights) {
+                                   Dataset TaskData::*split, std::int64_t samples, const TaskWeights& weights,
+                                   const std::vector<Simulation>& simulations) {
   std::vector<TaskScore> scores;
-  for (const LearningTask& task : tasks) {
-    const graph::NetworkGraph network = graph::task_network(graph, task.output);
-    const Dataset& evaluated = (*task.data).*split;
-    scores.push_back({accuracy(network, *task.data, evaluated, weights(network), samples), evaluated.regression});
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const TaskData& data = *tasks[i].data;
+    const graph::NetworkGraph network = graph::task_network(graph, tasks[i].output);
+    const Dataset& evaluated = data.*split;
+    scores.push_back({accuracy(network, data, evaluated, weights(network), samples, simulation_of(simulations, i)),
+                      evaluated.regression});
   }
   return scores;
 }

@@ -26,7 +26,7 @@ class TaskSteps {
         sampling_(options.sampling),
         gradients_(shared.trainable_size()) {
     for (std::size_t task = 0; task < tasks.size(); ++task) {
-      learners_.emplace_back(training_, graph, task);
+      learners_.emplace_back(training_, graph, task, simulation_of(options.simulations, task));
     }
   }
 
@@ -48,6 +48,19 @@ class TaskSteps {
   std::deque<TaskLearner> learners_;
 };
 
+/// Everything that decides how a training goes on from a checkpoint.
+std::uint64_t training_key(const graph::NetworkGraph& graph, const std::vector<LearningTask>& tasks,
+                           const MultitaskOptions& options, std::uint64_t seed, const Parameters& shared) {
+  Hasher hasher;
+  hasher.add(kCodeVersion).add(trainer_fingerprint()).add(graph::hash(graph)).add(hash(tasks));
+  hasher.add(to_json(options.train).dump()).add(static_cast<int>(options.sampling)).add(seed);
+  hasher.add_bytes(std::as_bytes(std::span<const float>(shared.values())));
+  for (const Simulation& simulation : options.simulations) {
+    add_to(hasher, simulation);
+  }
+  return hasher.value();
+}
+
 }  // namespace
 
 WeightStore make_task_weights(const graph::NetworkGraph& graph, std::uint64_t seed) {
@@ -63,16 +76,7 @@ Expected<MultitaskResult, Infeasible> train_tasks(const graph::NetworkGraph& gra
   check_tasks(graph, tasks);
   Parameters shared(store, options.train.precision);
   TaskSteps steps(graph, tasks, options, seed, shared);
-  const std::uint64_t key = Hasher{}
-                                .add(kCodeVersion)
-                                .add(trainer_fingerprint())
-                                .add(graph::hash(graph))
-                                .add(hash(tasks))
-                                .add(to_json(options.train).dump())
-                                .add(static_cast<int>(options.sampling))
-                                .add(seed)
-                                .add_bytes(std::as_bytes(std::span<const float>(shared.values())))
-                                .value();
+  const std::uint64_t key = training_key(graph, tasks, options, seed, shared);
   const auto trained = run({.options = options.train,
                             .batches = steps.batches(),
                             .parameters = shared,
@@ -86,7 +90,8 @@ Expected<MultitaskResult, Infeasible> train_tasks(const graph::NetworkGraph& gra
   MultitaskResult result{{}, trained->train_loss, trained->steps, trained->stopped};
   if (!result.stopped) {
     shared.save(store);
-    result.scores = task_scores(graph, tasks, split, options.train.evaluate_samples, slices_of(shared));
+    result.scores =
+        task_scores(graph, tasks, split, options.train.evaluate_samples, slices_of(shared), options.simulations);
   }
   return result;
 }

@@ -10,6 +10,7 @@
 #include "trainer/data/dataset.hpp"
 #include "trainer/multitask/delta_m.hpp"
 #include "trainer/multitask/learning_task.hpp"
+#include "trainer/net/simulation.hpp"
 #include "trainer/store/weight_store.hpp"
 #include "trainer/train/train.hpp"
 
@@ -18,6 +19,8 @@ namespace cosearch {
 struct MultitaskOptions {
   TrainOptions train;
   TaskSampling sampling = TaskSampling::all;
+  /// What the tasks' networks are trained and measured under; empty: nothing.
+  std::vector<Simulation> simulations = {};
 };
 
 struct MultitaskResult {

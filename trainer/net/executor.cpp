@@ -55,7 +55,12 @@ struct MixtureCall {
   std::optional<std::uint64_t> noise_seed = std::nullopt;
   double* added_loss = nullptr;
   std::int32_t* picks = nullptr;
+  const ValueObserver* hidden_observer = nullptr;
 };
+
+const HiddenGrids* hidden_grids(const Simulation& simulation, int node) {
+  return simulation.hidden.empty() || !simulation.hidden[index(node)] ? nullptr : &*simulation.hidden[index(node)];
+}
 
 /// Forward of one unit; fills the input's value from `input`.
 void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, const RoundedWeights& weights,
@@ -76,6 +81,9 @@ void run_forward(const graph::NetworkGraph& graph, const Schedule& schedule, con
       .noise_seed = mixture.noise_seed,
       .added_loss = mixture.added_loss,
       .picks = mixture.picks,
+      .hidden_grids = hidden_grids(simulation, unit.node),
+      .hidden_observer = mixture.hidden_observer,
+      .hidden_value = mixture.hidden_observer != nullptr ? hidden_value(graph, unit.node) : 0,
   };
   if (unit.inputs.empty()) {
     input(first, samples, call.y);
@@ -446,13 +454,14 @@ void InferenceExecutor::run_chunk(const InputSource& input, std::int64_t first, 
   const std::vector<Action>& actions = schedule_.regions.front().actions;
   for (const Action& action : actions) {
     const Unit& unit = schedule_.units[index(action.unit)];
-    const bool told = picks && std::holds_alternative<graph::MoeFfn>(graph_.nodes[index(unit.node)].op);
+    const bool mixture = std::holds_alternative<graph::MoeFfn>(graph_.nodes[index(unit.node)].op);
     run_forward(graph_, schedule_, weights_, simulation_, action, first, count, memory,
                 shared_[index(action.unit)].data(), packed_[index(action.unit)].data(), input,
-                {.picks = told ? picks(unit.node, first, count) : nullptr});
+                {.picks = picks && mixture ? picks(unit.node, first, count) : nullptr,
+                 .hidden_observer = observer_ && mixture ? &observer_ : nullptr});
     if (observer_) {
-      observer_(unit.node, {buffer(schedule_, memory, action.y),
-                            static_cast<std::size_t>(count * graph::elements(unit.geometry.output))});
+      observer_(index(unit.node), {buffer(schedule_, memory, action.y),
+                                   static_cast<std::size_t>(count * graph::elements(unit.geometry.output))});
     }
   }
   const std::int64_t width = graph::elements(schedule_.units.back().geometry.output);

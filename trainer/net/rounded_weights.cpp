@@ -1,6 +1,6 @@
 #include "trainer/net/rounded_weights.hpp"
 
-#include <cmath>
+#include <algorithm>
 #include <type_traits>
 
 #include "trainer/kernels/kernels.hpp"
@@ -31,18 +31,37 @@ RoundedWeights::RoundedWeights(const graph::NetworkGraph& graph, const Parameter
   }
   for (std::size_t node = 0; node < graph.nodes.size(); ++node) {
     const graph::Op& op = graph.nodes[node].op;
+    if (const auto* moe = std::get_if<graph::MoeFfn>(&op); moe != nullptr && all) {
+      add_mixture(static_cast<int>(node), *moe);
+    }
     const std::int64_t bits = rounded_bits(op, all);
     if (bits == 0) {
       continue;
     }
+    // Biases, which follow, keep 32 bits.
     const auto first = static_cast<std::size_t>(parameters.of_node(static_cast<int>(node)).front());
-    const Parameters::Entry& entry = parameters.entries()[first];  // biases, which follow, keep 32 bits
+    const Parameters::Entry& entry = parameters.entries()[first];
     const std::int64_t channels =
         std::holds_alternative<graph::PositionEmbed>(op) ? 1 : graph::extent(entry.spec.axes.back());
-    const auto steps = static_cast<float>((std::int64_t{1} << (bits - 1)) - 1);
-    rounded_.push_back({first, steps, channels, AlignedFloats(entry.size), AlignedFloats(channels)});
-    data_[first] = rounded_.back().values.data();
+    add(static_cast<int>(node), 0, bits, {1, entry.size / channels, channels});
   }
+}
+
+void RoundedWeights::add(int node, std::size_t i, std::int64_t bits, const Layout& layout) {
+  const auto entry = static_cast<std::size_t>(parameters_.of_node(node)[i]);
+  const auto steps = static_cast<float>((std::int64_t{1} << (bits - 1)) - 1);
+  rounded_.push_back(
+      {entry, steps, layout, AlignedFloats(parameters_.entries()[entry].size), AlignedFloats(layout.columns)});
+  data_[entry] = rounded_.back().values.data();
+}
+
+void RoundedWeights::add_mixture(int node, const graph::MoeFfn& op) {
+  constexpr std::size_t kRouter = 0, kW1 = 1, kW2 = 3, kB2 = 4;
+  const auto b2 = static_cast<std::size_t>(parameters_.of_node(node)[kB2]);
+  const std::int64_t features = parameters_.entries()[b2].size / op.experts;
+  add(node, kRouter, graph::kDefaultWeightBits, {1, features * op.experts, 1});
+  add(node, kW1, graph::kDefaultWeightBits, {op.experts, features, op.hidden});
+  add(node, kW2, graph::kDefaultWeightBits, {1, op.experts * op.hidden, features});
 }
 
 void RoundedWeights::update() {
@@ -50,8 +69,14 @@ void RoundedWeights::update() {
   for_each_parallel(static_cast<std::int64_t>(rounded_.size()), [&](std::int64_t i) {
     Rounded& rounded = rounded_[static_cast<std::size_t>(i)];
     const Parameters::Entry& entry = parameters_.entries()[rounded.entry];
-    kernels::round_columns(entry.size / rounded.channels, rounded.channels, rounded.steps,
-                           parameters_.values().data() + entry.offset, rounded.values.data(), rounded.largest.data());
+    const float* const from = parameters_.values().data() + entry.offset;
+    const Layout& layout = rounded.layout;
+    const std::int64_t block = layout.rows * layout.columns;
+    for (std::int64_t first = 0; first < layout.blocks * block; first += block) {
+      kernels::round_columns(layout.rows, layout.columns, rounded.steps, from + first, rounded.values.data() + first,
+                             rounded.largest.data());
+    }
+    std::copy(from + layout.blocks * block, from + entry.size, rounded.values.data() + layout.blocks * block);
     dense.round_to_storage(entry.size, rounded.values.data());
   });
 }

@@ -16,8 +16,9 @@ namespace cosearch {
 /// taken for those of the parameters (the straight-through estimator; Bengio et al., arXiv:1308.3432).
 class RoundedWeights {
  public:
-  /// Weights of 4 bits are rounded; with `all`, those of 8 too (of position embeddings in one channel). The parameters
-  /// are the graph's and outlive it.
+  /// Weights of 4 bits are rounded; with `all`, those of 8 too (of position embeddings in one channel; of a mixture of
+  /// experts the router's for tokens in one channel, those behind gelu in the same for all experts). The parameters are
+  /// the graph's and outlive it.
   RoundedWeights(const graph::NetworkGraph& graph, const Parameters& parameters, bool all);
 
   /// Takes the parameters as they are now. Same bits for any number of threads.
@@ -26,13 +27,20 @@ class RoundedWeights {
   [[nodiscard]] std::array<const float*, ops::kMostWeights> of_node(int node) const;
 
  private:
+  /// How a weight is rounded: in blocks of rows whose columns have a scale each. What is behind keeps all its bits.
+  struct Layout {
+    std::int64_t blocks = 1, rows = 1, columns = 1;
+  };
   struct Rounded {
     std::size_t entry = 0;  ///< of the parameters
     float steps = 0.0F;
-    std::int64_t channels = 1;
+    Layout layout;
     AlignedFloats values;
-    AlignedFloats largest;  ///< of each channel
+    AlignedFloats largest;  ///< of each column
   };
+  /// Of the i-th weight of a node.
+  void add(int node, std::size_t i, std::int64_t bits, const Layout& layout);
+  void add_mixture(int node, const graph::MoeFfn& op);
   const Parameters& parameters_;
   std::vector<Rounded> rounded_;
   std::vector<const float*> data_;  ///< of each entry

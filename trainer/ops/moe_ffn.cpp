@@ -215,6 +215,23 @@ void layer_backward(const kernels::Dense& dense, const Sizes& s, const std::int3
   }
 }
 
+/// hidden = gelu(before), under a simulation both as their integers have them.
+void activate(const Sizes& s, const Forward& call, const Saved<float>& saved) {
+  const std::int64_t size = s.pairs * s.hidden;
+  if (call.hidden_grids != nullptr) {
+    const ValueGrid& grid = call.hidden_grids->before;
+    kernels::round_to_int8(size, grid.scale, grid.zero_point, saved.before);
+  }
+  if (call.hidden_observer != nullptr) {
+    (*call.hidden_observer)(call.hidden_value, {saved.before, static_cast<std::size_t>(size)});
+  }
+  kernels::activation(kernels::Activation::gelu, size, saved.before, saved.hidden);
+  if (call.hidden_grids != nullptr) {
+    const ValueGrid& grid = call.hidden_grids->behind;
+    kernels::round_to_int8(size, grid.scale, grid.zero_point, saved.hidden);
+  }
+}
+
 /// Gradients of the logits, in scratch, from those of the kept shares.
 void logits_backward(const graph::MoeFfn& op, const Sizes& s, const Backward& call, const Saved<const float>& saved,
                      const Scratch& scratch) {
@@ -276,7 +293,7 @@ void forward(const graph::MoeFfn& op, const Geometry& geometry, const Forward& c
   kernels::gather_rows(s.pairs, s.features, saved.tokens, call.x[0], scratch.inputs);
   layer(dense, s, saved.begin, s.features, s.hidden, scratch.inputs, call.weights[kW1], call.weights[kB1],
         saved.before);
-  kernels::activation(kernels::Activation::gelu, s.pairs * s.hidden, saved.before, saved.hidden);
+  activate(s, call, saved);
   layer(dense, s, saved.begin, s.hidden, s.features, saved.hidden, call.weights[kW2], call.weights[kB2], saved.outputs);
   std::fill_n(call.y, s.rows * s.features, 0.0F);
   kernels::scatter_add_weighted(s.pairs, s.features, saved.tokens, saved.pair_shares, saved.outputs, call.y);

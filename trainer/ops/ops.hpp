@@ -8,6 +8,7 @@
 
 #include "spaces/graph/graph.hpp"
 #include "trainer/kernels/kernels.hpp"
+#include "trainer/net/simulation.hpp"
 
 /// Forward and backward of every operator on a chunk of samples, in terms of the kernels. One file per operator, three
 /// overloads each; `std::visit` over graph::Op refuses to compile when one is missing. All functions are serial and
@@ -57,7 +58,10 @@ struct Forward {
   std::int64_t first_sample = 0;                           ///< the call's first sample in the batch
   std::optional<std::uint64_t> noise_seed = std::nullopt;  ///< of this node; none: no gate noise
   double* added_loss = nullptr;                            ///< receives the mixture's own loss; null: not wanted
-  std::int32_t* picks = nullptr;  ///< receives the experts that tokens choose (samples, T, top_k), or null
+  std::int32_t* picks = nullptr;              ///< receives the experts that tokens choose (samples, T, top_k), or null
+  const HiddenGrids* hidden_grids = nullptr;  ///< of the values between the experts' layers; null: all bits
+  const ValueObserver* hidden_observer = nullptr;  ///< sees those before gelu, as number `hidden_value`
+  std::size_t hidden_value = 0;
 };
 
 struct Backward {

@@ -85,6 +85,11 @@ inline constexpr std::int32_t kLargestExponent = 16 << kExponentBits;
   return std::min((exponential + 64) >> 7, 255);
 }
 
+/// An expert's share in Q15 of the total of all exponentials, 2^15 <= total <= 2^30; halves up.
+[[nodiscard]] constexpr std::int32_t expert_share(std::int32_t exponential, std::uint32_t total) {
+  return static_cast<std::int32_t>(((static_cast<std::uint32_t>(exponential) << kExponentialBits) + total / 2) / total);
+}
+
 /// Fraction bits of a weighted mean of values.
 inline constexpr int kMeanBits = 16;
 /// What divides a weighted sum by the weights' total: mean = sum * reciprocal / 2^shift in 1/2^16.

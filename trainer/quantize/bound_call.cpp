@@ -12,9 +12,6 @@ namespace {
 using program::Geometry;
 using program::KernelKind;
 
-// Columns are filled up to whole vectors, so that the loops over them have no rest.
-constexpr std::int64_t kColumnStep = 32;
-
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 /// The part of a kernel's window at output position t that lies inside of the image.
@@ -63,7 +60,8 @@ void compute_depthwise(const BoundCall& bound, std::int64_t t, RowWorkspace& wor
   for_each_pixel(g, t, [&](std::int64_t pixel, std::int64_t position) {
     Centred x = bound.inputs[0].centred(pixel, g.in_c);
     x.values += first;
-    accumulate_products(x, bound.weights->values.data() + position * g.in_c + first, g.out_c, workspace.sums.data());
+    accumulate_products(x, bound.weights->rows.values.data() + position * g.in_c + first, g.out_c,
+                        workspace.sums.data());
   });
   finish_channels(bound, t, workspace);
 }
@@ -71,8 +69,8 @@ void compute_depthwise(const BoundCall& bound, std::int64_t t, RowWorkspace& wor
 void compute_convolution(const BoundCall& bound, std::int64_t t, RowWorkspace& workspace) {
   const Geometry& g = bound.call->geometry;
   const std::int64_t inputs = g.in_c / g.groups;
-  const std::int64_t length = bound.weights->column_length;
-  const std::int64_t all_outputs = static_cast<std::int64_t>(bound.weights->values.size()) / length;
+  const std::int64_t length = bound.weights->rows.length;
+  const std::int64_t all_outputs = static_cast<std::int64_t>(bound.weights->rows.values.size()) / length;
   const std::int64_t outputs = all_outputs / g.groups;
   const std::int64_t end = bound.call->first_channel + g.out_c;
   workspace.sums.resize(index(g.out_c));
@@ -85,7 +83,7 @@ void compute_convolution(const BoundCall& bound, std::int64_t t, RowWorkspace& w
       x.values += group * inputs;
       centre(x, inputs, workspace.column.data() + position * inputs);
     });
-    linear_sums(workspace.column.data(), bound.weights->values.data() + o * length, length, next - o,
+    linear_sums(workspace.column.data(), bound.weights->rows.row(index(o)), length, next - o,
                 workspace.sums.data() + (o - bound.call->first_channel));
     o = next;
   }
@@ -94,13 +92,13 @@ void compute_convolution(const BoundCall& bound, std::int64_t t, RowWorkspace& w
 
 /// A linear map of a row of n values.
 void compute_linear(const BoundCall& bound, std::int64_t t, std::int64_t n, RowWorkspace& workspace) {
-  const std::int64_t length = bound.weights->column_length;
+  const std::int64_t length = bound.weights->rows.length;
   workspace.column.assign(index(length), 0);
   const std::int64_t outputs = bound.call->geometry.out_c;
   workspace.sums.resize(index(outputs));
   centre(bound.inputs[0].centred(t, n), n, workspace.column.data());
-  linear_sums(workspace.column.data(), bound.weights->values.data() + bound.call->first_channel * length, length,
-              outputs, workspace.sums.data());
+  linear_sums(workspace.column.data(), bound.weights->rows.row(index(bound.call->first_channel)), length, outputs,
+              workspace.sums.data());
   finish_channels(bound, t, workspace);
 }
 
@@ -216,21 +214,20 @@ std::int8_t* Operand::row(std::int64_t t, std::int64_t size) const {
 }
 
 PreparedWeights prepare_weights(const graph::Op& op, const QuantizedLayer& layer) {
-  const auto outputs = static_cast<std::int64_t>(layer.bias.size());
-  const auto length = static_cast<std::int64_t>(layer.weight.size()) / outputs;
+  const std::size_t outputs = layer.bias.size();
+  const std::size_t length = layer.weight.size() / outputs;
   const auto* conv = std::get_if<graph::Conv2d>(&op);
-  PreparedWeights prepared;
-  prepared.by_position = conv != nullptr && conv->groups > 1 && conv->groups == conv->out_channels &&
-                         length == conv->kernel_h * conv->kernel_w;
-  prepared.column_length = (length + kColumnStep - 1) / kColumnStep * kColumnStep;
-  prepared.values.resize(index(outputs * (prepared.by_position ? length : prepared.column_length)), 0);
-  for (std::int64_t o = 0; o < outputs; ++o) {
-    for (std::int64_t i = 0; i < length; ++i) {
-      prepared.values[index(prepared.by_position ? i * outputs + o : o * prepared.column_length + i)] =
-          std::int16_t{layer.weight[index(o * length + i)]};
+  if (conv == nullptr || conv->groups == 1 || conv->groups != conv->out_channels ||
+      static_cast<std::int64_t>(length) != conv->kernel_h * conv->kernel_w) {
+    return {padded_rows(layer.weight, outputs), false};
+  }
+  PreparedRows rows{std::vector<std::int16_t>(outputs * length), static_cast<std::int64_t>(outputs)};
+  for (std::size_t o = 0; o < outputs; ++o) {
+    for (std::size_t i = 0; i < length; ++i) {
+      rows.values[i * outputs + o] = std::int16_t{layer.weight[o * length + i]};
     }
   }
-  return prepared;
+  return {std::move(rows), true};
 }
 
 void compute_row(const BoundCall& bound, std::int64_t t, RowWorkspace& workspace) {
@@ -277,6 +274,9 @@ void compute_row(const BoundCall& bound, std::int64_t t, RowWorkspace& workspace
       return compute_upsample(bound, t);
     case KernelKind::token_embed:
       return compute_token_embed(bound, t);
+    case KernelKind::mixture:
+      return mixture_row(bound.inputs[0].centred(t, g.in_c), *bound.layer, *bound.mixture, bound.finish,
+                         workspace.mixture, output_row(bound, t));
     case KernelKind::read_input:
       COSEARCH_CHECK(false, "reading the input is the interpreter's own");
   }

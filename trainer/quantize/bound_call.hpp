@@ -7,6 +7,7 @@
 
 #include "spaces/program/program.hpp"
 #include "trainer/quantize/kernels.hpp"
+#include "trainer/quantize/mixture.hpp"
 
 namespace cosearch::quantize {
 
@@ -29,10 +30,8 @@ struct Operand {
 
 /// Weights of a layer as the loops want them.
 struct PreparedWeights {
-  /// [out][column_length], the end of each row filled with zeros; of a depthwise layer with one output per channel
-  /// [kernel_h * kernel_w][channels].
-  std::vector<std::int16_t> values;
-  std::int64_t column_length = 0;
+  /// [out][inputs]; of a depthwise layer with one output per channel [kernel_h * kernel_w][channels], not padded.
+  PreparedRows rows;
   bool by_position = false;  ///< the second form
 };
 [[nodiscard]] PreparedWeights prepare_weights(const graph::Op& op, const QuantizedLayer& layer);
@@ -42,6 +41,7 @@ struct BoundCall {
   const program::KernelCall* call = nullptr;
   const QuantizedLayer* layer = nullptr;  ///< none: max pools, upsampling
   const PreparedWeights* weights = nullptr;
+  const PreparedMixture* mixture = nullptr;
   std::vector<Operand> inputs;
   std::vector<std::int64_t> channels;  ///< of a row of each input
   Operand output;
@@ -54,6 +54,7 @@ struct BoundCall {
 struct RowWorkspace {
   std::vector<std::int16_t> column;
   std::vector<std::int32_t> sums;
+  MixtureWorkspace mixture;
 };
 
 /// Computes row t (pixel, token) of the call's output.

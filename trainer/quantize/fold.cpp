@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <span>
 
@@ -38,6 +39,8 @@ class Folding {
       layer.bias = copy(node, 1);
     } else if (std::holds_alternative<graph::PositionEmbed>(op) || std::holds_alternative<graph::TokenEmbed>(op)) {
       layer.weight = copy(node, 0);
+    } else if (const auto* moe = std::get_if<graph::MoeFfn>(&op)) {
+      layer.mixture = mixture(*moe, node);
     } else {
       fold_map(chain, layer);
     }
@@ -63,6 +66,57 @@ class Folding {
       affine.offset.push_back(at(1) - at(2) * affine.factor.back());
     }
     return affine;
+  }
+
+  /// What the embedding of the network's task adds to the logits, see graph::MoeFfn.
+  [[nodiscard]] std::vector<float> task_logits(const graph::MoeFfn& op, int node) const {
+    const auto experts = static_cast<std::size_t>(op.experts);
+    std::vector<float> logits(experts, 0.0F);
+    if (op.routing != graph::MoeRouting::conditioned) {
+      return logits;
+    }
+    const auto width = static_cast<std::size_t>(op.embedding);
+    const std::span<const float> own = values(node, 5).subspan(static_cast<std::size_t>(op.task) * width, width);
+    const std::span<const float> router = values(node, 0).last(width * experts);
+    std::vector<double> sums(experts, 0.0);
+    for (std::size_t d = 0; d < width; ++d) {
+      auto t = static_cast<double>(values(node, 7)[d]);
+      for (std::size_t i = 0; i < width; ++i) {
+        t += std::max(0.0, static_cast<double>(own[i])) * static_cast<double>(values(node, 6)[i * width + d]);
+      }
+      for (std::size_t e = 0; e < experts; ++e) {
+        sums[e] += std::max(0.0, t) * static_cast<double>(router[d * experts + e]);
+      }
+    }
+    std::transform(sums.begin(), sums.end(), logits.begin(), [](double sum) { return static_cast<float>(sum); });
+    return logits;
+  }
+
+  [[nodiscard]] FoldedMixture mixture(const graph::MoeFfn& op, int node) const {
+    const auto experts = static_cast<std::size_t>(op.experts);
+    const auto hidden = static_cast<std::size_t>(op.hidden);
+    const std::size_t features = values(node, 4).size() / experts;
+    return {.router = transposed(values(node, 0).first(features * experts), 1, features),
+            .router_bias = task_logits(op, node),
+            .w1 = transposed(values(node, 1), experts, features),
+            .b1 = copy(node, 2),
+            .w2 = transposed(values(node, 3), experts, hidden),
+            .b2 = copy(node, 4)};
+  }
+
+  /// [blocks][rows][columns] as [blocks][columns][rows].
+  static std::vector<float> transposed(std::span<const float> values, std::size_t blocks, std::size_t rows) {
+    const std::size_t columns = values.size() / (blocks * rows);
+    std::vector<float> result;
+    result.reserve(values.size());
+    for (std::size_t block = 0; block < blocks; ++block) {
+      for (std::size_t column = 0; column < columns; ++column) {
+        for (std::size_t row = 0; row < rows; ++row) {
+          result.push_back(values[(block * rows + row) * columns + column]);
+        }
+      }
+    }
+    return result;
   }
 
   /// Weights (..., out) of a linear map become [out][...].
@@ -95,7 +149,7 @@ class Folding {
 }  // namespace
 
 std::vector<std::vector<int>> fused_chains(const graph::NetworkGraph& graph) {
-  const auto program = program::lower_program(graph, program::tflm_reference_options());
+  const auto program = program::lower_program(graph, program::plain_options());
   COSEARCH_CHECK(program.has_value(), "a malformed network is quantised");
   std::vector<std::vector<int>> chains;
   for (const program::KernelCall& call : program->calls) {

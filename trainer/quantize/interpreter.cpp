@@ -75,9 +75,12 @@ Interpreter::Interpreter(const program::Program& program, const QuantizedNetwork
   COSEARCH_CHECK(shapes.has_value(), "a quantised network with a malformed graph");
   shapes_ = std::move(*shapes);
   weights_.resize(network.layers.size());
+  mixtures_.resize(network.layers.size());
   for (std::size_t node = 0; node < weights_.size(); ++node) {
     if (network.layers[node] && is_linear_map(network.graph.nodes[node].op)) {
       weights_[node] = prepare_weights(network.graph.nodes[node].op, *network.layers[node]);
+    } else if (network.layers[node] && network.layers[node]->mixture) {
+      mixtures_[node] = prepare_mixture(*network.layers[node]->mixture);
     }
   }
   arena_.resize(index(plan_.bytes));
@@ -115,6 +118,9 @@ BoundCall Interpreter::bind(const KernelCall& call) {
   }
   if (const auto& weights = weights_[first_node]) {
     bound.weights = &*weights;
+  }
+  if (const auto& mixture = mixtures_[first_node]) {
+    bound.mixture = &*mixture;
   }
   for (std::size_t i = 0; i < call.inputs.size() && call.kind != KernelKind::read_input; ++i) {
     // Both operands of a step of an attention come from its only input.

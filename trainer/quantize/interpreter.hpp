@@ -42,8 +42,9 @@ class Interpreter {
 
   const program::Program& program_;
   const QuantizedNetwork& network_;
-  std::vector<graph::Shape> shapes_;                     ///< of the graph's nodes
-  std::vector<std::optional<PreparedWeights>> weights_;  ///< by node
+  std::vector<graph::Shape> shapes_;                      ///< of the graph's nodes
+  std::vector<std::optional<PreparedWeights>> weights_;   ///< by node
+  std::vector<std::optional<PreparedMixture>> mixtures_;  ///< by node
   program::ArenaPlan plan_;
   RowWorkspace workspace_;
   std::vector<std::int8_t> arena_;

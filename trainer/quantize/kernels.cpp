@@ -5,6 +5,9 @@
 namespace cosearch::quantize {
 namespace {
 
+// Rows are filled up to whole vectors, so that the loops over them have no rest.
+constexpr std::size_t kRowStep = 32;
+
 /// out[i] = F(zy' + value(i)). Two loops, because a look-up does not vectorise and the rest does.
 template <class Value>
 void store(const Finish& finish, std::int64_t n, std::int8_t* out, Value value) {
@@ -30,6 +33,17 @@ Finish finish_of(const QuantizedLayer& layer, std::int32_t zero_point) {
     return {zero_point, layer.low, layer.high, nullptr};
   }
   return {layer.table_zero_point, kLowest, kHighest, layer.table.data()};
+}
+
+PreparedRows padded_rows(std::span<const std::int8_t> weights, std::size_t rows) {
+  const std::size_t length = weights.size() / rows;
+  const std::size_t padded = (length + kRowStep - 1) / kRowStep * kRowStep;
+  PreparedRows prepared{std::vector<std::int16_t>(rows * padded, 0), static_cast<std::int64_t>(padded)};
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::span<const std::int8_t> own = weights.subspan(row * length, length);
+    std::copy(own.begin(), own.end(), prepared.values.begin() + static_cast<std::ptrdiff_t>(row * padded));
+  }
+  return prepared;
 }
 
 void centre(const Centred& x, std::int64_t n, std::int16_t* out) {
@@ -72,6 +86,11 @@ void accumulate_maximum(const std::int8_t* x, std::int64_t n, std::int8_t* large
 void requantize_channels(const std::int32_t* sums, const std::int32_t* bias, const std::int32_t* multiplier, int shift,
                          const Finish& finish, std::int64_t n, std::int8_t* out) {
   store(finish, n, out, [=](std::int64_t c) { return requantized(bias[c] + sums[c], multiplier[c], shift); });
+}
+
+void requantize_sums(const std::int32_t* sums, const std::int32_t* multiplier, int shift, const Finish& finish,
+                     std::int64_t n, std::int8_t* out) {
+  store(finish, n, out, [=](std::int64_t c) { return requantized(sums[c], multiplier[c], shift); });
 }
 
 void requantize_row(const std::int32_t* sums, std::int32_t multiplier, int shift, const Finish& finish, std::int64_t n,

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "trainer/quantize/quantized_network.hpp"
 
@@ -24,6 +26,18 @@ struct Centred {
   std::int32_t zero_point = 0;
 };
 
+/// Rows of weights as the loops want them: the end of each filled with zeros up to whole vectors.
+struct PreparedRows {
+  std::vector<std::int16_t> values;  ///< [rows][length]
+  std::int64_t length = 0;
+
+  [[nodiscard]] const std::int16_t* row(std::size_t i) const {
+    return values.data() + static_cast<std::int64_t>(i) * length;
+  }
+};
+/// Of `rows` equally long rows, one after the other.
+[[nodiscard]] PreparedRows padded_rows(std::span<const std::int8_t> weights, std::size_t rows);
+
 /// out[i] = x[i] - zero point.
 void centre(const Centred& x, std::int64_t n, std::int16_t* out);
 /// sums[o] = sum over i of column[i] * weights[o * n + i], for `outputs` rows of weights.
@@ -39,6 +53,9 @@ void accumulate_maximum(const std::int8_t* x, std::int64_t n, std::int8_t* large
 /// F(zy' + R(bias[c] + sums[c], multiplier[c])).
 void requantize_channels(const std::int32_t* sums, const std::int32_t* bias, const std::int32_t* multiplier, int shift,
                          const Finish& finish, std::int64_t n, std::int8_t* out);
+/// F(zy' + R(sums[c], multiplier[c])).
+void requantize_sums(const std::int32_t* sums, const std::int32_t* multiplier, int shift, const Finish& finish,
+                     std::int64_t n, std::int8_t* out);
 /// F(zy' + R(sums[c], multiplier)).
 void requantize_row(const std::int32_t* sums, std::int32_t multiplier, int shift, const Finish& finish, std::int64_t n,
                     std::int8_t* out);

@@ -7,12 +7,13 @@
 
 #include "spaces/base/check.hpp"
 #include "trainer/quantize/fixed_point.hpp"
+#include "trainer/quantize/integer_rows.hpp"
+#include "trainer/quantize/quantize_mixture.hpp"
 #include "trainer/quantize/values.hpp"
 
 namespace cosearch::quantize {
 namespace {
 
-constexpr double kDifference = 255.0;            // between two int8
 constexpr double kMost32BitFactor = 1048576.0;   // 2^20
 constexpr double kMost32BitOffset = 67108864.0;  // 2^26
 constexpr double kMostNormFactor = 262144.0;     // 2^18
@@ -27,61 +28,10 @@ double largest_magnitude(const std::vector<float>& values) {
   return largest;
 }
 
-double activated(graph::ActivationKind kind, double x) {
-  switch (kind) {
-    case graph::ActivationKind::relu:
-      return std::max(x, 0.0);
-    case graph::ActivationKind::relu6:
-      return std::clamp(x, 0.0, 6.0);
-    case graph::ActivationKind::hard_swish:
-      return x * std::clamp(x + 3.0, 0.0, 6.0) / 6.0;
-    case graph::ActivationKind::gelu:
-      return 0.5 * x * (1.0 + std::erf(x / std::numbers::sqrt2));
-  }
-  COSEARCH_CHECK(false, "unknown activation");
-  return x;
-}
-
 /// Whether the operator only chooses among the int8 values of its input.
 bool only_selects(const graph::Op& op) {
   const auto* pool = std::get_if<graph::Pool2d>(&op);
   return (pool != nullptr && pool->kind == graph::PoolKind::max) || std::holds_alternative<graph::Upsample>(op);
-}
-
-/// Weights of the output channels [out][...] as integers; the real ones are `scale` of each channel times these.
-struct Channels {
-  std::vector<double> scale;
-  std::vector<std::int8_t> weight;
-  std::vector<std::int32_t> bias;
-  std::vector<double> bound;  ///< of the magnitude of a channel's sum
-};
-
-Channels quantize_channels(const FoldedLayer& folded, double input_scale, std::int64_t bits) {
-  const auto steps = static_cast<double>((std::int64_t{1} << (bits - 1)) - 1);
-  const std::size_t inputs = folded.weight.size() / folded.bias.size();
-  Channels channels;
-  for (std::size_t c = 0; c < folded.bias.size(); ++c) {
-    const std::vector<float> own(folded.weight.begin() + static_cast<std::ptrdiff_t>(c * inputs),
-                                 folded.weight.begin() + static_cast<std::ptrdiff_t>((c + 1) * inputs));
-    double sum = 0.0;
-    for (const float weight : own) {
-      sum += std::abs(static_cast<double>(weight));
-    }
-    const auto bias = static_cast<double>(folded.bias[c]);
-    const double scale = std::max({largest_magnitude(own) / steps, kDifference * sum / (kBits30 / 2.0),
-                                   std::abs(bias) / (input_scale * kBits30)});
-    double bound = 0.0;
-    for (const float weight : own) {
-      const double q = scale > 0.0 ? std::clamp(std::round(static_cast<double>(weight) / scale), -steps, steps) : 0.0;
-      channels.weight.push_back(static_cast<std::int8_t>(q));
-      bound += kDifference * std::abs(q);
-    }
-    const double q = scale > 0.0 ? std::round(bias / (input_scale * scale)) : 0.0;
-    channels.bias.push_back(static_cast<std::int32_t>(q));
-    channels.scale.push_back(scale);
-    channels.bound.push_back(bound + std::abs(q));
-  }
-  return channels;
 }
 
 class Quantizer {
@@ -145,17 +95,20 @@ class Quantizer {
   }
 
   void quantize_map(const std::vector<int>& chain, std::int64_t bits, QuantizedLayer& layer) {
-    const Quantization x = input(chain);
-    Channels channels = quantize_channels(folded(chain), x.scale, bits);
+    const double x = input(chain).scale;
+    IntegerRows channels;
+    std::vector<double> factors;
     double least = 0.0;
-    for (std::size_t c = 0; c < channels.scale.size(); ++c) {
-      least = std::max(least, x.scale * channels.scale[c] * channels.bound[c] / kBits30);
+    for (const RealRow& row : real_rows(folded(chain).weight, folded(chain).bias)) {
+      const double scale = row_scale(row, x, bits);
+      channels.add(row, scale, x, bits);
+      // What is always 0 needs no factor, and might have a huge one.
+      factors.push_back(channels.bound.back() > 0.0 ? x * scale : 0.0);
+      least = std::max(least, x * scale * channels.bound.back() / kBits30);
     }
     const double scale = target(chain, least).scale;
-    std::vector<double> factors;
-    for (std::size_t c = 0; c < channels.scale.size(); ++c) {
-      // What is always 0 needs no factor, and might have a huge one.
-      factors.push_back(channels.bound[c] > 0.0 ? x.scale * channels.scale[c] / scale : 0.0);
+    for (double& factor : factors) {
+      factor /= scale;
     }
     layer.weight = std::move(channels.weight);
     layer.weight_bits = bits;
@@ -279,8 +232,18 @@ class Quantizer {
     }
   }
 
-  static void quantize(const graph::MoeFfn& /*op*/, const std::vector<int>& /*chain*/, QuantizedLayer& /*layer*/) {
-    COSEARCH_CHECK(false, "networks without kernels are refused before, see program::lacks_kernel");
+  void quantize(const graph::MoeFfn& op, const std::vector<int>& chain, QuantizedLayer& layer) {
+    MixtureIntegers integers =
+        quantize_mixture(op, *folded(chain).mixture, input(chain), ranges_[hidden_value(graph_, chain.front())]);
+    const double scale = target(chain, integers.least_scale).scale;
+    for (double& factor : integers.factors) {
+      factor /= scale;
+    }
+    FixedPoint fixed = fixed_point(integers.factors);
+    integers.layer.mixture->multiplier2 = std::move(fixed.multiplier);
+    integers.layer.mixture->shift2 = fixed.shift;
+    integers.layer.node = layer.node;
+    layer = std::move(integers.layer);
   }
 
   void quantize(const graph::TokenEmbed& /*op*/, const std::vector<int>& chain, QuantizedLayer& layer) {
@@ -291,17 +254,8 @@ class Quantizer {
 
   void quantize(const graph::Activation& op, const std::vector<int>& chain, QuantizedLayer& layer) {
     if (is_table(op.kind)) {
-      layer.table = table(op.kind, input(chain), value(chain.back()));
+      layer.table = activation_table(op.kind, input(chain), value(chain.back()));
     }
-  }
-
-  [[nodiscard]] static std::vector<std::int8_t> table(graph::ActivationKind kind, const Quantization& x,
-                                                      const Quantization& y) {
-    std::vector<std::int8_t> entries;
-    for (std::int32_t q = kLowest; q <= kHighest; ++q) {
-      entries.push_back(quantized(activated(kind, real(static_cast<std::int8_t>(q), x)), y));
-    }
-    return entries;
   }
 
   /// The activation at the chain's end.
@@ -312,7 +266,7 @@ class Quantizer {
     }
     const Quantization& y = value(chain.back());
     if (const std::optional<int> before = table_input(graph_, chain)) {
-      layer.table = table(activation->kind, value(*before), y);
+      layer.table = activation_table(activation->kind, value(*before), y);
       layer.table_zero_point = value(*before).zero_point;
     } else if (!is_table(activation->kind)) {
       layer.low = y.zero_point;

@@ -28,11 +28,22 @@ struct QuantizeOptions {
   std::int64_t samples = 256;  ///< a fixed, class-balanced part of the training split
 };
 
+/// A mixture of experts as its kernels read it: E experts, H hidden values, C features.
+struct FoldedMixture {
+  std::vector<float> router;       ///< [E][C], the part that reads the tokens
+  std::vector<float> router_bias;  ///< [E], what the embedding of the network's task gives, else 0
+  std::vector<float> w1;           ///< [E][H][C]
+  std::vector<float> b1;           ///< [E][H]
+  std::vector<float> w2;           ///< [E][C][H]
+  std::vector<float> b2;           ///< [E][C]
+};
+
 /// An operator with its batch norm folded in, in floating point: what quantize() rounds and the fp32 export prints.
 struct FoldedLayer {
   int node = 0;
   std::vector<float> weight;  ///< [out][kernel_h][kernel_w][in / groups]; embeddings [rows][features]; norms: scale
   std::vector<float> bias;    ///< of each output channel, zeros where there is none; norms: shift
+  std::optional<FoldedMixture> mixture = std::nullopt;  ///< a mixture of experts, which has neither of these
 };
 /// By the operator's node, as QuantizedNetwork::layers; nothing for operators without weights. A batch norm that is not
 /// folded has the factor and the offset of its running statistics. Weights of 4 bits keep all of theirs.
@@ -48,15 +59,21 @@ struct ValueRange {
   double low = 0.0, high = 0.0;
   bool operator==(const ValueRange&) const = default;
 };
-/// Of every node's value, as it leaves the node, in a chain too. Whatever the rule, the range of the Input holds every
-/// byte that a sample can have, and those of outputs are the extremes: the largest of them decides the class. Same bits
-/// for any number of threads. @throws ConfigError as check_fit.
+/// Of every value by its number, see value_count: as it leaves its node, in a chain too, and as a mixture's experts
+/// pass it to gelu. Whatever the rule, the range of the Input holds every byte that a sample can have, and those of
+/// outputs are the extremes: the largest of them decides the class. Same bits for any number of threads. @throws
+/// ConfigError as check_fit.
 [[nodiscard]] std::vector<ValueRange> observe_ranges(const graph::NetworkGraph& graph, const WeightStore& weights,
                                                      const TaskData& data, const QuantizeOptions& options);
 
 /// [[low, high], ...]; reading gives the same bits back. @throws ConfigError for anything else.
 [[nodiscard]] nlohmann::json to_json(const std::vector<ValueRange>& ranges);
 [[nodiscard]] std::vector<ValueRange> ranges_from_json(const nlohmann::json& json);
+/// Of each task's network; of a network with one output those of its only task alone.
+[[nodiscard]] nlohmann::json to_json(const std::vector<std::vector<ValueRange>>& tasks);
+/// The same back, of `task` among `tasks`. @throws ConfigError for anything else.
+[[nodiscard]] std::vector<ValueRange> task_ranges_from_json(const nlohmann::json& json, std::size_t task,
+                                                            std::size_t tasks);
 
 /// How each node's value is quantised. Ranges are widened to hold 0, which becomes exact. The maximum pool, the
 /// upsampling, and relu and relu6 as calls of their own leave their input's quantisation as it is; values that an
@@ -81,6 +98,9 @@ struct ValueRange {
 ///  - Attention: the softmax multiplier is at most what gives exponents below 2^31 for the largest difference of
 ///  scores,
 ///    head_dim * 2^15; below 65,536 tokens sums of exponentials and contexts fit in 32 bits.
+///  - Mixtures of experts (at most program::kMostExperts): logits and the sums of an expert's outputs are at most 2^30,
+///    by widening the router's scale, and the output channel's; exponents are below 2^31 as an attention's; rounded
+///    shares of a row add up to 1.5 at most.
 ///  - Layer norm: epsilon is 1 to 2^40; |scale| / scale(y) is below 2^18, so that results fit in 32 bits.
 /// Aborts for 65,536 tokens or more.
 [[nodiscard]] QuantizedNetwork quantize(const graph::NetworkGraph& graph, const WeightStore& weights,

@@ -18,7 +18,7 @@ constexpr std::int64_t kSlice = 64;
 double quantized_accuracy(const QuantizedNetwork& network, const TaskData& data, const Dataset& split,
                           std::int64_t samples) {
   check_fit(network.graph, data, split);
-  const auto program = program::lower_program(network.graph, program::tflm_reference_options());
+  const auto program = program::lower_program(network.graph, program::plain_options());
   COSEARCH_CHECK(program.has_value(), "a malformed network is quantised");
   const std::vector<graph::Shape> shapes = graph::infer_shapes(network.graph).value();
   const auto inputs = static_cast<std::size_t>(graph::elements(shapes.front()));

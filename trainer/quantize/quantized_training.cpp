@@ -23,13 +23,13 @@ const char* name_of(RangeRule rule) {
       ->first;
 }
 
+}  // namespace
+
 TrainOptions fine_tuning(TrainOptions options, const QuantizeRecipe& recipe) {
   options.epochs = recipe.fine_tune_epochs;
   options.learning_rate *= recipe.fine_tune_rate;
   return options;
 }
-
-}  // namespace
 
 std::vector<std::string> range_rule_names() {
   std::vector<std::string> names;

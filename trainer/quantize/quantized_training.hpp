@@ -30,6 +30,9 @@ struct QuantizeRecipe {
 /// What "rule" may be, sorted.
 [[nodiscard]] std::vector<std::string> range_rule_names();
 
+/// The recipe of the fine-tuning behind a training by `options`.
+[[nodiscard]] TrainOptions fine_tuning(TrainOptions options, const QuantizeRecipe& recipe);
+
 /// What a quantised training leaves beside the weights: with them, quantize() gives the network's integers.
 struct Quantized {
   TrainResult train;               ///< of the fine-tuning; the accuracy is that of the integers

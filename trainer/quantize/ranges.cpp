@@ -29,11 +29,11 @@ class Calibration {
   }
 
   std::vector<ValueRange> extremes() {
-    std::vector<ValueRange> ranges(graph_.nodes.size());
-    observe([&](int node, std::span<const float> values) {
+    std::vector<ValueRange> ranges(value_count(graph_));
+    observe([&](std::size_t value, std::span<const float> values) {
       const auto [low, high] = std::minmax_element(values.begin(), values.end());
       const std::lock_guard guard(mutex_);
-      ValueRange& range = ranges[index(node)];  // 0 is always inside
+      ValueRange& range = ranges[value];  // 0 is always inside
       range.low = std::min(range.low, static_cast<double>(*low));
       range.high = std::max(range.high, static_cast<double>(*high));
     });
@@ -47,17 +47,17 @@ class Calibration {
       histograms[node].low = magnitudes ? 0.0 : ranges[node].low;
       histograms[node].high = magnitudes ? std::max(-ranges[node].low, ranges[node].high) : ranges[node].high;
     }
-    observe([&](int node, std::span<const float> values) {
-      Histogram& all = histograms[index(node)];
+    observe([&](std::size_t value, std::span<const float> values) {
+      Histogram& all = histograms[value];
       if (all.low == all.high) {
         return;
       }
       Histogram own{all.low, all.high, {}};
       if (magnitudes) {
         std::vector<float> positive;
-        for (const float value : values) {
-          if (value != 0.0F) {  // 0 is exact wherever the range ends
-            positive.push_back(std::abs(value));
+        for (const float x : values) {
+          if (x != 0.0F) {  // 0 is exact wherever the range ends
+            positive.push_back(std::abs(x));
           }
         }
         own.add(positive);
@@ -147,6 +147,30 @@ nlohmann::json to_json(const std::vector<ValueRange>& ranges) {
     json.push_back({range.low, range.high});
   }
   return json;
+}
+
+nlohmann::json to_json(const std::vector<std::vector<ValueRange>>& tasks) {
+  if (tasks.size() == 1) {
+    return to_json(tasks.front());
+  }
+  nlohmann::json json = nlohmann::json::array();
+  for (const std::vector<ValueRange>& ranges : tasks) {
+    json.push_back(to_json(ranges));
+  }
+  return json;
+}
+
+std::vector<ValueRange> task_ranges_from_json(const nlohmann::json& json, std::size_t task, std::size_t tasks) {
+  if (tasks == 1) {
+    return ranges_from_json(json);
+  }
+  const std::string allowed = "the ranges of each task";
+  const JsonReader reader(json);
+  const std::vector<JsonReader> items = reader.items(allowed);
+  if (items.size() != tasks) {
+    reader.refuse(allowed);
+  }
+  return ranges_from_json(items.at(task).value());
 }
 
 std::vector<ValueRange> ranges_from_json(const nlohmann::json& json) {

@@ -4,6 +4,7 @@
 
 #include "spaces/base/check.hpp"
 #include "trainer/quantize/quantize.hpp"
+#include "trainer/quantize/quantize_mixture.hpp"
 #include "trainer/quantize/values.hpp"
 
 namespace cosearch::quantize {
@@ -72,10 +73,10 @@ std::optional<int> table_input(const graph::NetworkGraph& graph, const std::vect
 }
 
 std::vector<Quantization> value_quantizations(const graph::NetworkGraph& graph, const std::vector<ValueRange>& ranges) {
-  COSEARCH_CHECK(ranges.size() == graph.nodes.size(), "one range for each node");
+  COSEARCH_CHECK(ranges.size() == value_count(graph), "one range for each value");
   const ValueGroups groups(graph);
-  std::vector<Quantization> values(ranges.size());
-  for (std::size_t node = 0; node < ranges.size(); ++node) {
+  std::vector<Quantization> values(graph.nodes.size());
+  for (std::size_t node = 0; node < values.size(); ++node) {
     const int own = groups.own[node];
     values[node] = quantization_of(ranges[index(own)], groups.symmetric[index(own)], 0.0);
   }
@@ -85,15 +86,20 @@ std::vector<Quantization> value_quantizations(const graph::NetworkGraph& graph, 
 Simulation simulate(const graph::NetworkGraph& graph, const std::vector<ValueRange>& ranges) {
   const std::vector<Quantization> values = value_quantizations(graph, ranges);
   Simulation simulation{std::vector<std::optional<ValueGrid>>(graph.nodes.size())};
-  const auto round = [&](int node) {
-    const Quantization& value = values[index(node)];
-    simulation.grids[index(node)] = ValueGrid{static_cast<float>(value.scale), static_cast<float>(value.zero_point)};
+  simulation.hidden.resize(graph.nodes.size());
+  const auto grid = [](const Quantization& value) {
+    return ValueGrid{static_cast<float>(value.scale), static_cast<float>(value.zero_point)};
   };
+  const auto round = [&](int node) { simulation.grids[index(node)] = grid(values[index(node)]); };
   round(0);
   for (const std::vector<int>& chain : fused_chains(graph)) {
     round(chain.back());
     if (const std::optional<int> before = table_input(graph, chain)) {
       round(*before);
+    }
+    if (std::holds_alternative<graph::MoeFfn>(graph.nodes[index(chain.front())].op)) {
+      const HiddenQuantizations hidden = hidden_quantizations(ranges[hidden_value(graph, chain.front())], 0.0);
+      simulation.hidden[index(chain.front())] = {grid(hidden.before), grid(hidden.behind)};
     }
   }
   return simulation;

@@ -24,10 +24,7 @@ constexpr int kCodeVersion = 1;
 std::uint64_t training_key(const graph::NetworkGraph& graph, const TaskData& data, const TrainOptions& options,
                            std::uint64_t seed, const Parameters& parameters, const Simulation& simulation) {
   Hasher hasher;
-  for (const std::optional<ValueGrid>& grid : simulation.grids) {
-    hasher.add(grid.has_value()).add(grid ? static_cast<double>(grid->scale) : 0.0);
-    hasher.add(grid ? static_cast<double>(grid->zero_point) : 0.0);
-  }
+  add_to(hasher, simulation);
   return hasher.add(graph::hash(graph))
       .add(data.content_hash)
       .add(to_json(options).dump())

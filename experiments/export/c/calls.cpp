@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <set>
-
 #include "experiments/export/c/c_text.hpp"
 #include "spaces/base/check.hpp"
+#include "spaces/program/mixtures.hpp"
 
 namespace cosearch::c_export {
 namespace {
@@ -31,6 +30,11 @@ std::string indented(const std::string& text) {
     begin = end;
   }
   return result;
+}
+
+/// Rows of a call: one in each round of a row block.
+std::int64_t loop_rows(const KernelCall& call) {
+  return call.row_block >= 0 ? 1 : call.geometry.out_h * call.geometry.out_w;
 }
 
 std::int64_t window_elements(const Geometry& g) { return g.kernel_h * g.kernel_w * (g.in_c / g.groups); }
@@ -85,6 +89,8 @@ std::string Calls::statement(const KernelCall& call) {
     case KernelKind::softmax:
     case KernelKind::attention_context:
       return attention(call);
+    case KernelKind::mixture:
+      return mixture(call);
     case KernelKind::max_pool:
     case KernelKind::average_pool:
     case KernelKind::global_average_pool:
@@ -158,9 +164,9 @@ std::string Calls::scratch(const KernelCall& call, std::int64_t elements) const 
 std::string Calls::linear(const KernelCall& call) {
   const Geometry& g = call.geometry;
   if (call.kind == KernelKind::fully_connected || call.row_block >= 0) {
-    const std::int64_t count = call.row_block >= 0 ? 1 : g.out_h * g.out_w;
-    return fmt::format("{}{}{}, {}, {}, {}, {}, {}, {});\n", begin("fully_connected"), parameters_.of(call), count,
-                       g.in_c, g.out_c, row(call, 0), rows(call, 0).stride, row(call, 1), rows(call, 1).stride);
+    return fmt::format("{}{}{}, {}, {}, {}, {}, {}, {});\n", begin("fully_connected"), parameters_.of(call),
+                       loop_rows(call), g.in_c, g.out_c, row(call, 0), rows(call, 0).stride, row(call, 1),
+                       rows(call, 1).stride);
   }
   const std::string start = parameters_.geometry(call) + parameters_.of(call) + place(call.inputs[0]) + ", ";
   const std::string out = region_place(call, 1);
@@ -213,6 +219,17 @@ std::string Calls::attention(const KernelCall& call) {
   }
   return fmt::format("{}{}{}, {}, {}, {}, {});\n", begin("attention_context"), parameters_.of(call), tokens, head_dim,
                      place(call.inputs[0]), all, row(call, 2));
+}
+
+std::string Calls::mixture(const KernelCall& call) {
+  const auto& experts = std::get<graph::MoeFfn>(graph_of(project_).nodes[at(call.nodes[0])].op);
+  const std::int64_t width = call.geometry.out_c;
+  program::LoweringOptions options;
+  options.element_bytes = element_bytes_;
+  const std::int64_t bytes = program::mixture_scratch_bytes(experts, width, options);
+  return fmt::format("{}{}{}, {}, {}, {}, {}, {}, {});\n", begin("moe"), parameters_.of(call), loop_rows(call), width,
+                     row(call, 0), rows(call, 0).stride, row(call, 1), rows(call, 1).stride,
+                     scratch(call, bytes / element_bytes_));
 }
 
 std::string Calls::pool(const KernelCall& call) {
@@ -337,56 +354,6 @@ std::string Calls::read_input(const KernelCall& call) const {
           : fmt::format("read_patch(read, context, {}, {}, {}, {}, ", region_of(call).y, region_of(call).x,
                         region_of(call).h, region_of(call).w);
   return fmt::format("if ({}{}) != 0) {{\n    return 1;\n  }}\n", in_tokens, place(call.output));
-}
-
-std::vector<std::string> kernel_files(const Project& project) {
-  std::set<std::string> families{"elementwise"};  // with the table of activations, which all look up
-  for (const KernelCall& call : project.program.calls) {
-    switch (call.kind) {
-      case KernelKind::conv2d:
-      case KernelKind::pointwise_conv2d:
-      case KernelKind::patch_embed:
-        families.insert({"conv", "linear"});
-        break;
-      case KernelKind::fully_connected:
-        families.insert("linear");
-        break;
-      case KernelKind::depthwise_conv2d:
-        families.insert("depthwise");
-        break;
-      case KernelKind::attention_scores:
-      case KernelKind::softmax:
-      case KernelKind::attention_context:
-        families.insert("attention");
-        break;
-      case KernelKind::max_pool:
-      case KernelKind::average_pool:
-      case KernelKind::global_average_pool:
-        families.insert("pool");
-        break;
-      case KernelKind::layer_norm:
-      case KernelKind::batch_norm:
-        families.insert("norm");
-        break;
-      case KernelKind::add:
-      case KernelKind::activation:
-      case KernelKind::position_embed:
-      case KernelKind::concat:
-      case KernelKind::upsample:
-      case KernelKind::token_embed:
-      case KernelKind::read_input:
-        break;
-    }
-  }
-  const bool floats = std::holds_alternative<const FloatNetwork*>(project.network);
-  std::vector<std::string> files;
-  for (const std::string& family : families) {
-    files.push_back(fmt::format("cs_{}{}.c", family, floats ? "_f32" : ""));
-  }
-  if (floats) {
-    files.insert(files.begin(), "cs_elementwise.c");  // for what only moves values
-  }
-  return files;
 }
 
 }  // namespace cosearch::c_export

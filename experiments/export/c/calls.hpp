@@ -28,6 +28,7 @@ class Calls {
   [[nodiscard]] std::string patch_embed(const Call& call);
   [[nodiscard]] std::string depthwise(const Call& call);
   [[nodiscard]] std::string attention(const Call& call);
+  [[nodiscard]] std::string mixture(const Call& call);
   [[nodiscard]] std::string elementwise(const Call& call);
   [[nodiscard]] std::string concat(const Call& call);
   [[nodiscard]] std::string pool(const Call& call);
@@ -69,8 +70,5 @@ class Calls {
   std::int64_t element_bytes_;
   std::vector<graph::Shape> shapes_;
 };
-
-/// What calls of each kind need from experiments/export/c/runtime, sorted; without headers.
-[[nodiscard]] std::vector<std::string> kernel_files(const Project& project);
 
 }  // namespace cosearch::c_export

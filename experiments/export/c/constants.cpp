@@ -37,16 +37,26 @@ std::string array_name(const KernelCall& call, std::string_view part) {
   return fmt::format("layer{}_{}", call.nodes[0], part);
 }
 
-/// Bias and multiplier of each channel in turn. The kernels multiply inputs as they are stored, so that the zero point
-/// of a linear map's input goes into the bias.
-std::vector<std::int32_t> requantization(const QuantizedLayer& layer, bool folds, std::int32_t in_zero_point) {
+/// Biases that have the zero point of the inputs in them, which the kernels multiply as they are stored: of each one
+/// the same number of `weight`.
+std::vector<std::int32_t> folded_bias(const std::vector<std::int32_t>& bias, std::span<const std::int8_t> weight,
+                                      std::int32_t in_zero_point) {
+  const std::size_t column = weight.size() / bias.size();
+  std::vector<std::int32_t> folded;
+  for (const std::int32_t own : bias) {
+    const auto part = weight.subspan(folded.size() * column, column);
+    folded.push_back(own - in_zero_point * std::accumulate(part.begin(), part.end(), std::int32_t{0}));
+  }
+  return folded;
+}
+
+/// Bias and multiplier of each channel in turn.
+std::vector<std::int32_t> interleaved(const std::vector<std::int32_t>& bias,
+                                      const std::vector<std::int32_t>& multiplier) {
   std::vector<std::int32_t> pairs;
-  const std::size_t column = folds ? layer.weight.size() / layer.bias.size() : 0;
-  for (std::size_t channel = 0; channel < layer.bias.size(); ++channel) {
-    const auto* const first = layer.weight.data() + channel * column;
-    const std::int32_t sum = std::accumulate(first, first + column, std::int32_t{0});
-    pairs.push_back(layer.bias[channel] - in_zero_point * sum);
-    pairs.push_back(layer.multiplier[channel]);
+  for (std::size_t channel = 0; channel < bias.size(); ++channel) {
+    pairs.push_back(bias[channel]);
+    pairs.push_back(multiplier[channel]);
   }
   return pairs;
 }
@@ -110,6 +120,10 @@ void Constants::add_integers(const KernelCall& call, const quantize::QuantizedNe
     return;
   }
   const QuantizedLayer& layer = *network.layers[at(call.nodes[0])];
+  const std::int32_t in_zero_point = network.values[at(network.graph.nodes[at(call.nodes[0])].inputs[0])].zero_point;
+  if (layer.mixture) {
+    add_mixture(call, *layer.mixture, in_zero_point);
+  }
   if (!layer.table.empty()) {
     add(call, "table", "int8_t", list(layer.table), size_of(layer.table), kInt8Bytes, 0);
   }
@@ -122,11 +136,41 @@ void Constants::add_integers(const KernelCall& call, const quantize::QuantizedNe
     add(call, "weight", "int8_t", list(weight), size_of(weight), kInt8Bytes, size_of(weight) / channels);
   }
   if (is_linear(call.kind) || is_norm(call.kind)) {
-    const int input = network.graph.nodes[at(call.nodes[0])].inputs[0];
-    const std::vector<std::int32_t> pairs =
-        requantization(layer, is_linear(call.kind), network.values[at(input)].zero_point);
+    const std::vector<std::int32_t> bias =
+        is_linear(call.kind) ? folded_bias(layer.bias, layer.weight, in_zero_point) : layer.bias;
+    const std::vector<std::int32_t> pairs = interleaved(bias, layer.multiplier);
     add(call, "requantization", "int32_t", list(pairs), size_of(pairs), kWordBytes, kPairs);
   }
+}
+
+void Constants::add_mixture(const KernelCall& call, const quantize::QuantizedMixture& mixture,
+                            std::int32_t in_zero_point) {
+  const auto bytes = [&](std::string_view part, const std::vector<std::int8_t>& values) {
+    add(call, part, "int8_t", list(values), size_of(values), kInt8Bytes, 0);
+  };
+  const auto words = [&](std::string_view part, const std::vector<std::int32_t>& values) {
+    add(call, part, "int32_t", list(values), size_of(values), kWordBytes, 0);
+  };
+  bytes("router", mixture.router);
+  words("router_bias", folded_bias(mixture.router_bias, mixture.router, in_zero_point));
+  bytes("w1", mixture.w1);
+  words("requantization1", interleaved(folded_bias(mixture.b1, mixture.w1, in_zero_point), mixture.multiplier1));
+  bytes("table", mixture.table);
+  bytes("w2", mixture.w2);
+  words("b2", folded_bias(mixture.b2, mixture.w2, mixture.hidden_zero_point));
+  words("multiplier2", mixture.multiplier2);
+}
+
+void Constants::add_mixture(const KernelCall& call, const quantize::FoldedMixture& mixture) {
+  const auto floats = [&](std::string_view part, const std::vector<float>& values) {
+    add(call, part, "float", list(values), size_of(values), kWordBytes, 0);
+  };
+  floats("router", mixture.router);
+  floats("router_bias", mixture.router_bias);
+  floats("w1", mixture.w1);
+  floats("b1", mixture.b1);
+  floats("w2", mixture.w2);
+  floats("b2", mixture.b2);
 }
 
 void Constants::add_floats(const KernelCall& call, const FloatNetwork& network) {
@@ -134,7 +178,9 @@ void Constants::add_floats(const KernelCall& call, const FloatNetwork& network) 
     return;
   }
   const quantize::FoldedLayer& layer = *network.layers[at(call.nodes[0])];
-  if (is_embedding(call.kind)) {
+  if (layer.mixture) {
+    add_mixture(call, *layer.mixture);
+  } else if (is_embedding(call.kind)) {
     add(call, "embedding", "float", list(layer.weight), size_of(layer.weight), kWordBytes, 0);
   } else if (is_norm(call.kind)) {  // all scales, then all shifts
     std::vector<float> both = layer.weight;
@@ -214,7 +260,7 @@ File Constants::source() const {
       "#include \"weights.h\"\n\n"
       "/* Linear maps: weights by output channels, in each by kernel rows, columns and input channels (int8, or two "
       "int4\n"
-      "   to a byte); requantization: bias and multiplier of each output channel. */\n"
+      "   to a byte); requantization: bias and multiplier of each output channel. Mixtures: those of all experts. */\n"
       "#ifdef __ELF__\n#define IN_FLASH __attribute__((section(\".weights\")))\n#else\n#define IN_FLASH\n#endif\n";
   // The widest types first, so that nothing has to be skipped for alignment.
   for (const std::int64_t element_bytes : {kWordBytes, kInt8Bytes}) {

@@ -22,8 +22,8 @@ class Constants {
  public:
   explicit Constants(const Project& project);
 
-  /// Address of what `part` ("weight", "requantization", "table", "embedding", "bias") of the call's operator is for
-  /// the call, `skip` elements further: in flash, or where the call copies it to.
+  /// Address of what `part` ("weight", "requantization", "table", ...: the last parts of program::Constant's names) of
+  /// the call's operator is for the call, `skip` elements further: in flash, or where the call copies it to.
   [[nodiscard]] std::string pointer(const program::KernelCall& call, std::string_view part,
                                     std::int64_t skip = 0) const;
   /// Lines that copy the call's constants to SRAM; empty where they are read in place.
@@ -45,7 +45,10 @@ class Constants {
   void add(const program::KernelCall& call, std::string_view part, std::string type, std::string values,
            std::int64_t count, std::int64_t element_bytes, std::int64_t per_channel);
   void add_integers(const program::KernelCall& call, const quantize::QuantizedNetwork& network);
+  void add_mixture(const program::KernelCall& call, const quantize::QuantizedMixture& mixture,
+                   std::int32_t in_zero_point);
   void add_floats(const program::KernelCall& call, const FloatNetwork& network);
+  void add_mixture(const program::KernelCall& call, const quantize::FoldedMixture& mixture);
   [[nodiscard]] const Array& array(const program::KernelCall& call, std::string_view part) const;
   /// In flash.
   [[nodiscard]] std::string place(const program::KernelCall& call, std::string_view part, std::int64_t skip) const;

@@ -25,6 +25,27 @@ std::string output_text(const Constants& constants, const KernelCall& call, cons
                      quantize::kHighest);
 }
 
+/// `experts, top_k, hidden`.
+std::string expert_sizes(const graph::MoeFfn& experts) {
+  return fmt::format("{}, {}, {}", experts.experts, experts.top_k, experts.hidden);
+}
+
+const graph::MoeFfn& experts_of(const graph::NetworkGraph& graph, const KernelCall& call) {
+  return std::get<graph::MoeFfn>(graph.nodes[at(call.nodes[0])].op);
+}
+
+/// cs_mixture.
+std::string mixture_text(const Constants& constants, const KernelCall& call, const quantize::QuantizedNetwork& network,
+                         const QuantizedLayer& layer, const std::string& out) {
+  const quantize::QuantizedMixture& mixture = *layer.mixture;
+  const auto part = [&](std::string_view name) { return constants.pointer(call, name); };
+  return fmt::format("{}, {}, {}, {}, {}, {}, {}, {}, {{{}, {}, {}, {}}}, {}, {}, {}, {}, {}",
+                     expert_sizes(experts_of(network.graph, call)), layer.softmax_multiplier, layer.softmax_shift,
+                     part("router"), part("router_bias"), part("w1"), part("requantization1"), mixture.shift1,
+                     part("table"), mixture.table_zero_point, quantize::kLowest, quantize::kHighest, part("w2"),
+                     part("b2"), part("multiplier2"), mixture.shift2, out);
+}
+
 std::string activation_name(const std::optional<graph::ActivationKind>& kind) {
   if (!kind) {
     return "CS_NO_ACTIVATION";
@@ -109,6 +130,8 @@ std::string Parameters::integers(const KernelCall& call, std::size_t input, cons
                      fmt::format("{}, {}, {}, {}, {}", layer.softmax_multiplier, layer.softmax_shift,
                                  layer.multiplier[0], layer.shift, out),
                      stem);
+    case KernelKind::mixture:
+      return declare("cs_mixture", mixture_text(constants_, call, network, layer, out), stem);
     case KernelKind::batch_norm:
     case KernelKind::layer_norm:
       return declare("cs_norm",
@@ -158,6 +181,14 @@ std::string Parameters::floats(const KernelCall& call, const FloatNetwork& netwo
                      fmt::format("{}, {}, {:a}f, {}", constants_.pointer(call, "requantization"),
                                  constants_.pointer(call, "requantization", call.geometry.in_c),
                                  norm == nullptr ? 0.0F : static_cast<float>(norm->epsilon), activation),
+                     stem);
+    }
+    case KernelKind::mixture: {
+      const auto part = [&](std::string_view name) { return constants_.pointer(call, name); };
+      return declare("cs_mixture_f32",
+                     fmt::format("{}, {}, {}, {}, {}, {}, {}, {}", expert_sizes(experts_of(network.graph, call)),
+                                 part("router"), part("router_bias"), part("w1"), part("b1"), part("w2"), part("b2"),
+                                 activation_name(graph::ActivationKind::gelu)),
                      stem);
     }
     case KernelKind::add:

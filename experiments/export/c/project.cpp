@@ -7,9 +7,9 @@
 
 #include "experiments/config/json_file.hpp"
 #include "experiments/export/c/c_text.hpp"
-#include "experiments/export/c/calls.hpp"
 #include "experiments/export/c/constants.hpp"
 #include "experiments/export/c/embedded.hpp"
+#include "experiments/export/c/kernel_files.hpp"
 #include "experiments/export/c/model_text.hpp"
 #include "spaces/base/check.hpp"
 

@@ -1,8 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "experiments/measure/child_process.hpp"
@@ -14,6 +19,7 @@ namespace cosearch {
 namespace {
 
 using nlohmann::json;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using testing_support::lines;
 using testing_support::ProcessResult;
@@ -52,15 +58,69 @@ std::string campaign() {
   })";
 }
 
+/// Experts that two tasks share, trained in the end: their integers are of ranges that the export observes.
+std::string campaign_of_two_tasks() {
+  return R"({
+    "name": "tasks",
+    "tasks": [
+      {"name": "kind", "dataset": {"name": "shapes", "size": 16, "train": 64, "search": 32, "test": 16}},
+      {"name": "depth", "baseline": 0.5,
+       "dataset": {"name": "shapes", "task": "depth", "size": 16, "train": 64, "search": 32, "test": 16}}
+    ],
+    "space": {"name": "moe_vit", "genes": {"patch": 4, "embed_dim": 16, "depth": 3, "moe": "all", "experts": 4}},
+    "target": {"name": "cortex_m", "genes": {"board": "l4r5", "engine": "cosearch"}},
+    "objectives": ["error", "latency_ms"],
+    "accuracy": {"epochs": 0.5, "batch": 16},
+    "search": {"algorithm": "random"},
+    "budget": {"evaluations": 3},
+    "final": {"top": 1, "epochs": 1}
+  })";
+}
+
 class Measure : public ::testing::Test {
  protected:
-  void run_campaign() {
-    write_bytes(folder_.file("mcu.json"), campaign());
+  void run_campaign(const std::string& config) {
+    write_bytes(folder_.file("mcu.json"), config);
     const ProcessResult run = run_cosearch({"run", folder_.file("mcu.json"), "--db", database_, "--quiet"});
     ASSERT_EQ(run.exit_code, 0) << run.err;
     const ProcessResult finals = run_cosearch({"show", "--db", database_, "--finals", "--format", "jsonl"});
     ASSERT_EQ(finals.exit_code, 0) << finals.err;
     trained_ = std::to_string(json::parse(lines(finals.out).at(0)).at("id").get<int>());
+  }
+
+  /// Exports the trained trial and runs its projects on this machine; returns the names of their folders.
+  std::set<std::string> export_and_run(const std::string& format) {
+    const std::string to = folder_.file(format);
+    const ProcessResult exported =
+        run_cosearch({"export", "--db", database_, "--id", trained_, "--format", format, "--to", to});
+    EXPECT_EQ(exported.exit_code, 0) << exported.err;
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(to)) {
+      if (!entry.is_directory()) {
+        continue;
+      }
+      names.insert(entry.path().filename().string());
+      const ChildResult result =
+          run_child({"make", "run", "OPTIMIZE=-O1 -Werror"}, entry.path().string(), std::chrono::seconds(120));
+      EXPECT_EQ(result.exit_code, 0) << result.output;
+      EXPECT_THAT(result.output, HasSubstr("passed 4\n"));
+    }
+    return names;
+  }
+
+  /// `measure` with these arguments: its rows, all of which are as planned and as the interpreter says.
+  static std::vector<json> measured_rows(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "measure");
+    arguments.insert(arguments.end(), {"--format", "jsonl"});
+    const ProcessResult measured = run_cosearch(arguments);
+    EXPECT_EQ(measured.exit_code, 0) << measured.err;
+    std::vector<json> rows;
+    for (const std::string& line : lines(measured.out)) {
+      rows.push_back(json::parse(line));
+      EXPECT_EQ(rows.back().at("arena_bytes"), rows.back().at("planned_arena_bytes"));
+      EXPECT_EQ(rows.back().at("passed"), rows.back().at("vectors"));
+    }
+    return rows;
   }
 
   TemporaryFolder folder_;
@@ -71,30 +131,62 @@ class Measure : public ::testing::Test {
 // What the final stage has measured is what leaves: the exported integers build without warnings and give, on images of
 // the campaign's test split, what the interpreter gives.
 TEST_F(Measure, ExportsTrainedDesignsAsCProjectsThatRun) {
-  run_campaign();
-  for (const std::string format : {"c", "c_fp32"}) {
-    const std::string to = folder_.file(format);
-    const ProcessResult exported =
-        run_cosearch({"export", "--db", database_, "--id", trained_, "--format", format, "--to", to});
-    ASSERT_EQ(exported.exit_code, 0) << exported.err;
-    const std::filesystem::path readme = lines(exported.out).at(0);
-    const ChildResult result =
-        run_child({"make", "run", "OPTIMIZE=-O1 -Werror"}, readme.parent_path().string(), std::chrono::seconds(120));
-    EXPECT_EQ(result.exit_code, 0) << result.output;
-    EXPECT_THAT(result.output, HasSubstr("passed 4\n"));
+  run_campaign(campaign());
+  EXPECT_EQ(export_and_run("c").size(), 1U);
+  EXPECT_EQ(export_and_run("c_fp32").size(), 1U);
+}
+
+// Each task's network is exported and run by itself, as a frame runs them one after the other.
+TEST_F(Measure, TasksOfOneNetworkAreProjectsOfTheirOwn) {
+  run_campaign(campaign_of_two_tasks());
+  const std::string trial = fmt::format("trial_{:06}", std::stoi(trained_));
+  EXPECT_EQ(export_and_run("c"), (std::set<std::string>{trial + "_depth", trial + "_kind"}));
+  EXPECT_EQ(export_and_run("c_fp32"), (std::set<std::string>{trial + "_depth", trial + "_kind"}));
+  const std::string other = trained_ == "0" ? "1" : "0";
+  const ProcessResult refused =
+      run_cosearch({"export", "--db", database_, "--id", other, "--format", "c", "--to", folder_.file("other")});
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_THAT(refused.err, HasSubstr("it has no weights"));
+  if (!can_emulate()) {
+    GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
   }
+  for (const std::string& id : {trained_, other}) {
+    const std::vector<json> rows = measured_rows({"--db", database_, "--id", id});
+    ASSERT_EQ(rows.size(), 2U);
+    const std::string stem = fmt::format("trial_{:06}", std::stoi(id));
+    EXPECT_EQ(rows[0].at("network"), stem + "_kind");
+    EXPECT_EQ(rows[1].at("network"), stem + "_depth");
+    const ProcessResult query =
+        run_cosearch({"query", "--db", database_, "--where", "id = " + id, "--columns",
+                      "measured_instructions,measured_arena_bytes,sram_bytes", "--format", "jsonl"});
+    ASSERT_EQ(query.exit_code, 0) << query.err;
+    const json stored = json::parse(lines(query.out).at(0));
+    EXPECT_EQ(stored.at("measured_instructions"),
+              rows[0].at("instructions").get<std::int64_t>() + rows[1].at("instructions").get<std::int64_t>());
+    EXPECT_EQ(stored.at("measured_arena_bytes"), stored.at("sram_bytes"));
+  }
+}
+
+TEST_F(Measure, TasksOfADesignsFileAreMeasuredOneByOne) {
+  if (!can_emulate()) {
+    GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
+  }
+  run_campaign(campaign_of_two_tasks());
+  const ProcessResult exported =
+      run_cosearch({"export", "--db", database_, "--id", trained_, "--to", folder_.file("json")});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  const std::vector<json> rows = measured_rows({"--network", lines(exported.out).at(0)});
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_THAT(rows[0].at("network").get<std::string>(), EndsWith("_task0"));
+  EXPECT_THAT(rows[1].at("network").get<std::string>(), EndsWith("_task1"));
 }
 
 TEST_F(Measure, FiguresComeBackIntoTheStore) {
   if (!can_emulate()) {
     GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
   }
-  run_campaign();
-  const ProcessResult measured = run_cosearch({"measure", "--db", database_, "--id", trained_, "--format", "jsonl"});
-  ASSERT_EQ(measured.exit_code, 0) << measured.err;
-  const json row = json::parse(lines(measured.out).at(0));
-  EXPECT_EQ(row.at("arena_bytes"), row.at("planned_arena_bytes"));
-  EXPECT_EQ(row.at("passed"), row.at("vectors"));
+  run_campaign(campaign());
+  const json row = measured_rows({"--db", database_, "--id", trained_}).at(0);
   const ProcessResult query =
       run_cosearch({"query", "--db", database_, "--where", "measured_instructions > 0", "--columns",
                     "id,measured_instructions,measured_arena_bytes,measured_stack_bytes", "--format", "jsonl"});
@@ -111,12 +203,8 @@ TEST_F(Measure, UntrainedNetworksHaveMemoryAndInstructionsToo) {
   if (!can_emulate()) {
     GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
   }
-  const ProcessResult measured =
-      run_cosearch({"measure", "--network", "ds_cnn", "--board", "f411", "--format", "jsonl"});
-  ASSERT_EQ(measured.exit_code, 0) << measured.err;
-  const json row = json::parse(lines(measured.out).at(0));
+  const json row = measured_rows({"--network", "ds_cnn", "--board", "f411"}).at(0);
   EXPECT_EQ(row.at("machine"), "cortex-m4");
-  EXPECT_EQ(row.at("arena_bytes"), row.at("planned_arena_bytes"));
   EXPECT_EQ(row.at("passed"), 2);
 }
 

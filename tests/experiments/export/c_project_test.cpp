@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -36,10 +37,30 @@ ChildResult make(const std::string& folder, const std::vector<std::string>& argu
   return run_child(words, folder, kTimeout);
 }
 
-/// CNN, depthwise CNN, transformer, low-rank transformer, U-Net, token network.
-std::vector<graph::NetworkGraph> six_networks() {
-  return {small_network_of("resnet8", 1), small_network_of("ds_cnn", 2), small_network_of("vit", 3),
-          small_network_of("mcu_vit", 4), small_network_of("unet", 5),   oracle::small_text_network()};
+/// The second of three tasks, whose router reads the task's embedding beside the tokens.
+graph::NetworkGraph routed_network() {
+  graph::Builder builder("routed", {16, 16, 3});
+  const int tokens = builder.then("embed", graph::PatchEmbed{4, 18});
+  builder.then("norm", graph::LayerNorm{});
+  builder.then("moe", graph::MoeFfn{.experts = 5,
+                                    .top_k = 2,
+                                    .hidden = 11,
+                                    .tasks = 3,
+                                    .task = 1,
+                                    .routing = graph::MoeRouting::conditioned,
+                                    .embedding = 6});
+  builder.add("add", graph::Add{}, {tokens, builder.last()});
+  builder.then("pool", graph::GlobalAveragePool{});
+  builder.then("head", graph::Linear{{4}});
+  return std::move(builder).finish();
+}
+
+/// CNN, depthwise CNN, transformer, low-rank transformer, U-Net, token network, two with mixtures of experts.
+std::vector<graph::NetworkGraph> all_kinds_of_networks() {
+  return {small_network_of("resnet8", 1), small_network_of("ds_cnn", 2),
+          small_network_of("vit", 3),     small_network_of("mcu_vit", 4),
+          small_network_of("unet", 5),    oracle::small_text_network(),
+          small_network_of("moe_vit", 6), routed_network()};
 }
 
 /// 32, and 1,000 where `tests/run.sh --all` asks for long tests.
@@ -50,7 +71,7 @@ TEST(CProject, OnTheHostItsOutputsAreTheInterpretersInEveryBit) {
   std::vector<std::unique_ptr<ExportedNetwork>> networks;
   std::vector<std::string> folders;
   const std::vector<program::LoweringOptions> variants = memory_variants();
-  for (const graph::NetworkGraph& graph : six_networks()) {
+  for (const graph::NetworkGraph& graph : all_kinds_of_networks()) {
     for (std::size_t variant = 0; variant < variants.size(); ++variant) {
       networks.push_back(export_random(graph, 7, variants[variant], variant == 0 ? inputs_of_first_variant() : 3));
       folders.push_back(
@@ -70,7 +91,7 @@ TEST(CProject, OnTheHostItsOutputsAreTheInterpretersInEveryBit) {
 TEST(CProject, InFloatingPointItsOutputsAreTheTrainersToOneTenThousandth) {
   const TemporaryFolder folder;
   std::vector<program::LoweringOptions> variants = memory_variants();
-  for (const graph::NetworkGraph& graph : six_networks()) {
+  for (const graph::NetworkGraph& graph : all_kinds_of_networks()) {
     for (std::size_t variant = 0; variant < variants.size(); variant += 3) {
       const auto network = export_random_float(graph, 5, variants[variant]);
       const std::string name = graph.name + "_" + std::to_string(variant);
@@ -122,6 +143,22 @@ TEST(CProject, HoldsTheKernelsThatItCallsOnly) {
   EXPECT_THAT(names, ::testing::Contains("cs_depthwise.c"));
   EXPECT_THAT(names, Not(::testing::Contains("cs_attention.c")));
   EXPECT_THAT(names, Not(::testing::Contains("cs_kernels_f32.h")));
+}
+
+TEST(CProject, MixturesOfExpertsStreamRowByRow) {
+  program::LoweringOptions options = program::cosearch_options();
+  options.streaming = program::Streaming::heads;
+  const graph::NetworkGraph network = small_network_of("moe_vit", 6);
+  const auto exported = export_random(network, 3, options);
+  const auto is_mixture = [](const program::KernelCall& call) { return call.kind == program::KernelKind::mixture; };
+  const std::vector<program::KernelCall>& calls = exported->project.program.calls;
+  EXPECT_TRUE(std::any_of(calls.begin(), calls.end(),
+                          [&](const auto& call) { return is_mixture(call) && call.row_block >= 0; }));
+  std::string model;
+  for (const File& file : project_files(exported->project)) {
+    model += file.name == "model.c" ? file.text : "";
+  }
+  EXPECT_THAT(model, HasSubstr("    cs_moe(&layer"));
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ class Projects {
     // -O1 compiles in half the time; what is tested does not depend on it.
     const EmulatorOptions options{std::chrono::seconds{300},
                                   {"OPTIMIZE=-O1", "KERNELS_BUILD=" + folder_.file(machine)}};
-    const auto kernels = static_cast<std::int64_t>(std::min<std::size_t>(6, folders_.size()));
+    const auto kernels = static_cast<std::int64_t>(std::min<std::size_t>(7, folders_.size()));
     const auto run_one = [&](std::int64_t i) {
       const auto index = static_cast<std::size_t>(i);
       reports[index] = run_in_emulator(folders_[index], machine, options);
@@ -101,12 +101,14 @@ std::int64_t stored_bytes(const program::Program& program) {
   return bytes;
 }
 
+bool is_mixture(const program::KernelCall& call) { return call.kind == program::KernelKind::mixture; }
+
 TEST(Emulator, OnACortexM4FortyNetworksGiveTheInterpretersBitsInThePlannedArena) {
   if (const std::string why = missing("cortex-m4"); !why.empty()) {
     GTEST_SKIP() << why;
   }
   // The first ones call all kernels.
-  const std::vector<std::string> spaces{"unet", "mcu_vit", "mobile_cnn", "vit", "resnet8", "ds_cnn"};
+  const std::vector<std::string> spaces{"unet", "mcu_vit", "mobile_cnn", "vit", "resnet8", "ds_cnn", "moe_vit"};
   const std::vector<program::LoweringOptions> variants = memory_variants();
   Projects projects;
   for (std::uint64_t i = 0; i + 1 < kNetworks; ++i) {
@@ -119,6 +121,7 @@ TEST(Emulator, OnACortexM4FortyNetworksGiveTheInterpretersBitsInThePlannedArena)
   const auto rounded = [](std::int64_t bytes) { return (bytes + 7) / 8 * 8; };
   int patched = 0;
   int streamed = 0;
+  int mixtures = 0;
   for (std::size_t i = 0; i < reports.size(); ++i) {
     const program::Program& program = projects.project(i).program;
     EXPECT_EQ(reports[i].arena_size_bytes, rounded(projects.project(i).plan.bytes));
@@ -128,9 +131,11 @@ TEST(Emulator, OnACortexM4FortyNetworksGiveTheInterpretersBitsInThePlannedArena)
     EXPECT_LE(reports[i].weight_bytes, rounded(stored_bytes(program) + gaps)) << program.name << ", network " << i;
     streamed += program.inputs.empty() ? 1 : 0;
     patched += program.calls[1].region ? 1 : 0;
+    mixtures += std::any_of(program.calls.begin(), program.calls.end(), is_mixture) ? 1 : 0;
   }
   EXPECT_GE(patched, 3);
   EXPECT_GE(streamed, 3);
+  EXPECT_GE(mixtures, 3);
 }
 
 TEST(Emulator, OtherCoresGiveTheSameBits) {
@@ -140,6 +145,7 @@ TEST(Emulator, OtherCoresGiveTheSameBits) {
     }
     Projects projects;
     projects.add(small_network_of("vit", 3), 11, program::cosearch_options());
+    projects.add(small_network_of("moe_vit", 6), 11, program::cosearch_options());
     projects.expect_all_right(projects.run(machine));
   }
 }

@@ -66,6 +66,79 @@ TEST(CortexM, LatenciesAreNearThePublishedOnes) {
   EXPECT_EQ(listed, 8);
 }
 
+/// One block with a mixture of experts; two tasks.
+graph::NetworkGraph mixture_of_two_tasks() {
+  graph::Builder builder("moe", {16, 12});
+  const int embedded = builder.then("embed", graph::Linear{{32}});
+  builder.then("norm", graph::LayerNorm{});
+  builder.then("moe", graph::MoeFfn{.experts = 8, .top_k = 2, .hidden = 24, .tasks = 2});
+  builder.add("add", graph::Add{}, {embedded, builder.last()});
+  const int mean = builder.then("mean", graph::GlobalAveragePool{});
+  const int first = builder.then("first", graph::Linear{{5}});
+  const int second = builder.add("second", graph::Linear{{3}}, {mean});
+  graph::NetworkGraph network = std::move(builder).finish();
+  network.outputs = {first, second};
+  return network;
+}
+
+Job task_job(const graph::NetworkGraph& network, int task) {
+  Job job{network};
+  job.tasks = {task};
+  return job;
+}
+
+TEST(CortexM, AMixtureCostsTheChosenExpertsAndTheFlashOfAll) {
+  const auto evaluated = [](std::int64_t experts, std::int64_t top_k) {
+    graph::NetworkGraph network = mixture_of_two_tasks();
+    auto& moe = std::get<graph::MoeFfn>(network.nodes.at(3).op);
+    moe.experts = experts;
+    moe.top_k = top_k;
+    return evaluate({{"board", "l4r5"}, {"engine", "cosearch"}}, task_job(network, 0)).value();
+  };
+  const Cost few = evaluated(8, 2);
+  const auto layer = std::find_if(few.layers.begin(), few.layers.end(),
+                                  [](const LayerCost& candidate) { return candidate.kind == "mixture"; });
+  ASSERT_NE(layer, few.layers.end());
+  EXPECT_EQ(layer->macs, 16 * 32 * (8 + 2 * 2 * 24));
+  EXPECT_GT(layer->cycles, static_cast<double>(layer->macs));
+  EXPECT_EQ(layer->parts.at("scratch_bytes"), 4 * 8 + 24 + 4 * 32);
+  // A router's row and its offset; both layers' weights, biases and multipliers of hidden values, biases of outputs.
+  const double expert = 32 + 4 + 2 * 24 * 32 + 8 * 24 + 4 * 32;
+  const Cost many = evaluated(16, 2);
+  EXPECT_EQ(many.metrics.at("flash_bytes") - few.metrics.at("flash_bytes"), 8 * expert);
+  EXPECT_EQ(many.metrics.at("macs") - few.metrics.at("macs"), 16 * 32 * 8) << "eight more logits of each token";
+  const Cost chosen = evaluated(8, 4);
+  EXPECT_EQ(chosen.metrics.at("flash_bytes"), few.metrics.at("flash_bytes"));
+  EXPECT_EQ(chosen.metrics.at("macs") - few.metrics.at("macs"), 16 * 32 * 2 * 2 * 24);
+  EXPECT_GT(chosen.metrics.at("cycles"), many.metrics.at("cycles"));
+}
+
+TEST(CortexM, OnlyOurOwnEngineHasAKernelOfMixtures) {
+  const Job job = task_job(mixture_of_two_tasks(), 1);
+  for (const std::string engine : {"tinyengine", "cmsis_nn", "tflm_reference", "x_cube_ai_7", "bosch"}) {
+    const auto cost = evaluate({{"board", "l4r5"}, {"engine", engine}}, job);
+    ASSERT_FALSE(cost.has_value()) << engine;
+    EXPECT_EQ(cost.error().reason, "engine " + engine + ": node \"moe\": there is no kernel for moe_ffn");
+  }
+  for (const std::string accounting : {"tinyengine", "mcuformer", "mcuformer_supernet"}) {
+    const auto cost = evaluate({{"board", "l4r5"}, {"engine", "cosearch"}}, job, {{"accounting", accounting}});
+    ASSERT_FALSE(cost.has_value()) << accounting;
+    EXPECT_THAT(cost.error().reason, HasSubstr("accounting \"" + accounting + "\": node \"moe\""));
+  }
+}
+
+TEST(CortexM, TasksThatRouteTokensRunOneAfterTheOther) {
+  const graph::NetworkGraph network = mixture_of_two_tasks();
+  const nlohmann::json genes = {{"board", "l4r5"}, {"engine", "cosearch"}};
+  const Cost both = evaluate(genes, Job{network}).value();
+  const Cost first = evaluate(genes, task_job(network, 0)).value();
+  const Cost second = evaluate(genes, task_job(network, 1)).value();
+  for (const char* metric : {"cycles", "macs"}) {
+    EXPECT_DOUBLE_EQ(both.metrics.at(metric), first.metrics.at(metric) + second.metrics.at(metric)) << metric;
+  }
+  EXPECT_EQ(both.metrics.at("sram_bytes"), std::max(first.metrics.at("sram_bytes"), second.metrics.at("sram_bytes")));
+}
+
 TEST(CortexM, WeightsOfFourBitsNeedHalfTheFlashAndTheSameTime) {
   graph::NetworkGraph network = reference_network("resnet8");
   const auto eight = evaluate({}, Job{network});

@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
 #include "spaces/base/check.hpp"
+#include "spaces/catalog/registry.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 
 namespace cosearch::testing {
@@ -128,6 +132,19 @@ void add_linear_maps(Cases& cases) {
   cases.add("patch_embed", "6x6 to 48 int4", {24, 24, 3}, graph::PatchEmbed{6, 48, 0, 4});
 }
 
+void add_mixtures(Cases& cases) {
+  struct Size {
+    std::int64_t tokens, features, experts, top_k, hidden;
+  };
+  for (const Size& size : {Size{16, 32, 4, 1, 32}, Size{25, 48, 8, 2, 24}, Size{16, 64, 8, 1, 128},
+                           Size{49, 16, 16, 4, 8}, Size{9, 96, 4, 2, 48}, Size{16, 48, 16, 2, 96},
+                           Size{36, 24, 8, 4, 12}, Size{12, 40, 4, 4, 80}, Size{10, 32, 16, 1, 16}}) {
+    cases.add("mixture", fmt::format("{} of {} x {}", size.top_k, size.experts, size.hidden),
+              {size.tokens, size.features},
+              graph::MoeFfn{.experts = size.experts, .top_k = size.top_k, .hidden = size.hidden});
+  }
+}
+
 /// The three stages of attention share a row block: all heads of one first, then with each further stage.
 void add_attention(Cases& cases) {
   struct Size {
@@ -242,6 +259,16 @@ NetworkGraph low_rank_vit() {
   return std::move(builder).finish();
 }
 
+/// A transformer of which every second block has experts.
+NetworkGraph moe_vit() {
+  const std::unique_ptr<SearchSpace> space = make_space("moe_vit", nlohmann::json::object(), {{28, 28, 1}, 10});
+  const nlohmann::json genes = {
+      {"patch", 4},          {"embed_dim", 48},     {"depth", 4},          {"moe", "every_second"},
+      {"experts", 8},        {"top_k", 2},          {"expert_ratio", 1.0}, {"mlp_ratio", 2.0},
+      {"blocks.0.heads", 3}, {"blocks.1.heads", 3}, {"blocks.2.heads", 3}, {"blocks.3.heads", 3}};
+  return std::get<NetworkGraph>(space->decode(space->params().from_json(genes)));
+}
+
 void add_held_out(Cases& cases) {
   const program::LoweringOptions layers = program::cosearch_options();
   for (const char* name : {"resnet8", "ds_cnn", "mobilenet_v1_0.25", "autoencoder"}) {
@@ -256,6 +283,7 @@ void add_held_out(Cases& cases) {
     const std::string name(program::streaming_name(streaming));
     cases.hold_out("vit " + name, vit, options);
     if (streaming == Streaming::layers || streaming == Streaming::heads) {
+      cases.hold_out("moe_vit " + name, moe_vit(), options);
       cases.hold_out("low_rank_vit " + name, low_rank_vit(), options);
     }
   }
@@ -271,6 +299,7 @@ std::vector<InstructionCase> make_cases() {
   add_convolutions(cases);
   add_depthwise(cases);
   add_linear_maps(cases);
+  add_mixtures(cases);
   add_attention(cases);
   add_pools(cases);
   add_elementwise(cases);

@@ -42,6 +42,8 @@ std::vector<std::string> quantities_of(KernelKind kind) {
     case KernelKind::token_embed:
     case KernelKind::read_input:
       return {"elements", "rows"};
+    case KernelKind::mixture:
+      return {"macs", "outputs", "elements", "rows"};
   }
   return {};
 }

@@ -80,7 +80,13 @@ TEST(TaskNetwork, WeightsOfAllTasksAreNamedOnce) {
   std::set<std::string> expected = weight_names(task_network(graph, 0));
   expected.merge(weight_names(task_network(graph, 1)));
   EXPECT_EQ(std::set<std::string>(names.begin(), names.end()), expected);
-  EXPECT_EQ(task_networks(graph), (std::vector<NetworkGraph>{task_network(graph, 0), task_network(graph, 1)}));
+}
+
+TEST(TaskNetwork, IsThereForEachOutputAndANetworkOfOneTaskIsItsOwn) {
+  const NetworkGraph graph = two_tasks(MoeRouting::per_task);
+  const NetworkGraph second = task_network(graph, 1);
+  EXPECT_THAT(task_networks(graph), ElementsAre(task_network(graph, 0), second));
+  EXPECT_THAT(task_networks(second), ElementsAre(second)) << "it keeps its router";
 }
 
 TEST(ExpertTokens, AreEvenWithoutAHistogram) {

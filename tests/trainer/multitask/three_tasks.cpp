@@ -1,5 +1,7 @@
 #include "tests/trainer/multitask/three_tasks.hpp"
 
+#include <gtest/gtest.h>
+
 #include <numeric>
 #include <span>
 
@@ -75,6 +77,24 @@ TaskStep task_step(const LearningTask& task, const graph::NetworkGraph& graph, s
     step.gradients[entry.spec.name].assign(begin, begin + entry.size);
   }
   return step;
+}
+
+MultitaskOptions recipe() {
+  MultitaskOptions options;
+  options.train.epochs = 2;
+  options.train.batch = 24;
+  options.train.optimizer = OptimizerKind::adamw;
+  options.train.learning_rate = 0.004;
+  options.train.flip = true;
+  options.train.shift = 1;
+  return options;
+}
+
+void expect_same_bits(const WeightStore& a, const WeightStore& b) {
+  ASSERT_EQ(a.weights().size(), b.weights().size());
+  for (const auto& [name, weight] : a.weights()) {
+    EXPECT_EQ(weight.values, b.at(name).values) << name;
+  }
 }
 
 }  // namespace cosearch::test_tasks

@@ -10,6 +10,7 @@
 
 #include "spaces/graph/graph.hpp"
 #include "trainer/multitask/learning_task.hpp"
+#include "trainer/multitask/train_tasks.hpp"
 #include "trainer/store/weight_store.hpp"
 
 /// Three tasks on the same rendered shapes, and what one of them asks of a network.
@@ -34,5 +35,10 @@ struct TaskStep {
 [[nodiscard]] TaskStep task_step(const LearningTask& task, const graph::NetworkGraph& graph, std::int64_t patch,
                                  const WeightStore& store, const std::vector<float>& teacher = {},
                                  double teacher_weight = 0.0);
+
+/// Two short epochs.
+[[nodiscard]] MultitaskOptions recipe();
+/// Of all weights.
+void expect_same_bits(const WeightStore& a, const WeightStore& b);
 
 }  // namespace cosearch::test_tasks

@@ -25,22 +25,8 @@
 namespace cosearch {
 namespace {
 
-using test_tasks::kSize;
-using test_tasks::kTrain;
-using test_tasks::shapes;
-using test_tasks::three_heads;
-using test_tasks::three_tasks;
-
-MultitaskOptions recipe() {
-  MultitaskOptions options;
-  options.train.epochs = 2;
-  options.train.batch = 24;
-  options.train.optimizer = OptimizerKind::adamw;
-  options.train.learning_rate = 0.004;
-  options.train.flip = true;
-  options.train.shift = 1;
-  return options;
-}
+using namespace test_tasks;  // NOLINT(google-build-using-namespace)
+using nlohmann::json;
 
 struct Trained {
   MultitaskResult result;
@@ -54,13 +40,6 @@ Trained run(const graph::NetworkGraph& graph, const std::vector<LearningTask>& t
   EXPECT_TRUE(result.has_value());
   trained.result = std::move(result).value();
   return trained;
-}
-
-void expect_same_bits(const WeightStore& a, const WeightStore& b) {
-  ASSERT_EQ(a.weights().size(), b.weights().size());
-  for (const auto& [name, weight] : a.weights()) {
-    EXPECT_EQ(weight.values, b.at(name).values) << name;
-  }
 }
 
 TEST(TrainTasks, BitsDoNotDependOnTheNumberOfThreads) {

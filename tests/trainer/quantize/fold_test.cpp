@@ -84,6 +84,60 @@ TEST(Fold, LinearMapsAreByOutputAndNormsKeepScaleAndShift) {
   }
 }
 
+/// Rows (tokens, features) of a mixture's kernels, in floating point: (experts) logits and what an expert makes of
+/// them.
+std::vector<double> row_sums(const std::vector<float>& weights, const std::vector<float>& biases, std::size_t first,
+                             std::size_t count, const std::vector<double>& x) {
+  std::vector<double> sums;
+  for (std::size_t row = first; row < first + count; ++row) {
+    sums.push_back(static_cast<double>(biases[row]));
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      sums.back() += x[i] * static_cast<double>(weights[row * x.size() + i]);
+    }
+  }
+  return sums;
+}
+
+TEST(Fold, MixturesAreByOutputAndATaskIsAnOffsetOfItsLogits) {
+  constexpr std::size_t kTokens = 3, kFeatures = 5, kExperts = 4, kHidden = 6;
+  for (const graph::MoeRouting routing : {graph::MoeRouting::per_task, graph::MoeRouting::conditioned}) {
+    graph::Builder builder("net", {kTokens, kFeatures});
+    builder.then("moe", graph::MoeFfn{.experts = kExperts,
+                                      .top_k = kExperts,
+                                      .hidden = kHidden,
+                                      .tasks = 3,
+                                      .task = 2,
+                                      .routing = routing,
+                                      .embedding = 7});
+    const graph::NetworkGraph network = std::move(builder).finish();
+    const oracle::Weights weights = oracle::random_weights(network, 11);
+    const std::vector<double> input = oracle::random_input(network, 1, 11);
+    const oracle::Forward naive = oracle::forward(network, weights, input, 1, false);
+    const oracle::Mixture& mixture = naive.mixtures.at("moe");
+    const FoldedMixture folded = fold(network, store_of(network, weights)).at(1).value().mixture.value();
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      const auto first = input.begin() + static_cast<std::ptrdiff_t>(t * kFeatures);
+      const std::vector<double> x(first, first + kFeatures);
+      const std::vector<double> logits = row_sums(folded.router, folded.router_bias, 0, kExperts, x);
+      std::vector<double> y(kFeatures, 0.0);
+      for (std::size_t e = 0; e < kExperts; ++e) {
+        EXPECT_NEAR(logits[e], mixture.clean[t * kExperts + e], 1e-5);
+        std::vector<double> hidden = row_sums(folded.w1, folded.b1, e * kHidden, kHidden, x);
+        for (double& value : hidden) {
+          value *= 0.5 * std::erfc(-value / std::sqrt(2.0));
+        }
+        const std::vector<double> outputs = row_sums(folded.w2, folded.b2, e * kFeatures, kFeatures, hidden);
+        for (std::size_t c = 0; c < kFeatures; ++c) {
+          y[c] += mixture.kept[t * kExperts + e] * outputs[c];
+        }
+      }
+      for (std::size_t c = 0; c < kFeatures; ++c) {
+        EXPECT_NEAR(y[c], naive.nodes.at("moe").values[t * kFeatures + c], 1e-5);
+      }
+    }
+  }
+}
+
 TEST(Fold, ChainsAreAnOperatorWithItsNormAndActivation) {
   const graph::NetworkGraph network = test_networks::cnn({6, 5, 2}, 4, 4);
   std::vector<std::string> chains;

@@ -40,6 +40,9 @@ std::vector<std::pair<std::string, LoweringOptions>> variants() {
   std::vector<std::pair<std::string, LoweringOptions>> list = {{"tinyengine", program::tinyengine_options()},
                                                                {"cmsis_nn", program::cmsis_nn_options()},
                                                                {"tflm", program::tflm_reference_options()}};
+  for (auto& entry : list) {
+    entry.second.mixtures = true;  // their engines have no such kernel; their rules for buffers would serve it
+  }
   const auto add = [&list](Streaming streaming, std::int64_t patches) {
     LoweringOptions options = program::cosearch_options();
     options.streaming = streaming;
@@ -93,10 +96,18 @@ TEST(Interpreter, EqualsTheOracleInEveryBitForAllEnginesAndVariants) {
       ASSERT_EQ(interpreter.high_water_bytes(), interpreter.plan().bytes);
       programs["row blocks"] += program.row_blocks > 0 ? 1 : 0;
       programs["streamed inputs"] += program.inputs.empty() ? 1 : 0;
+      for (const program::KernelCall& call : program.calls) {
+        const bool mixture = call.kind == program::KernelKind::mixture;
+        const auto& output = program.buffers[static_cast<std::size_t>(call.output)];
+        programs["mixtures in place"] += mixture && output.alias_of ? 1 : 0;
+        programs["mixtures row by row"] += mixture && call.row_block >= 0 ? 1 : 0;
+      }
     }
   }
   EXPECT_GT(programs["row blocks"], 500);
   EXPECT_GT(programs["streamed inputs"], 100);
+  EXPECT_GT(programs["mixtures in place"], 50);
+  EXPECT_GT(programs["mixtures row by row"], 50);
 }
 
 // Wherever patches end, not only where that saves memory.

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/rng.hpp"
 #include "tests/oracle/quantized_forward.hpp"
+#include "tests/oracle/random_network.hpp"
 #include "tests/oracle/random_quantized.hpp"
 #include "tests/trainer/quantize/stores.hpp"
 #include "tests/trainer/train/networks.hpp"
@@ -39,10 +41,18 @@ struct Problem {
     }
     naive = oracle::forward(graph, weights, input, kBatch, /*training=*/false);
     for (const graph::Node& node : graph.nodes) {
-      const std::vector<double>& values = naive.nodes.at(node.name).values;
-      const auto [low, high] = std::minmax_element(values.begin(), values.end());
-      ranges.push_back({*low, *high});
+      ranges.push_back(range_of(naive.nodes.at(node.name).values));
     }
+    for (const graph::Node& node : graph.nodes) {
+      if (const auto mixture = naive.mixtures.find(node.name); mixture != naive.mixtures.end()) {
+        ranges.push_back(range_of(mixture->second.hidden));
+      }
+    }
+  }
+
+  static ValueRange range_of(const std::vector<double>& values) {
+    const auto [low, high] = std::minmax_element(values.begin(), values.end());
+    return {*low, *high};
   }
 
   /// The naive network's exponentials overflow for some of the weights.
@@ -90,13 +100,14 @@ TEST(Quantize, IntegersGiveWhatTheNetworkGives) {
   std::vector<double> errors;
   for (std::uint64_t seed = 0; seed < kGraphs; ++seed) {
     graph::NetworkGraph graph = oracle::random_graph(seed);
+    // Also, a token whose logits nearly tie may choose another expert.
     const bool narrow = std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const graph::Node& node) {
       return std::visit(
           [](const auto& op) {
             if constexpr (requires { op.weight_bits; }) {
               return op.weight_bits == 4;
             }
-            return false;
+            return std::is_same_v<std::decay_t<decltype(op)>, graph::MoeFfn>;
           },
           node.op);
     });
@@ -112,6 +123,86 @@ TEST(Quantize, IntegersGiveWhatTheNetworkGives) {
   }
   std::nth_element(errors.begin(), errors.begin() + std::ssize(errors) / 2, errors.end());
   EXPECT_LT(errors[errors.size() / 2], 0.02);
+}
+
+/// Of a mixture's tokens, the smallest difference between the logit of a chosen expert and that of another one.
+double least_margin(const oracle::Mixture& mixture, std::int64_t token) {
+  double chosen = std::numeric_limits<double>::infinity();
+  double other = -chosen;
+  for (std::int64_t e = 0; e < mixture.experts; ++e) {
+    const auto at = static_cast<std::size_t>(token * mixture.experts + e);
+    (mixture.chosen[at] ? chosen : other) =
+        mixture.chosen[at] ? std::min(chosen, mixture.clean[at]) : std::max(other, mixture.clean[at]);
+  }
+  return chosen - other;
+}
+
+// Alone, so that a token's choice shows: where the logits do not tie nearly, the output is as near as a linear map's.
+TEST(Quantize, MixturesGiveWhatTheyGiveWhereTheChoiceIsClear) {
+  constexpr double kClear = 0.1;
+  int clear = 0, tokens = 0;
+  for (std::uint64_t seed = 0; seed < kGraphs; ++seed) {
+    const Problem problem(oracle::random_operator(oracle::kOperatorKinds - 1, seed), seed);
+    const oracle::Mixture& mixture = problem.naive.mixtures.begin()->second;
+    const QuantizedNetwork network = problem.quantized();
+    const auto last = static_cast<std::size_t>(problem.graph.outputs.front());
+    const std::vector<double>& expected = problem.naive.nodes.at(problem.graph.nodes[last].name).values;
+    const auto features = static_cast<std::int64_t>(problem.naive.nodes.at("op").shape.back());
+    const double whole = problem.ranges[last].high - problem.ranges[last].low;
+    for (std::int64_t sample = 0, i = 0; sample < kBatch; ++sample) {
+      const auto values = oracle::quantized_forward(network, problem.integers(network, sample));
+      for (const std::int32_t value : values.at(last)) {
+        const std::int64_t token = i / features;
+        if (least_margin(mixture, token) > kClear) {
+          EXPECT_NEAR(real(static_cast<std::int8_t>(value), network.values[last]),
+                      expected[static_cast<std::size_t>(i)], 0.05 * whole)
+              << "seed " << seed << ", token " << token;
+          ++clear;
+        }
+        ++tokens;
+        ++i;
+      }
+    }
+  }
+  EXPECT_GT(clear, tokens / 2);
+}
+
+/// Of a mixture on int8.
+void expect_mixture_bounds(const QuantizedLayer& layer, std::int64_t hidden_count, const std::string& name) {
+  constexpr std::int64_t kBits30 = std::int64_t{1} << 30;
+  const QuantizedMixture& mixture = layer.mixture.value();
+  EXPECT_EQ(static_cast<std::int64_t>(mixture.hidden()), hidden_count) << name;
+  const auto largest_sum = [](const std::vector<std::int8_t>& weights, const std::vector<std::int32_t>& biases,
+                              std::size_t row) {
+    const std::size_t length = weights.size() / biases.size();
+    std::int64_t sum = std::abs(std::int64_t{biases[row]});
+    for (std::size_t i = 0; i < length; ++i) {
+      sum += 255 * std::abs(std::int64_t{weights[row * length + i]});
+    }
+    return sum;
+  };
+  for (std::size_t e = 0; e < mixture.experts(); ++e) {
+    const std::int64_t logit = largest_sum(mixture.router, mixture.router_bias, e);
+    EXPECT_LE(logit, kBits30) << name;
+    EXPECT_LT(std::ldexp(2.0 * static_cast<double>(logit) * layer.softmax_multiplier, -layer.softmax_shift),
+              std::ldexp(1.0, 31))
+        << name;
+  }
+  for (std::size_t unit = 0; unit < mixture.b1.size(); ++unit) {
+    const std::int64_t sum = largest_sum(mixture.w1, mixture.b1, unit);
+    EXPECT_LE(sum, 2 * kBits30 - 1) << name;
+    EXPECT_LE(std::ldexp(static_cast<double>(sum) * mixture.multiplier1[unit], -mixture.shift1),
+              1.001 * static_cast<double>(kBits30))
+        << name;
+  }
+  for (std::size_t row = 0; row < mixture.b2.size(); ++row) {
+    const std::int64_t sum = largest_sum(mixture.w2, mixture.b2, row);
+    EXPECT_LE(sum, kBits30) << name;
+    EXPECT_LE(
+        std::ldexp(1.5 * static_cast<double>(sum) * mixture.multiplier2[row % mixture.features()], -mixture.shift2),
+        1.001 * static_cast<double>(kBits30))
+        << name;
+  }
 }
 
 /// The bounds that quantize() promises.
@@ -162,6 +253,8 @@ void expect_bounds(const QuantizedNetwork& network) {
       for (const std::int32_t multiplier : layer->multiplier) {
         EXPECT_LE(std::ldexp(std::abs(static_cast<double>(multiplier)), 12 - layer->shift), 262144.001) << name;
       }
+    } else if (const auto* moe = std::get_if<graph::MoeFfn>(&node.op)) {
+      expect_mixture_bounds(*layer, moe->hidden, name);
     } else if (const auto* attention = std::get_if<graph::MultiHeadAttention>(&node.op)) {
       const std::int64_t head_dim = shapes[static_cast<std::size_t>(layer->node)][1] / attention->heads;
       const double exponent =

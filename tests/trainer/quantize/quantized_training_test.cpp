@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <tbb/task_arena.h>
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <stop_token>
 
 #include "spaces/base/config_error.hpp"
+#include "spaces/catalog/families.hpp"
 #include "tests/trainer/temporary_directory.hpp"
 #include "tests/trainer/train/networks.hpp"
 
@@ -130,6 +132,38 @@ TEST(FashionMnist, LosesLessThanAPointWithIntegers) {
   const auto result = quantize_trained(network, data, data.search, options, {}, 1, store);
   ASSERT_TRUE(result.has_value());
   EXPECT_GT(result->train.accuracy, plain - 0.01);
+}
+
+/// Two of four blocks with experts.
+graph::NetworkGraph small_moe_vit() {
+  catalog::VisionTransformer net;
+  net.input = {28, 28, 1};
+  net.patch = 7;
+  net.embed_dim = 32;
+  net.blocks = std::vector<catalog::TransformerBlock>(4, {.heads = 2});
+  for (const std::size_t block : {1, 3}) {
+    net.blocks[block].experts = graph::MoeFfn{.experts = 8, .top_k = 2, .hidden = 32};
+  }
+  return catalog::build("moe_vit", net);
+}
+
+TEST(FashionMnist, MixturesLoseLittleWithIntegers) {
+  const TaskData data = load_task_data({{"name", "fashion_mnist"}});
+  const graph::NetworkGraph network = small_moe_vit();
+  TrainOptions options{.epochs = 4, .batch = 32, .train_samples = 4000, .evaluate_samples = 2000};
+  options.optimizer = OptimizerKind::adamw;
+  options.learning_rate = 0.003;
+  WeightStore store = WeightStore::for_network(network, 1);
+  const double plain = train(network, data, data.search, options, 1, store)->accuracy;
+  QuantizeRecipe rounded;
+  rounded.fine_tune_epochs = 0.0;
+  WeightStore copy = store;
+  const double integers = quantize_trained(network, data, data.search, options, rounded, 1, copy)->train.accuracy;
+  const double tuned = quantize_trained(network, data, data.search, options, {}, 1, store)->train.accuracy;
+  std::printf("fp32 %.4f, integers %.4f, fine-tuned integers %.4f\n", plain, integers, tuned);
+  EXPECT_GT(plain, 0.7);
+  EXPECT_GT(integers, plain - 0.02);
+  EXPECT_GT(tuned, plain - 0.01);
 }
 
 TEST(QuantizeRecipe, RoundTripsAndRefusesWhatItDoesNotKnow) {

@@ -143,6 +143,20 @@ CS_INLINE int8_t cs_rescale(int32_t sum, int32_t shift, int32_t zero_point) {
   return (int8_t)cs_saturate8(((sum + (int32_t)(1u << (shift - 1))) >> shift) + zero_point);
 }
 
+/* Of softmax: 2^-(R(below, multiplier) / 2^10) in Q15, 0 from 2^-16 on; below >= 0. The fraction f by
+ * 1 - f * (a - f * (b - f * c)). */
+CS_INLINE int32_t cs_exponential(int32_t below, int32_t multiplier, int32_t shift) {
+  const int64_t whole = ((int64_t)below * multiplier + ((int64_t)1 << (shift - 1))) >> shift;
+  if (whole >= (16 << 10)) {
+    return 0;
+  }
+  const int32_t exponent = (int32_t)whole;
+  const int32_t f = (exponent & 1023) << 5;
+  const int32_t inner = 7612 - ((f * 1324) >> 15);
+  const int32_t outer = 22675 - ((f * inner) >> 15);
+  return (32768 - ((f * outer) >> 15)) >> (exponent >> 10);
+}
+
 /* F on values that are limited to int8 already: most layers need nothing more. */
 CS_INLINE void cs_finish(const cs_output* output, int32_t count, int8_t* values) {
   if (output->table != 0 || output->low > -128 || output->high < 127) {

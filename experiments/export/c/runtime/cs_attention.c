@@ -2,25 +2,7 @@
 
 void cs_attention_scores(int32_t tokens, int32_t head_dim, const int8_t* q, const int8_t* keys, int32_t key_stride,
                          int32_t* scores) {
-  int32_t j = 0;
-  for (; j + 4 <= tokens; j += 4, keys += 4 * key_stride) {
-    int32_t sums[4] = {0, 0, 0, 0};
-    cs_dot(1, 4, 8, head_dim, q, q, keys, key_stride, sums);
-    memcpy(scores + j, sums, sizeof sums);
-  }
-  for (; j < tokens; ++j, keys += key_stride) {
-    int32_t sums[4] = {0, 0, 0, 0};
-    cs_dot(1, 1, 8, head_dim, q, q, keys, key_stride, sums);
-    scores[j] = sums[0];
-  }
-}
-
-/* 2^-(exponent / 2^10) in Q15, 0 <= exponent < 2^14. The fraction f by 1 - f * (a - f * (b - f * c)). */
-CS_INLINE int32_t cs_exponential(int32_t exponent) {
-  const int32_t f = (exponent & 1023) << 5;
-  const int32_t inner = 7612 - ((f * 1324) >> 15);
-  const int32_t outer = 22675 - ((f * inner) >> 15);
-  return (32768 - ((f * outer) >> 15)) >> (exponent >> 10);
+  cs_dot_rows(tokens, head_dim, q, keys, key_stride, scores);
 }
 
 void cs_softmax(const cs_attention* attention, int32_t tokens, int32_t* scores, int8_t* weights) {
@@ -29,11 +11,9 @@ void cs_softmax(const cs_attention* attention, int32_t tokens, int32_t* scores, 
     largest = cs_maximum(largest, scores[j]);
   }
   const int32_t multiplier = attention->softmax_multiplier, shift = attention->softmax_shift;
-  const int64_t rounding = (int64_t)1 << (shift - 1);
   for (int32_t j = 0; j < tokens; ++j) {
     /* Byte j is written when the score that may lie there has been read. */
-    const int64_t exponent = ((int64_t)(largest - scores[j]) * multiplier + rounding) >> shift;
-    const int32_t exponential = exponent < (16 << 10) ? cs_exponential((int32_t)exponent) : 0;
+    const int32_t exponential = cs_exponential(largest - scores[j], multiplier, shift);
     weights[j] = (int8_t)(cs_minimum((exponential + 64) >> 7, 255) - 128);
   }
 }

@@ -69,4 +69,20 @@ CS_INLINE void cs_dot(int32_t rows, int32_t channels, int32_t bits, int32_t coun
   }
 }
 
+/* sums[j] = products of x with row j of w, of `count` elements; rows are `stride` bytes apart. */
+CS_INLINE void cs_dot_rows(int32_t rows, int32_t count, const int8_t* x, const int8_t* w, int32_t stride,
+                           int32_t* sums) {
+  int32_t j = 0;
+  for (; j + 4 <= rows; j += 4, w += 4 * stride) {
+    int32_t four[4] = {0, 0, 0, 0};
+    cs_dot(1, 4, 8, count, x, x, w, stride, four);
+    memcpy(sums + j, four, sizeof four);
+  }
+  for (; j < rows; ++j, w += stride) {
+    int32_t one[4] = {0, 0, 0, 0};
+    cs_dot(1, 1, 8, count, x, x, w, stride, one);
+    sums[j] = one[0];
+  }
+}
+
 #endif

@@ -2,6 +2,7 @@
 #define CS_FLOAT_H
 
 #include <math.h>
+#include <string.h>
 
 #include "cs_kernels_f32.h"
 

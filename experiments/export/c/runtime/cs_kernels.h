@@ -109,6 +109,35 @@ void cs_softmax(const cs_attention* attention, int32_t tokens, int32_t* scores, 
 void cs_attention_context(const cs_attention* attention, int32_t tokens, int32_t head_dim, const int8_t* weights,
                           const int8_t* values, int32_t value_stride, int8_t* out);
 
+/* --- cs_moe.c (needs cs_linear.c) --- */
+
+/* A mixture of experts, row by row: y = F(zero_point + R(sum over the top_k experts e with the largest logits l_e, of
+ * equal ones the lower, of (share_e * (b2[e][c] + sum of hidden_e * w2[e][c]) + 2^14) >> 15, multiplier2[c], shift2)),
+ *   l_e      = router_bias[e] + sum of x * router[e]
+ *   share_e  = ((e_e << 15) + total / 2) / total, of 2^15; e_e of max(l) - l_e as softmax has it, total: of all experts
+ *   hidden_e = the row of a linear map to `hidden` channels of 8 bits.
+ * Biases have the zero points in them: of x in router_bias and requantization1, of hidden_e in b2. */
+typedef struct {
+  int32_t experts, top_k, hidden;
+  int32_t softmax_multiplier, softmax_shift; /* from logits to exponents in 1/2^10 */
+  const int8_t* router;                      /* [experts][channels] */
+  const int32_t* router_bias;                /* [experts] */
+  const int8_t* w1;                          /* [experts][hidden][channels] */
+  const int32_t* requantization1;            /* [experts][hidden][2]: bias, multiplier */
+  int32_t shift1;
+  cs_output hidden_out;       /* of hidden_e; with a table */
+  const int8_t* w2;           /* [experts][channels][hidden] */
+  const int32_t* b2;          /* [experts][channels] */
+  const int32_t* multiplier2; /* [channels] */
+  int32_t shift2;
+  cs_output out; /* without a table */
+} cs_mixture;
+
+/* Of `rows` rows of `channels` elements. May be in place (then with equal strides).
+ * Scratch: 4 * experts + 4 * channels + hidden, rounded up to 4, bytes, aligned to words, all of which are written. */
+void cs_moe(const cs_mixture* mixture, int32_t rows, int32_t channels, const int8_t* in, int32_t in_stride, int8_t* out,
+            int32_t out_stride, int8_t* scratch);
+
 /* --- cs_norm.c --- */
 
 typedef struct {

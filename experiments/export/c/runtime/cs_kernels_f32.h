@@ -44,6 +44,18 @@ void cs_softmax_f32(int32_t tokens, const float* scores, float* shares);
 void cs_attention_context_f32(int32_t tokens, int32_t head_dim, const float* shares, const float* values,
                               int32_t value_stride, float* out);
 
+/* cs_moe_f32.c (needs cs_attention_f32.c); shares are a softmax of the logits. May be in place (then with equal
+ * strides). Scratch: experts + hidden + channels floats. */
+typedef struct {
+  int32_t experts, top_k, hidden;
+  const float *router, *router_bias; /* as in int8 */
+  const float *w1, *b1;
+  const float *w2, *b2;
+  cs_activation_kind activation; /* of the hidden values */
+} cs_mixture_f32;
+void cs_moe_f32(const cs_mixture_f32* mixture, int32_t rows, int32_t channels, const float* in, int32_t in_stride,
+                float* out, int32_t out_stride, float* scratch);
+
 /* cs_norm_f32.c; batch norm: y = activation(x * scale[c] + shift[c]), in place too. */
 typedef struct {
   const float *scale, *shift; /* of each channel */

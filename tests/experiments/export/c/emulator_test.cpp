@@ -27,7 +27,7 @@ class ExportedKernelsEmulated : public ::testing::Test {
   static void expect_equal_checksums(const std::string& flags) {
     const std::vector<std::uint32_t> emulated =
         run_emulated({{"emulator/checksums.c", "kernel_cases.c", "cs_attention.c", "cs_conv.c", "cs_depthwise.c",
-                       "cs_elementwise.c", "cs_linear.c", "cs_norm.c", "cs_pool.c"},
+                       "cs_elementwise.c", "cs_linear.c", "cs_moe.c", "cs_norm.c", "cs_pool.c"},
                       flags + " -DCASES=" + std::to_string(kCases) + "u"});
     ASSERT_EQ(emulated.size(), kCases);
     for (std::uint32_t number = 0; number < kCases; ++number) {

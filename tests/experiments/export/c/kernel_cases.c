@@ -5,7 +5,7 @@
 static int32_t in_words[CASE_BYTES / 4], other_words[CASE_BYTES / 4], out_words[CASE_BYTES / 4],
     scratch_words[CASE_BYTES / 4];
 static int8_t weight[CASE_BYTES], table[256];
-static int32_t requantization[2 * CASE_CHANNELS];
+static int32_t requantization[2 * CASE_CHANNELS], words[CASE_CHANNELS];
 static uint32_t state;
 
 /* xorshift of Marsaglia, "Xorshift RNGs", 2003. */
@@ -58,17 +58,23 @@ static void draw_requantization(int32_t channels, int32_t shift, int32_t smaller
   }
 }
 
+/* Shifts are mostly such as have the quick way of rounding. */
+static int32_t draw_products(int32_t channels, int32_t* shift) {
+  const int32_t smaller = between(6, 12);
+  *shift = one_in(4) ? between(smaller, 34) : one_in(8) ? between(50, 60) : between(33, 31 + smaller);
+  draw_requantization(channels, *shift, smaller, 4096);
+  return smaller;
+}
+
 static void draw_linear(struct kernel_case* call, int32_t weights) {
   cs_linear* linear = &call->linear;
   linear->weight = weight;
   linear->requantization = requantization;
   linear->weight_bits = one_in(3) ? 4 : 8;
-  const int32_t smaller = between(6, 12);
-  linear->shift = one_in(4) ? between(smaller, 34) : one_in(8) ? between(50, 60) : between(33, 31 + smaller);
   linear->in_zero_point = between(-128, 127);
   draw_output(&linear->out);
   fill(weight, call->geometry.out_c * weights);
-  draw_requantization(call->geometry.out_c, linear->shift, smaller, 4096);
+  draw_products(call->geometry.out_c, &linear->shift);
 }
 
 /* A window of an image, or the whole: rows may have bytes behind them. `partly`: outputs that lie outside. */
@@ -149,6 +155,14 @@ static void make_fully_connected(struct kernel_case* call) {
   draw_linear(call, g->in_c);
 }
 
+/* From differences of scores to exponents. */
+static void draw_softmax(int32_t* multiplier, int32_t* shift) {
+  *shift = between(14, 40);
+  const int32_t softer = between(2, 10);
+  const int32_t value = draw_multiplier(*shift, softer);
+  *multiplier = value < 0 ? -value : value;
+}
+
 static void make_attention(struct kernel_case* call) {
   cs_geometry* g = &call->geometry;
   cs_attention* attention = &call->attention;
@@ -158,10 +172,7 @@ static void make_attention(struct kernel_case* call) {
   attention->shift = one_in(4) ? between(16, 32) : between(33, 47);
   attention->multiplier = draw_multiplier(attention->shift, 16);
   call->other[0] = 127; /* the largest score's weight */
-  attention->softmax_shift = between(14, 40);
-  const int32_t softer = between(2, 10);
-  const int32_t multiplier = draw_multiplier(attention->softmax_shift, softer);
-  attention->softmax_multiplier = multiplier < 0 ? -multiplier : multiplier;
+  draw_softmax(&attention->softmax_multiplier, &attention->softmax_shift);
   draw_output(&attention->out);
   attention->out.table = 0;
   const int32_t size = one_in(3) ? 1 << 20 : between(1, 60000);
@@ -169,6 +180,46 @@ static void make_attention(struct kernel_case* call) {
   for (int32_t j = 0; call->kernel == SOFTMAX && j < call->rows; ++j) {
     scores[j] = between(-size, size);
   }
+}
+
+static void make_mixture(struct kernel_case* call) {
+  cs_geometry* g = &call->geometry;
+  cs_mixture* m = &call->mixture;
+  call->rows = between(1, 4);
+  call->index = between(0, 1);
+  g->in_c = g->out_c = between(1, 20);
+  g->in_row = g->in_c + between(0, 9);
+  g->out_row = call->index != 0 ? g->in_row : g->out_c + between(0, 9);
+  m->experts = between(1, 9);
+  m->top_k = between(1, m->experts);
+  m->hidden = between(1, 24);
+  draw_softmax(&m->softmax_multiplier, &m->softmax_shift);
+  const int32_t routers = m->experts * g->in_c, products = routers * m->hidden;
+  fill(weight, routers + 2 * products);
+  m->router = weight;
+  m->w1 = weight + routers;
+  m->w2 = m->w1 + products;
+  const int ties = one_in(3);
+  for (int32_t i = 0; i < CASE_CHANNELS; ++i) {
+    words[i] = ties && i < m->experts ? 0 : between(-4096, 4096);
+  }
+  for (int32_t i = g->in_c; ties && i < routers; ++i) {
+    weight[i] = weight[i - g->in_c];
+  }
+  m->router_bias = words;
+  m->b2 = words + m->experts;
+  m->multiplier2 = m->b2 + routers;
+  m->requantization1 = requantization;
+  const int32_t smaller = draw_products(m->experts * m->hidden, &m->shift1);
+  m->shift2 = between(smaller, 50);
+  for (int32_t c = 0; c < g->out_c; ++c) {
+    words[m->experts + routers + c] = draw_multiplier(m->shift2, smaller);
+  }
+  draw_output(&m->out);
+  m->out.table = 0;
+  fill(table, 256);
+  m->hidden_out = (cs_output){table, between(-128, 127), -128, 127};
+  call->scratch_bytes = 4 * m->experts + (m->hidden + 3) / 4 * 4 + 4 * g->out_c;
 }
 
 static void make_norm(struct kernel_case* call) {
@@ -243,6 +294,8 @@ void make_case(uint32_t number, struct kernel_case* call) {
     make_fully_connected(call);
   } else if (call->kernel <= CONTEXT) {
     make_attention(call);
+  } else if (call->kernel == MIXTURE) {
+    make_mixture(call);
   } else if (call->kernel <= LAYER_NORM) {
     make_norm(call);
   } else if (call->kernel <= CONCAT_INPUT) {
@@ -250,7 +303,7 @@ void make_case(uint32_t number, struct kernel_case* call) {
   } else {
     make_image_without_weights(call);
   }
-  if (call->kernel == DEPTHWISE_IN_PLACE) {
+  if (call->kernel == DEPTHWISE_IN_PLACE || (call->kernel == MIXTURE && call->index != 0)) {
     memcpy(call->out, call->in, CASE_BYTES);
   }
 }
@@ -308,6 +361,10 @@ void run_case(struct kernel_case* call) {
       return;
     case CONTEXT:
       cs_attention_context(&call->attention, rows, g->in_c, call->other, call->in, g->in_row, call->out);
+      return;
+    case MIXTURE:
+      cs_moe(&call->mixture, rows, g->in_c, call->index != 0 ? call->out : call->in, g->in_row, call->out, g->out_row,
+             call->scratch);
       return;
     case BATCH_NORM:
       cs_batch_norm(&call->norm, rows, g->in_c, call->in, call->out);

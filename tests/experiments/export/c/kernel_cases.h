@@ -20,6 +20,7 @@ enum kernel {
   SCORES,
   SOFTMAX,
   CONTEXT,
+  MIXTURE,
   BATCH_NORM,
   LAYER_NORM,
   ADD,
@@ -40,9 +41,10 @@ struct kernel_case {
   enum kernel kernel;
   cs_geometry geometry; /* fully_connected: in_row and out_row are the strides; of a row: in_c, out_c */
   int32_t rows;         /* rows, tokens or elements */
-  int32_t index;        /* the token of PATCH_EMBED_TOKEN, the factor of UPSAMPLE */
+  int32_t index;        /* the token of PATCH_EMBED_TOKEN, the factor of UPSAMPLE; MIXTURE: not 0 where in place */
   cs_linear linear;
   cs_attention attention;
+  cs_mixture mixture;
   cs_norm norm;
   cs_addition addition;
   cs_rescaling rescaling;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "trainer/quantize/arithmetic.hpp"
 
@@ -150,6 +151,71 @@ void context(const kernel_case& call, Bytes& out) {
   }
 }
 
+/// The experts of the largest logits, of equal ones the lower, in their order.
+std::vector<int> picks_of(const std::vector<std::int64_t>& logits, int top_k) {
+  std::vector<int> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto logit = [&](int expert) { return logits[static_cast<std::size_t>(expert)]; };
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return logit(a) > logit(b); });
+  order.resize(static_cast<std::size_t>(top_k));
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+/// What one expert makes of a row, before its share.
+std::vector<std::int64_t> expert_sums(const cs_mixture& m, int expert, int channels, const std::int8_t* x) {
+  std::vector<std::int8_t> hidden;
+  for (int h = expert * m.hidden; h < (expert + 1) * m.hidden; ++h) {
+    std::int64_t sum = m.requantization1[2 * h];
+    for (int c = 0; c < channels; ++c) {
+      sum += x[c] * m.w1[h * channels + c];
+    }
+    hidden.push_back(stored(
+        quantize::requantized(static_cast<std::int32_t>(sum), m.requantization1[2 * h + 1], m.shift1), m.hidden_out));
+  }
+  std::vector<std::int64_t> sums;
+  for (int c = expert * channels; c < (expert + 1) * channels; ++c) {
+    sums.push_back(std::inner_product(hidden.begin(), hidden.end(), m.w2 + c * m.hidden, std::int64_t{m.b2[c]}));
+  }
+  return sums;
+}
+
+void mixture_row(const cs_mixture& m, int channels, const std::int8_t* x, std::int8_t* out) {
+  std::vector<std::int64_t> logits;
+  for (int e = 0; e < m.experts; ++e) {
+    logits.push_back(std::inner_product(x, x + channels, m.router + e * channels, std::int64_t{m.router_bias[e]}));
+  }
+  const std::int64_t largest = *std::max_element(logits.begin(), logits.end());
+  std::vector<std::uint32_t> exponentials;
+  for (const std::int64_t logit : logits) {
+    const std::int32_t exponent =
+        quantize::requantized(static_cast<std::int32_t>(largest - logit), m.softmax_multiplier, m.softmax_shift);
+    exponentials.push_back(
+        exponent < quantize::kLargestExponent ? static_cast<std::uint32_t>(quantize::exponential(exponent)) : 0);
+  }
+  const std::uint32_t total = std::accumulate(exponentials.begin(), exponentials.end(), 0U);
+  std::vector<std::int64_t> sums(static_cast<std::size_t>(channels), 0);
+  for (const int expert : picks_of(logits, m.top_k)) {
+    const std::int64_t share = ((exponentials[static_cast<std::size_t>(expert)] << 15) + total / 2) / total;
+    const std::vector<std::int64_t> own = expert_sums(m, expert, channels, x);
+    for (std::size_t c = 0; c < sums.size(); ++c) {
+      sums[c] += quantize::rounded_shift(share * own[c], 15);
+    }
+  }
+  for (int c = 0; c < channels; ++c) {
+    out[c] = stored(
+        quantize::requantized(static_cast<std::int32_t>(sums[static_cast<std::size_t>(c)]), m.multiplier2[c], m.shift2),
+        m.out);
+  }
+}
+
+void mixture(const kernel_case& call, Bytes& out) {
+  for (int row = 0; row < call.rows; ++row) {
+    mixture_row(call.mixture, call.geometry.in_c, call.in + row * call.geometry.in_row,
+                out.data() + row * call.geometry.out_row);
+  }
+}
+
 void layer_norm_row(const cs_norm& norm, int channels, const std::int8_t* in, std::int8_t* out) {
   std::int64_t sum = 0;
   std::int64_t squares = 0;
@@ -258,6 +324,9 @@ std::vector<std::int8_t> expected_output(const kernel_case& call) {
       break;
     case CONTEXT:
       context(call, out);
+      break;
+    case MIXTURE:
+      mixture(call, out);
       break;
     case BATCH_NORM:
     case LAYER_NORM:

@@ -28,7 +28,8 @@ class FloatCase {
     in_ = fill(call_.in, 1.0F / 64);
     other_ = fill(call_.other, 1.0F / 64);
     weight_ = fill(call_.other, 1.0F / 256);
-    out_ = call_.kernel == DEPTHWISE_IN_PLACE ? in_ : std::vector<float>(CASE_BYTES, kUntouched);
+    const bool in_place = call_.kernel == DEPTHWISE_IN_PLACE || (call_.kernel == MIXTURE && call_.index != 0);
+    out_ = in_place ? in_ : std::vector<float>(CASE_BYTES, kUntouched);
     scratch_.assign(CASE_BYTES, kUntouched);
     kind_ = static_cast<cs_activation_kind>(number / KERNELS % 5);
     expected_.assign(out_.begin(), out_.end());
@@ -98,6 +99,34 @@ class FloatCase {
       }
     }
   }
+  void expect_mixture() {
+    const cs_geometry& g = call_.geometry;
+    const cs_mixture_f32 m = mixture();
+    for (int row = 0; row < call_.rows; ++row) {
+      const float* x = &in_[at(row * g.in_row)];
+      std::vector<double> logits;
+      double total = 0.0;
+      for (int e = 0; e < m.experts; ++e) {
+        logits.push_back(m.router_bias[e] + dot(g.in_c, x, m.router + e * g.in_c));
+        total += std::exp(logits.back());
+      }
+      double* y = &expected_[at(row * g.out_row)];
+      std::fill(y, y + g.in_c, 0.0);
+      for (int e = 0; e < m.experts; ++e) {
+        const auto own = logits.begin() + e;
+        const auto before = std::count_if(logits.begin(), own, [&](double l) { return l >= *own; }) +
+                            std::count_if(own, logits.end(), [&](double l) { return l > *own; });
+        for (int c = 0; before < m.top_k && c < g.in_c; ++c) {
+          double sum = m.b2[e * g.in_c + c];
+          for (int h = 0; h < m.hidden; ++h) {
+            const int unit = e * m.hidden + h;
+            sum += activated(m.b1[unit] + dot(g.in_c, x, m.w1 + unit * g.in_c)) * m.w2[(e * g.in_c + c) * m.hidden + h];
+          }
+          y[c] += std::exp(*own) / total * sum;
+        }
+      }
+    }
+  }
   void expect_elements() {
     const cs_geometry& g = call_.geometry;
     for (int row = 0; row < call_.rows; ++row) {
@@ -158,7 +187,10 @@ class FloatCase {
   [[nodiscard]] kernel kind() const { return call_.kernel; }
   [[nodiscard]] const std::vector<float>& out() const { return out_; }
   [[nodiscard]] const std::vector<double>& expected() const { return expected_; }
-  [[nodiscard]] std::int32_t scratch_elements() const { return call_.scratch_bytes; }
+  [[nodiscard]] std::int32_t scratch_elements() const {
+    const cs_mixture& m = call_.mixture;
+    return call_.kernel == MIXTURE ? m.experts + m.hidden + call_.geometry.in_c : call_.scratch_bytes;
+  }
   [[nodiscard]] const std::vector<float>& scratch() const { return scratch_; }
 
  private:
@@ -174,6 +206,14 @@ class FloatCase {
     return sum;
   }
 
+  /// Experts of an int8 call; those that tie there do not here.
+  [[nodiscard]] cs_mixture_f32 mixture() const {
+    const cs_mixture& m = call_.mixture;
+    const float* const biases = other_.data() + 100;
+    return {m.experts,           m.top_k,     m.hidden, weight_.data(), biases, weight_.data() + 10, biases + 20,
+            weight_.data() + 30, biases + 40, kind_};
+  }
+
   void run_without_image() {
     const cs_geometry& g = call_.geometry;
     const int rows = call_.rows;
@@ -186,6 +226,11 @@ class FloatCase {
         return cs_softmax_f32(rows, out_.data(), out_.data());
       case CONTEXT:
         return cs_attention_context_f32(rows, g.in_c, other_.data(), in_.data(), g.in_row, out_.data());
+      case MIXTURE: {
+        const cs_mixture_f32 experts = mixture();
+        float* const in = call_.index != 0 ? out_.data() : in_.data();
+        return cs_moe_f32(&experts, rows, g.in_c, in, g.in_row, out_.data(), g.out_row, scratch_.data());
+      }
       case BATCH_NORM:
         return cs_batch_norm_f32(&norm, rows, g.in_c, in_.data(), out_.data());
       case LAYER_NORM:
@@ -262,6 +307,9 @@ TEST(ExportedFloatKernels, EqualDoublePrecision) {
     if (has_window(call.kind())) {
       call.expect();
     } else {
+      if (call.kind() == MIXTURE) {
+        call.expect_mixture();
+      }
       call.expect_rows();
       call.expect_elements();
       call.expect_moves();
