@@ -73,6 +73,7 @@ TEST(SeveralTasks, ACampaignMeasuresEachTaskAndTheirGain) {
 TEST(SeveralTasks, AreQuantisedEachWithRangesOfItsOwn) {
   json config = task_config();
   config["space"]["genes"]["moe"] = "all";
+  config["task_baseline"]["moe"] = "all";
   config["target"] = {{"name", "cortex_m"}, {"genes", {{"board", "h743"}, {"engine", "cosearch"}}}};
   config["accuracy"]["quantize"] = {{"samples", 32}, {"fine_tune_epochs", 0.5}};
   config["budget"] = {{"evaluations", 3}, {"trainings", 2}};
