@@ -105,6 +105,8 @@ TEST(SeveralTasks, ACampaignMeasuresEachTaskAndTheirGain) {
 TEST(SeveralTasks, AreQuantisedEachWithRangesOfItsOwn) {
   json config = task_config();
   config["space"]["genes"]["moe"] = "all";
+  config.erase("task_baseline");
+  config["tasks"][0]["baseline"] = config["tasks"][1]["baseline"] = 0.5;
   config["target"] = {{"name", "cortex_m"}, {"genes", {{"board", "h743"}, {"engine", "cosearch"}}}};
   config["accuracy"]["quantize"] = {{"samples", 32}, {"fine_tune_epochs", 0.5}};
   config["budget"] = {{"evaluations", 3}, {"trainings", 2}};
@@ -170,6 +172,8 @@ TEST(SeveralTasks, CostsAreThoseOfAllTasksOneAfterTheOther) {
 json fpga_config() {
   json config = task_config();
   config["space"]["genes"]["moe"] = "all";
+  config.erase("task_baseline");
+  config["tasks"][0]["baseline"] = config["tasks"][1]["baseline"] = 0.5;
   config.erase("task_baseline");
   for (json& task : config["tasks"]) {
     task["baseline"] = 0.5;
