@@ -9,6 +9,7 @@
 
 #include "experiments/evaluate/evaluator.hpp"
 #include "experiments/evaluate/learning.hpp"
+#include "experiments/export/c_design.hpp"
 #include "experiments/run/runner.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/graph/moe.hpp"
@@ -133,6 +134,18 @@ TEST(SeveralTasks, AreQuantisedEachWithRangesOfItsOwn) {
   EXPECT_EQ(final.metrics.at("test_accuracy_kind"), scores[0].value);
   EXPECT_EQ(final.metrics.at("test_accuracy_edges"), scores[1].value);
   EXPECT_EQ(final.metrics.at("test_rmse_depth"), scores[2].value);
+  // What is exported are these integers.
+  Design design;
+  design.networks = {network};
+  design.network_names = {""};
+  design.task_names = {{"kind", "edges", "depth"}};
+  design.weights_path = final.weights_file;
+  design.data = [&run] { return load_campaign_data(run.campaign); };
+  const std::vector<DesignSource> sources = c_sources(design, false, false);
+  ASSERT_EQ(sources.size(), tasks.size());
+  for (std::size_t task = 0; task < tasks.size(); ++task) {
+    EXPECT_EQ(sources[task].source.ranges, ranges[task]);
+  }
 }
 
 TEST(SeveralTasks, CostsAreThoseOfAllTasksOneAfterTheOther) {
