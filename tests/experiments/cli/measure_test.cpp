@@ -58,8 +58,8 @@ std::string campaign() {
   })";
 }
 
-/// Experts that two tasks share, trained in the end: their integers are of ranges that the export observes.
-std::string campaign_of_two_tasks() {
+/// Experts that two tasks share. `final_stage` trains them, and may quantise.
+std::string campaign_of_two_tasks(const std::string& final_stage) {
   return R"({
     "name": "tasks",
     "tasks": [
@@ -73,8 +73,8 @@ std::string campaign_of_two_tasks() {
     "accuracy": {"epochs": 0.5, "batch": 16},
     "search": {"algorithm": "random"},
     "budget": {"evaluations": 3},
-    "final": {"top": 1, "epochs": 1}
-  })";
+    "final": )" +
+         final_stage + "}";
 }
 
 class Measure : public ::testing::Test {
@@ -138,7 +138,7 @@ TEST_F(Measure, ExportsTrainedDesignsAsCProjectsThatRun) {
 
 // Each task's network is exported and run by itself, as a frame runs them one after the other.
 TEST_F(Measure, TasksOfOneNetworkAreProjectsOfTheirOwn) {
-  run_campaign(campaign_of_two_tasks());
+  run_campaign(campaign_of_two_tasks(R"({"top": 1, "epochs": 1})"));  // the export observes ranges
   const std::string trial = fmt::format("trial_{:06}", std::stoi(trained_));
   EXPECT_EQ(export_and_run("c"), (std::set<std::string>{trial + "_depth", trial + "_kind"}));
   EXPECT_EQ(export_and_run("c_fp32"), (std::set<std::string>{trial + "_depth", trial + "_kind"}));
@@ -167,11 +167,17 @@ TEST_F(Measure, TasksOfOneNetworkAreProjectsOfTheirOwn) {
   }
 }
 
+TEST_F(Measure, QuantisedTasksAreExportedWithTheirOwnIntegers) {
+  run_campaign(
+      campaign_of_two_tasks(R"({"top": 1, "epochs": 1, "quantize": {"samples": 32, "fine_tune_epochs": 0.5}})"));
+  EXPECT_EQ(export_and_run("c").size(), 2U);
+}
+
 TEST_F(Measure, TasksOfADesignsFileAreMeasuredOneByOne) {
   if (!can_emulate()) {
     GTEST_SKIP() << "needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm";
   }
-  run_campaign(campaign_of_two_tasks());
+  run_campaign(campaign_of_two_tasks(R"({"top": 1, "epochs": 1})"));
   const ProcessResult exported =
       run_cosearch({"export", "--db", database_, "--id", trained_, "--to", folder_.file("json")});
   ASSERT_EQ(exported.exit_code, 0) << exported.err;

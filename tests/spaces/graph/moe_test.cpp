@@ -70,6 +70,13 @@ TEST(TaskNetwork, OfAConditionedRouterSharesIt) {
   EXPECT_TRUE(routes_by_task(graph));
 }
 
+TEST(TaskNetwork, IsThereForEachOutputAndANetworkOfOneTaskIsItsOwn) {
+  const NetworkGraph graph = two_tasks(MoeRouting::per_task);
+  const NetworkGraph second = task_network(graph, 1);
+  EXPECT_THAT(task_networks(graph), ElementsAre(task_network(graph, 0), second));
+  EXPECT_THAT(task_networks(second), ElementsAre(second)) << "it keeps its router";
+}
+
 TEST(ExpertTokens, AreEvenWithoutAHistogram) {
   EXPECT_THAT(expert_tokens({.experts = 4, .top_k = 2}, 5, nullptr), ElementsAre(3, 3, 2, 2));
   EXPECT_THAT(expert_tokens({.experts = 4, .top_k = 4}, 5, nullptr), ElementsAre(5, 5, 5, 5));
