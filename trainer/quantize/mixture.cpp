@@ -39,7 +39,7 @@ std::vector<Choice> choose_experts(std::span<const std::int32_t> logits, std::in
     const std::int32_t exponent = std::min(requantized(largest - logit, multiplier, shift), kLargestExponent);
     exponentials.push_back(exponent == kLargestExponent ? 0 : exponential(exponent));
   }
-  const auto total = std::accumulate(exponentials.begin(), exponentials.end(), std::uint32_t{0});
+  const auto total = static_cast<std::uint32_t>(std::accumulate(exponentials.begin(), exponentials.end(), 0));
   std::vector<std::size_t> order(logits.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const auto end = order.begin() + static_cast<std::ptrdiff_t>(top_k);

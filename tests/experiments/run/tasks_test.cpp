@@ -11,6 +11,7 @@
 
 #include "experiments/evaluate/evaluator.hpp"
 #include "experiments/evaluate/learning.hpp"
+#include "experiments/export/c_design.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/graph/moe.hpp"
 #include "tests/experiments/cli/process.hpp"
@@ -73,18 +74,19 @@ TEST(SeveralTasks, ACampaignMeasuresEachTaskAndTheirGain) {
 TEST(SeveralTasks, AreQuantisedEachWithRangesOfItsOwn) {
   json config = task_config();
   config["space"]["genes"]["moe"] = "all";
-  config["task_baseline"]["moe"] = "all";
+  config.erase("task_baseline");
+  config["tasks"][0]["baseline"] = config["tasks"][1]["baseline"] = 0.5;
   config["target"] = {{"name", "cortex_m"}, {"genes", {{"board", "h743"}, {"engine", "cosearch"}}}};
   config["accuracy"]["quantize"] = {{"samples", 32}, {"fine_tune_epochs", 0.5}};
   config["budget"] = {{"evaluations", 3}, {"trainings", 2}};
   const FinishedRun run(config);
   ASSERT_EQ(run.outcome, RunOutcome::finished);
   const Store store = Store::open_reader(run.path());
-  const FinalRow final = store.finals(run.id).at(0);
-  const std::vector<TrialRow> rows = store.trials(run.id);
-  const JointSpace space(run.campaign, "");
+  const FinalRow final = store.finals(run.id_).at(0);
+  const std::vector<TrialRow> rows = store.trials(run.id_);
+  const JointSpace space(run.campaign_, "");
   const graph::NetworkGraph network = space.decode(rows.at(static_cast<std::size_t>(final.trial)).genome).front();
-  const std::vector<LearningTask> tasks = load_campaign_data(run.campaign).front().tasks;
+  const std::vector<LearningTask> tasks = load_campaign_data(run.campaign_).front().tasks;
   WeightStore weights = make_task_weights(network, 0);
   std::map<std::string, std::string> metadata;
   const auto tensors = read_safetensors(final.weights_file, &metadata);
@@ -100,6 +102,18 @@ TEST(SeveralTasks, AreQuantisedEachWithRangesOfItsOwn) {
   EXPECT_EQ(final.metrics.at("test_accuracy_kind"), scores[0].value);
   EXPECT_EQ(final.metrics.at("test_accuracy_edges"), scores[1].value);
   EXPECT_EQ(final.metrics.at("test_rmse_depth"), scores[2].value);
+  // What is exported are these integers.
+  Design design;
+  design.networks = {network};
+  design.network_names = {""};
+  design.task_names = {{"kind", "edges", "depth"}};
+  design.weights_path = final.weights_file;
+  design.data = [&run] { return load_campaign_data(run.campaign_); };
+  const std::vector<DesignSource> sources = c_sources(design, false, false);
+  ASSERT_EQ(sources.size(), tasks.size());
+  for (std::size_t task = 0; task < tasks.size(); ++task) {
+    EXPECT_EQ(sources[task].source.ranges, ranges[task]);
+  }
 }
 
 TEST(SeveralTasks, CostsAreThoseOfAllTasksOneAfterTheOther) {
@@ -173,6 +187,8 @@ TEST(SeveralTasks, CostOnlyCampaignsNeedNoBaselinesAndTrainNothing) {
 json fpga_config() {
   json config = task_config();
   config["space"]["genes"]["moe"] = "all";
+  config.erase("task_baseline");
+  config["tasks"][0]["baseline"] = config["tasks"][1]["baseline"] = 0.5;
   config.erase("task_baseline");
   for (json& task : config["tasks"]) {
     task["baseline"] = 0.5;

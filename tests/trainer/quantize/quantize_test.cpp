@@ -332,6 +332,17 @@ TEST(Ranges, SurviveTheJsonFormToTheBit) {
   }
 }
 
+TEST(Ranges, OfSeveralTasksAreAListAndOfOneTaskWhatTheyWere) {
+  const std::vector<std::vector<ValueRange>> tasks = {{{-1.0, 2.0}, {0.0, 0.1}}, {{-3.0, 0.0}}};
+  const nlohmann::json json = to_json(tasks);
+  EXPECT_EQ(task_ranges_from_json(json, 0, 2), tasks[0]);
+  EXPECT_EQ(task_ranges_from_json(json, 1, 2), tasks[1]);
+  EXPECT_THROW(static_cast<void>(task_ranges_from_json(json, 0, 3)), ConfigError);
+  const std::vector<std::vector<ValueRange>> alone = {tasks[0]};
+  EXPECT_EQ(to_json(alone), to_json(tasks[0]));
+  EXPECT_EQ(task_ranges_from_json(to_json(alone), 0, 1), tasks[0]);
+}
+
 const TaskData& synthetic() {
   static const TaskData data =
       make_synthetic_data({{"name", "synthetic"}, {"height", 8}, {"width", 8}, {"classes", 4}, {"train", 320}});
