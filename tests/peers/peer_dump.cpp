@@ -61,7 +61,7 @@ void write_step(const std::string& name, const std::string& path) {
     std::copy_n(input.data() + first * graph::elements(shape), count * graph::elements(shape), out);
   };
   std::vector<float> probabilities(static_cast<std::size_t>(kBatch * output[0]));
-  const double loss = executor.step(source, {.labels = labels, .probabilities = probabilities});
+  const double loss = executor.step(source, {.labels = labels, .predictions = probabilities});
   for (const Parameters::Entry& entry : parameters.entries()) {
     if (entry.spec.trainable) {
       const auto part =
