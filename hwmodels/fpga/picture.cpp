@@ -58,7 +58,7 @@ void draw_spans(Picture& picture, const Timeline& line, const std::vector<Span>&
     picture.rectangle(x, y, width, kBar, svg::colour(static_cast<std::size_t>(line.pieces[i].expert)),
                       fmt::format("expert {} {}: {} to {}, {} cycles", name, what, cycles(spans[i].start),
                                   cycles(spans[i].end), cycles(spans[i].end - spans[i].start)));
-    if (kLetter * static_cast<double>(name.size()) < width) {
+    if (kLetter * static_cast<double>(name.size() + 2) < width) {
       picture.text(x + width / 2.0, y + kBar / 2.0 + 4.0, Anchor::middle, name);
     }
   }
