@@ -14,7 +14,11 @@ Expected<std::vector<LoweredJob>, Infeasible> lower_jobs(std::span<const Job> jo
     if (!workload) {
       return Unexpected{std::move(workload).error()};
     }
-    lowered.push_back({&job, layer_prefix(jobs, job), *std::move(workload)});
+    lowered.push_back({&job, layer_prefix(jobs, job), 0.0, *std::move(workload)});
+  }
+  const std::vector<double> params = job_params(jobs);
+  for (std::size_t i = 0; i < lowered.size(); ++i) {
+    lowered[i].params = params[i];
   }
   return lowered;
 }

@@ -12,7 +12,8 @@ namespace cosearch {
 /// A job with what it lowers to.
 struct LoweredJob {
   const Job* job = nullptr;
-  std::string prefix;  ///< of its layers' names, see layer_prefix
+  std::string prefix;   ///< of its layers' names, see layer_prefix
+  double params = 0.0;  ///< see job_params
   JobWorkload workload;
 };
 /// Infeasible, see job_workload.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,15 @@ bool* bias_of(graph::Op& op) {
 bool is_linear_map(const graph::Op& op) {
   return std::holds_alternative<graph::Conv2d>(op) || std::holds_alternative<graph::Linear>(op) ||
          std::holds_alternative<graph::PatchEmbed>(op);
+}
+
+std::vector<int> tasks_of(const Job& job) {
+  std::vector<int> tasks = job.tasks;
+  if (tasks.empty()) {
+    tasks.resize(std::get<graph::NetworkGraph>(job.model).outputs.size());
+    std::iota(tasks.begin(), tasks.end(), 0);
+  }
+  return tasks;
 }
 
 }  // namespace
@@ -71,13 +81,12 @@ graph::NetworkGraph job_graph(const Job& job) {
 }
 
 std::vector<Job> task_jobs(const Job& job) {
-  const auto& whole = std::get<graph::NetworkGraph>(job.model);
-  std::vector<int> tasks = job.tasks;
-  if (tasks.empty()) {
-    tasks.resize(whole.outputs.size());
-    std::iota(tasks.begin(), tasks.end(), 0);
-  }
-  if (tasks.size() == 1 || !graph::routes_by_task(whole)) {
+  return graph::routes_by_task(std::get<graph::NetworkGraph>(job.model)) ? each_task(job) : std::vector{job};
+}
+
+std::vector<Job> each_task(const Job& job) {
+  const std::vector<int> tasks = tasks_of(job);
+  if (tasks.size() == 1) {
     return {job};
   }
   std::vector<Job> jobs;
@@ -86,6 +95,29 @@ std::vector<Job> task_jobs(const Job& job) {
     jobs.back().tasks = {task};
   }
   return jobs;
+}
+
+std::vector<double> job_params(std::span<const Job> jobs) {
+  std::vector<double> params;
+  std::set<int> tasks;  // of the network whose tasks run
+  std::set<std::string> counted;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const auto& network = std::get<graph::NetworkGraph>(jobs[i].model);
+    const std::vector<int> own = tasks_of(jobs[i]);
+    const bool again = std::any_of(own.begin(), own.end(), [&](int task) { return tasks.contains(task); });
+    if (again || (i > 0 && jobs[i].model != jobs[i - 1].model)) {
+      tasks.clear();
+      counted.clear();
+    }
+    tasks.insert(own.begin(), own.end());
+    double& sum = params.emplace_back(0.0);
+    for (const int task : own) {
+      for (const graph::WeightSpec& weight : graph::weights(graph::task_network(network, task))) {
+        sum += weight.trainable && counted.insert(weight.name).second ? static_cast<double>(weight.elements()) : 0.0;
+      }
+    }
+  }
+  return params;
 }
 
 graph::NetworkGraph fold_batch_norms(const graph::NetworkGraph& network) {
@@ -142,7 +174,6 @@ Expected<JobWorkload, Infeasible> job_workload(const Job& job) {
     return Unexpected{Infeasible{{}, *reason}};
   }
   JobWorkload result;
-  result.params = static_cast<double>(graph::total_counts(network).parameters);
   result.graph = job.phase == graph::Phase::inference ? fold_batch_norms(network) : std::move(network);
   graph::LoweredNetwork lowered = graph::lower_with_queues(result.graph, job.phase, job.batch, job.types, histograms);
   result.workload = std::move(lowered.workload);

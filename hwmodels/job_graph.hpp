@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,12 @@ namespace cosearch {
 /// The jobs that run one after the other for this one: it alone or, where tokens are routed by task, one for each of
 /// its tasks.
 [[nodiscard]] std::vector<Job> task_jobs(const Job& job);
+/// One job for each of its tasks, whatever they share; of a single output it alone.
+[[nodiscard]] std::vector<Job> each_task(const Job& job);
+
+/// Trainable scalars of each job's network before folding, without those of jobs before it: jobs that follow each other
+/// share weights by name where they run other tasks of the same network.
+[[nodiscard]] std::vector<double> job_params(std::span<const Job> jobs);
 
 /// The network without the batch norms that directly follow a convolution, a linear map or a patch embedding and are
 /// its only reader: at inference they fold into its weights and bias (which it then has).
@@ -28,7 +35,6 @@ struct JobWorkload {
   graph::NetworkGraph graph;
   ir::Workload workload;
   std::vector<graph::QueuedEinsums> queues;  ///< which einsums are those of a mixture's experts
-  double params = 0.0;                       ///< trainable scalars of the network before folding
 };
 /// Experts get the tokens that the job's evidence tells. Nothing (a reason) when the network is malformed, the batch is
 /// not positive, the evidence does not fit the network, or several tasks route tokens by task (`task_jobs`).

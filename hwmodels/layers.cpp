@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
 #include <variant>
 
 namespace cosearch {
@@ -39,7 +40,12 @@ std::vector<EinsumRun> einsum_runs(const JobWorkload& job) {
 }
 
 std::string layer_prefix(std::span<const Job> jobs, const Job& job) {
-  return jobs.size() > 1 ? std::get<graph::NetworkGraph>(job.model).name + "/" : "";
+  if (jobs.size() == 1) {
+    return "";
+  }
+  const auto& network = std::get<graph::NetworkGraph>(job.model);
+  const bool part = network.outputs.size() > 1 && job.tasks.size() == 1;
+  return network.name + (part ? "@" + std::to_string(job.tasks[0]) : "") + "/";
 }
 
 std::int64_t touched_elements(const ir::Workload& workload, const ir::Einsum& einsum, const ir::Access& access) {

@@ -18,7 +18,8 @@ struct EinsumRun {
 };
 [[nodiscard]] std::vector<EinsumRun> einsum_runs(const JobWorkload& job);
 
-/// What the names of a job's layers begin with: nothing, or `<network>/` where several jobs run.
+/// What the names of a job's layers begin with: nothing, or `<network>/` where several jobs run, `<network>@<task>/`
+/// for one of the network's tasks.
 [[nodiscard]] std::string layer_prefix(std::span<const Job> jobs, const Job& job);
 
 /// Compulsory traffic of a run: each element that it reads of a tensor from outside once, each element that someone

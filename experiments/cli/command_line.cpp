@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <exception>
 #include <map>
+#include <new>
 
 #include "experiments/cli/arguments.hpp"
 #include "experiments/store/store.hpp"
@@ -124,6 +125,9 @@ int guarded(Action&& action) {
   } catch (const StoreError& error) {
     complain(error.what());
     return error.exit_code();
+  } catch (const std::bad_alloc&) {
+    complain("there is not enough memory for networks of this size");
+    return kRunFailed;
   } catch (const std::exception& error) {
     complain(error.what());
     return kRunFailed;

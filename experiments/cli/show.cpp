@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include "experiments/cli/arguments.hpp"
@@ -11,6 +12,7 @@
 #include "experiments/cli/table.hpp"
 #include "experiments/evaluate/evaluator.hpp"
 #include "experiments/export/design.hpp"
+#include "hwmodels/job_graph.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/base/metrics.hpp"
@@ -35,7 +37,7 @@ std::optional<FinalRow> final_of(const OpenCampaign& open, TrialId id) {
   return std::nullopt;
 }
 
-/// The networks of a candidate that has several.
+/// The networks of a candidate that has several. Tasks that route tokens run one after the other, of shared weights.
 Records network_records(const OpenCampaign& open, const TrialRow& row) {
   Records records{"networks", {"network", "weight", "macs", "params", "hash"}, {}};
   const bool measured = row.metrics.contains("accuracy");
@@ -45,9 +47,16 @@ Records network_records(const OpenCampaign& open, const TrialRow& row) {
   const std::vector<graph::NetworkGraph> networks = open.space.decode(row.genome);
   for (std::size_t i = 0; i < networks.size(); ++i) {
     const CampaignNetwork& network = open.campaign.networks[i];
-    const graph::NodeCounts counts = graph::total_counts(networks[i]);
+    const std::vector<Job> jobs = task_jobs(Job{networks[i]});
+    std::int64_t macs = 0;
+    for (const Job& job : jobs) {
+      macs += graph::total_counts(job_graph(job)).macs;
+    }
+    const std::vector<double> params = job_params(jobs);
     std::vector<json>& cells = records.rows.emplace_back();
-    cells = {network.name, network.weight, counts.macs, counts.parameters, hex(graph::hash(networks[i]))};
+    cells = {network.name, network.weight, macs,
+             static_cast<std::int64_t>(std::accumulate(params.begin(), params.end(), 0.0)),
+             hex(graph::hash(networks[i]))};
     if (measured) {
       cells.emplace_back(row.metrics.at(network_metric("accuracy", network.name)));
     }

@@ -7,19 +7,22 @@
 #include <cmath>
 #include <iterator>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include "experiments/evaluate/objectives.hpp"
 #include "hwmodels/job_graph.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
-#include "spaces/graph/moe.hpp"
 #include "trainer/net/parallel.hpp"
 
 namespace cosearch {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// An older cache has the weights that the jobs of several tasks share once for each.
+constexpr std::string_view kSharedWeights = "shared-";
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -36,18 +39,6 @@ void set_violation(TrialRow& row, const std::vector<Violation>& violations) {
   if (row.violation == 0.0 && row.state == TrialState::infeasible) {
     row.violation = std::numeric_limits<double>::infinity();
   }
-}
-
-/// Trainable scalars of the networks of all tasks, those that they share counted once.
-std::int64_t parameters_of_tasks(const graph::NetworkGraph& network) {
-  if (!graph::routes_by_task(network)) {
-    return graph::total_counts(network).parameters;
-  }
-  std::int64_t sum = 0;
-  for (const graph::WeightSpec& weight : graph::task_weights(network)) {
-    sum += weight.trainable ? weight.elements() : 0;
-  }
-  return sum;
 }
 
 }  // namespace
@@ -155,6 +146,9 @@ void BatchEvaluation::describe(std::size_t row) {
   candidate.jobs = evaluator_.jobs(candidate.networks);
   candidate.network_hash = joined_hashes(candidate.networks);
   candidate.hardware_hash = hex(hash(evaluator_.space_.hardware_part(genome)));
+  if (candidate.jobs.size() > candidate.networks.size()) {
+    candidate.cost_key = kSharedWeights;
+  }
   for (const Job& job : candidate.jobs) {
     candidate.cost_key += hex(hash(job)) + "-";
   }
@@ -163,8 +157,8 @@ void BatchEvaluation::describe(std::size_t row) {
   for (const Job& job : candidate.jobs) {
     candidate.counts["macs"] += static_cast<double>(graph::total_counts(job_graph(job)).macs);
   }
-  for (const graph::NetworkGraph& network : candidate.networks) {
-    candidate.counts["params"] += static_cast<double>(parameters_of_tasks(network));
+  for (const double params : job_params(candidate.jobs)) {
+    candidate.counts["params"] += params;
   }
   candidate.seconds = seconds_since(start);
 }
@@ -187,13 +181,9 @@ Store::CachedCost BatchEvaluation::priced(std::size_t row) const {
 
 void BatchEvaluation::take_cost(std::size_t row, const Store::CachedCost& cost) {
   Candidate& candidate = candidates_[row];
-  const bool shared = candidate.jobs.size() > candidate.networks.size();
   candidate.metrics = candidate.counts;
   for (const auto& [name, value] : cost.metrics) {
-    // The model's own counts, where it has some, are for its batch; but weights that tasks share are there once.
-    if (name != "params" || !shared) {
-      candidate.metrics[name] = value;
-    }
+    candidate.metrics[name] = value;  // the model's own counts, where it has some, are for its batch
   }
   candidate.fits = !cost.infeasible;
   candidate.violations = cost.violations;

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <span>
 #include <utility>
+#include <variant>
 
 #include "hwmodels/text.hpp"
 #include "spaces/base/check.hpp"
@@ -83,14 +84,29 @@ void add_integer_vectors(Project& project, const quantize::QuantizedNetwork& net
   }
 }
 
+/// The network whose weights of 4 bits keep all of theirs, as in the fp32 export.
+graph::NetworkGraph unrounded(graph::NetworkGraph graph) {
+  for (graph::Node& node : graph.nodes) {
+    std::visit(
+        [](auto& op) {
+          if constexpr (requires { op.weight_bits; }) {
+            op.weight_bits = graph::kDefaultWeightBits;
+          }
+        },
+        node.op);
+  }
+  return graph;
+}
+
 void add_float_vectors(Project& project, const Source& source, const std::vector<float>& inputs, std::int64_t count) {
   const std::vector<graph::Shape> shapes = graph::infer_shapes(source.graph).value();
   const std::int64_t size = graph::elements(shapes.front());
   const std::int64_t width = graph::elements(shapes.back());
-  Parameters parameters(source.graph);
+  const graph::NetworkGraph graph = unrounded(source.graph);
+  Parameters parameters(graph);
   parameters.load(source.weights);
   std::vector<float> outputs(static_cast<std::size_t>(count * width));
-  InferenceExecutor(source.graph, parameters)
+  InferenceExecutor(graph, parameters)
       .run([&](std::int64_t first, std::int64_t number,
                float* out) { std::copy_n(inputs.begin() + first * size, number * size, out); },
            count, outputs.data());

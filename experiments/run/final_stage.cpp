@@ -248,9 +248,7 @@ Metrics FinalStage::priced_again(const TrialRow& row, const Routing& routing) {
                     row.id, cost.error().reason));
     return {};
   }
-  Metrics metrics = cost->metrics;
-  metrics.erase("params");  // the routers of tasks, one after the other, hold the weights that they share
-  return metrics;
+  return cost->metrics;
 }
 
 void FinalStage::keep(const Candidate& candidate) {

@@ -74,7 +74,7 @@ Expected<Cost, Infeasible> AsicModel::evaluate_lowered(std::span<const LoweredJo
       return Unexpected{std::move(*obstacle).error()};
     }
     add(std::move(run), *chip, job.prefix, totals, waiting, cost);
-    totals.params += job.workload.params;
+    totals.params += job.params;
   }
   cost.metrics = chip_metrics(totals);
   cost.bound = bound(cost, totals, waiting);

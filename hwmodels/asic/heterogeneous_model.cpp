@@ -53,7 +53,7 @@ Expected<Cost, Infeasible> HeterogeneousModel::evaluate(std::span<const Job> job
       totals.sram_bytes = std::max(totals.sram_bytes, on_unit.sram_bytes);
       cost.layers.push_back(std::move(chosen));
     }
-    totals.params += (*lowered)[job].workload.params;
+    totals.params += (*lowered)[job].params;
   }
   totals.dram_gbps = std::accumulate(rates.begin(), rates.end(), 0.0);  // nothing keeps their peaks apart
   totals.peak_macs_per_cycle = 0.0;

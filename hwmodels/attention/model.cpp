@@ -246,7 +246,7 @@ Expected<Cost, Infeasible> AttentionModel::evaluate(std::span<const Job> jobs) c
     if (ir::size_bytes(job.job->types.activation) > shared_->data.word_bytes) {
       return Unexpected{Infeasible{{}, "the arrays compute with words of 16 bits; the job's activations are wider"}};
     }
-    totals.chip.params += job.workload.params;
+    totals.chip.params += job.params;
     for (const EinsumRun& run : einsum_runs(job.workload)) {
       if (auto obstacle = add(job, run, totals)) {
         return Unexpected{*std::move(obstacle)};

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -28,18 +27,11 @@ struct TaskGraph {
 };
 
 std::vector<TaskGraph> task_graphs(const Job& job) {
-  const auto& whole = std::get<graph::NetworkGraph>(job.model);
-  if (!graph::routes_by_task(whole)) {
-    return {{"", fold_batch_norms(job_graph(job))}};
-  }
-  std::vector<int> tasks = job.tasks;
-  if (tasks.empty()) {
-    tasks.resize(whole.outputs.size());
-    std::iota(tasks.begin(), tasks.end(), 0);
-  }
+  const std::vector<Job> parts = task_jobs(job);
   std::vector<TaskGraph> graphs;
-  for (const int task : tasks) {
-    graphs.push_back({fmt::format("task {}", task), fold_batch_norms(graph::task_network(whole, task))});
+  for (const Job& part : parts) {
+    graphs.push_back(
+        {parts.size() > 1 ? fmt::format("task {}", part.tasks[0]) : "", fold_batch_norms(job_graph(part))});
   }
   return graphs;
 }
@@ -263,7 +255,6 @@ Expected<Cost, Infeasible> MoeFpgaModel::evaluate(std::span<const Job> jobs) con
     const Engines engines(genes_, *data_, job.types);
     const Resources needs = engines.resources(attention_width(job));
     resources = needs.buffer_bytes() > resources.buffer_bytes() ? needs : resources;
-    params += static_cast<double>(graph::total_counts(std::get<graph::NetworkGraph>(job.model)).parameters);
     for (const TimedLayer& layer : *timed) {
       cost.layers.push_back(layer_cost(layer, engines.peak_macs()));
       cost.layers.back().name.insert(0, layer_prefix(jobs, job));
@@ -272,6 +263,9 @@ Expected<Cost, Infeasible> MoeFpgaModel::evaluate(std::span<const Job> jobs) con
       peak_cycles += engines.peak_macs() * layer.time.cycles;
       has_experts = has_experts || layer.moe.has_value();
     }
+  }
+  for (const double own : job_params(jobs)) {
+    params += own;
   }
   const double seconds = total.cycles / genes_.frequency_hz;
   const double joules = part_.power_w * seconds;
@@ -342,7 +336,8 @@ std::string MoeFpgaModel::picture(std::span<const Job> jobs) const {
     for (const TimedLayer& layer : *timed) {
       if (layer.moe) {
         const std::string task = layer.task.empty() ? "" : ", " + layer.task;
-        return expert_picture(fmt::format("{}{}: tokens of its experts", layer.name, task), *layer.moe);
+        return expert_picture(fmt::format("{}{}{}: tokens of its experts", layer_prefix(jobs, job), layer.name, task),
+                              *layer.moe);
       }
     }
   }

@@ -84,7 +84,8 @@ class CortexM final : public Model {
     COSEARCH_CHECK(!jobs.empty(), "nothing to evaluate");
     Totals totals;
     totals.flash_bytes = engine_.code_bytes + options_.reserved_flash_bytes;
-    for (const Job& job : runs(jobs)) {
+    const std::vector<Job> parts = runs(jobs);
+    for (const Job& job : parts) {
       if (std::optional<Infeasible> refusal = refuse(job)) {
         return Unexpected{*std::move(refusal)};
       }
@@ -93,8 +94,7 @@ class CortexM final : public Model {
       if (!planned) {
         return Unexpected{planned.error()};
       }
-      totals.params += static_cast<double>(graph::total_counts(network).parameters);
-      const std::string prefix = layer_prefix(jobs, job);
+      const std::string prefix = layer_prefix(parts, job);
       add_layers(planned->program, prefix, totals);
       if (std::optional<Infeasible> refusal = count_memory(network, *planned, prefix, totals)) {
         return Unexpected{*std::move(refusal)};
@@ -102,6 +102,9 @@ class CortexM final : public Model {
     }
     if (std::optional<Infeasible> overflow = check_capacity(totals)) {
       return Unexpected{*std::move(overflow)};
+    }
+    for (const double params : job_params(parts)) {
+      totals.params += params;
     }
     return finish(std::move(totals));
   }
@@ -139,11 +142,11 @@ class CortexM final : public Model {
          options_.reserved_sram_bytes});
   }
 
-  /// Tasks that route tokens are networks of their own, one after the other, each with integers of its own in flash.
+  /// What is exported: each task by itself, one after the other, with integers of its own in flash.
   static std::vector<Job> runs(std::span<const Job> jobs) {
     std::vector<Job> all;
     for (const Job& job : jobs) {
-      const std::vector<Job> parts = task_jobs(job);
+      const std::vector<Job> parts = each_task(job);
       all.insert(all.end(), parts.begin(), parts.end());
     }
     return all;
@@ -375,7 +378,7 @@ class CortexMTarget final : public Target {
     if (options_.accounting != Accounting::ours) {
       hasher.add(mcu::name_of(options_.accounting));
     }
-    fingerprint_ = "cortex_m/1/" + hex(hasher.value());
+    fingerprint_ = "cortex_m/2/" + hex(hasher.value());
   }
 
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }

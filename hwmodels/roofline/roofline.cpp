@@ -54,7 +54,6 @@ class Roofline final : public Model {
         return Unexpected{
             Infeasible{{}, "the energy table has no multiply-accumulate of " + asic::type_name(job.types.activation)}};
       }
-      cost.metrics["params"] += lowered->params;
       const std::string prefix = layer_prefix(jobs, job);
       for (const EinsumRun& run : einsum_runs(*lowered)) {
         LayerCost layer = price(*lowered, run, job);
@@ -72,6 +71,9 @@ class Roofline final : public Model {
           job.phase == graph::Phase::inference) {
         cost.notes.emplace_back("batch norms are folded into the layers before them");
       }
+    }
+    for (const double params : job_params(jobs)) {
+      cost.metrics["params"] += params;
     }
     cost.metrics["cycles"] = seconds * frequency_hz_;
     cost.metrics["latency_ms"] = seconds * 1e3;

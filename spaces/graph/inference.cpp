@@ -192,6 +192,13 @@ std::optional<Fault> wrong_outputs(const NetworkGraph& graph) {
     }
     used[static_cast<std::size_t>(output)] = true;
   }
+  for (std::size_t i = 0; i < graph.nodes.size() && graph.outputs.size() > 1; ++i) {
+    const auto* moe = std::get_if<MoeFfn>(&graph.nodes[i].op);
+    if (moe != nullptr && moe->tasks > 1 && static_cast<std::size_t>(moe->tasks) < graph.outputs.size()) {
+      return Fault{node_pointer(i) + "/tasks", fmt::format("it routes the tokens of {} tasks, and the network has {}",
+                                                           moe->tasks, graph.outputs.size())};
+    }
+  }
   for (std::size_t i = graph.nodes.size(); i-- > 0;) {
     if (!used[i]) {
       return Fault{node_pointer(i), "nothing uses its output"};

@@ -162,5 +162,37 @@ TEST(JobGraph, TasksThatRouteTokensAreJobsOfTheirOwn) {
   EXPECT_EQ(task_jobs(plain).size(), 1U);
 }
 
+TEST(JobGraph, EachTaskIsAJobWhateverTasksShare) {
+  graph::NetworkGraph network = two_tasks();
+  std::get<graph::MoeFfn>(network.nodes[1].op).tasks = 1;
+  const Job job{network, graph::Phase::inference, 1, {}, {}, std::nullopt};
+  EXPECT_EQ(task_jobs(job).size(), 1U);
+  const std::vector<Job> jobs = each_task(job);
+  ASSERT_EQ(jobs.size(), 2U);
+  EXPECT_EQ(job_graph(jobs[1]).nodes.back().name, "b");
+  EXPECT_EQ(each_task(jobs[1]).size(), 1U);
+  EXPECT_EQ(each_task(Job{conv_norm_network()}).size(), 1U);
+}
+
+TEST(JobGraph, WeightsThatTasksOfANetworkShareAreCountedOnce) {
+  const Job job{two_tasks(), graph::Phase::inference, 1, {}, {}, std::nullopt};
+  const double router = 4 * 3;
+  const double experts = 3 * (4 * 5 + 5 + 5 * 4 + 4);
+  const double first = 4 * 2 + 2;
+  const double second = 4 * 3 + 3;
+  const std::vector<Job> tasks = task_jobs(job);
+  EXPECT_EQ(job_params(tasks), (std::vector<double>{router + experts + first, router + second}));
+  EXPECT_EQ(job_params(std::span(&job, 1)), (std::vector<double>{2 * router + experts + first + second}));
+  // Two networks that are alike are trained each.
+  const std::vector<Job> twice{tasks[0], tasks[1], tasks[0], tasks[1]};
+  EXPECT_EQ(job_params(twice), (std::vector<double>{router + experts + first, router + second, router + experts + first,
+                                                    router + second}));
+  Job other = tasks[1];
+  std::get<graph::NetworkGraph>(other.model).name = "other";
+  std::get<graph::NetworkGraph>(other.model).nodes[1].name = "other";
+  EXPECT_EQ(job_params(std::vector<Job>{tasks[0], other}),
+            (std::vector<double>{router + experts + first, router + experts + second}));
+}
+
 }  // namespace
 }  // namespace cosearch

@@ -9,6 +9,20 @@
 namespace cosearch {
 namespace {
 
+TEST(LayerPrefix, TellsSeveralJobsAndTheirTasksApart) {
+  graph::Builder b("net", {2, 3});
+  const int first = b.then("a", graph::Linear{{2}});
+  const int second = b.add("b", graph::Linear{{3}}, {0});
+  graph::NetworkGraph network = std::move(b).finish();
+  network.outputs = {first, second};
+  const Job all{network};
+  Job one{network};
+  one.tasks = {1};
+  EXPECT_EQ(layer_prefix(std::vector<Job>{one}, one), "");
+  EXPECT_EQ(layer_prefix(std::vector<Job>{all, all}, all), "net/");
+  EXPECT_EQ(layer_prefix(std::vector<Job>{all, one}, one), "net@1/");
+}
+
 /// Compulsory traffic by layer at batch 1: bytes are elements.
 std::map<std::string, double> traffic(graph::NetworkGraph network) {
   const auto job = job_workload(Job{std::move(network)});

@@ -52,7 +52,7 @@ class Maestro final : public EinsumModel {
   [[nodiscard]] Expected<Cost, Infeasible> evaluate_lowered(std::span<const LoweredJob> jobs) const override {
     Totals totals;
     for (const LoweredJob& job : jobs) {
-      totals.chip.params += job.workload.params;
+      totals.chip.params += job.params;
       for (EinsumRun& run : einsum_runs(job.workload)) {
         run.name.insert(0, job.prefix);
         Expected<LayerCost, Infeasible> layer = add(job.workload.workload, run, totals);

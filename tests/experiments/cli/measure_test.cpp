@@ -212,6 +212,12 @@ TEST_F(Measure, UntrainedNetworksHaveMemoryAndInstructionsToo) {
   const json row = measured_rows({"--network", "ds_cnn", "--board", "f411"}).at(0);
   EXPECT_EQ(row.at("machine"), "cortex-m4");
   EXPECT_EQ(row.at("passed"), 2);
+  // In fp32 weights of 4 bits keep all of theirs, in the export and in what it is compared with.
+  write_bytes(folder_.file("four_bits.json"), R"({
+    "name": "four_bits", "input": [2, 6], "outputs": ["head"],
+    "nodes": [{"name": "head", "op": "linear", "inputs": ["input"], "in_factors": [], "out_factors": [3], "bias": true,
+               "weight_bits": 4}]})");
+  EXPECT_EQ(measured_rows({"--network", folder_.file("four_bits.json"), "--board", "f411", "--fp32"}).size(), 1U);
 }
 
 TEST_F(Measure, SaysWhatIsWrongInOneLine) {

@@ -30,6 +30,40 @@ class NetworksCommandsTest : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST(SeveralNetworksOfTasks, FiguresOfTheNetworksAddUpToTheMetrics) {
+  json config = task_config();
+  json network;
+  for (const char* key : {"tasks", "task_baseline", "space", "accuracy"}) {
+    network[key] = config.at(key);
+    config.erase(key);
+  }
+  config.erase("final");
+  network["accuracy"]["epochs"] = 1;
+  network["name"] = "one";
+  config["networks"] = {network, network};
+  config["networks"][1]["name"] = "two";
+  config["objectives"] = {"latency_ms", "params"};
+  config["budget"] = {{"evaluations", 4}};
+  const TemporaryFolder folder;
+  write_bytes(folder.file("tasks.json"), config.dump());
+  const std::string database = folder.file("tasks.db");
+  const ProcessResult made = run_cosearch({"run", folder.file("tasks.json"), "--db", database});
+  ASSERT_EQ(made.exit_code, 0) << made.err;
+  for (const std::string id : {"0", "1", "2", "3"}) {
+    const ProcessResult result = run_cosearch({"show", id, "--db", database, "--format", "json"});
+    ASSERT_EQ(result.exit_code, 0) << result.err;
+    const json shown = json::parse(result.out);
+    for (const char* metric : {"macs", "params"}) {
+      double sum = 0.0;
+      for (const json& row : shown.at("networks")) {
+        sum += row.at(metric).get<double>();
+      }
+      EXPECT_EQ(sum, shown.at("metrics").at(metric).get<double>()) << metric;
+      EXPECT_EQ(sum, shown.at("cost").at("metrics").at(metric).get<double>()) << metric;
+    }
+  }
+}
+
 TEST_F(NetworksCommandsTest, NameTheNetworksAndTheirMetrics) {
   const json best = document({"query", "--sort", "error_digits", "--where", "error_digits >= 0 and error_shapes < 2",
                               "--columns", "id,error,error_digits,error_shapes,digits.stem.width"})

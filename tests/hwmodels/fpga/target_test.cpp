@@ -74,6 +74,9 @@ TEST(MoeFpgaTarget, TwoTasksInTurnCostTheSum) {
   ASSERT_EQ(cost.layers.size(), 8U);
   EXPECT_EQ(cost.layers[2].name, "moe@0");
   EXPECT_EQ(cost.layers[6].name, "moe@1");
+  const std::vector<Job> apart{job_of_tasks({0}), job_of_tasks({1})};
+  const Cost two_jobs = model_of(nlohmann::json::object())->evaluate(apart).value();
+  EXPECT_EQ(two_jobs.metrics, cost.metrics) << "the weights that tasks share, too, are there once";
 }
 
 TEST(MoeFpgaTarget, HistogramsOfEvidenceDecideTheQueues) {
@@ -144,7 +147,7 @@ TEST(MoeFpgaTarget, LayersAreTheNodesWithTheirMultiplications) {
   for (std::size_t i = 0; i < cost.layers.size(); ++i) {
     EXPECT_EQ(cost.layers[i].macs, counts[i + 1].macs) << cost.layers[i].name;
   }
-  EXPECT_DOUBLE_EQ(cost.metrics.at("params"), static_cast<double>(graph::total_counts(network()).parameters));
+  EXPECT_DOUBLE_EQ(cost.metrics.at("params"), static_cast<double>(graph::total_counts(part).parameters));
 }
 
 TEST(MoeFpgaTarget, EnergyIsPowerTimesLatencyAndSaysSo) {

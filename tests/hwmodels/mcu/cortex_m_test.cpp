@@ -127,16 +127,26 @@ TEST(CortexM, OnlyOurOwnEngineHasAKernelOfMixtures) {
   }
 }
 
-TEST(CortexM, TasksThatRouteTokensRunOneAfterTheOther) {
-  const graph::NetworkGraph network = mixture_of_two_tasks();
-  const nlohmann::json genes = {{"board", "l4r5"}, {"engine", "cosearch"}};
-  const Cost both = evaluate(genes, Job{network}).value();
-  const Cost first = evaluate(genes, task_job(network, 0)).value();
-  const Cost second = evaluate(genes, task_job(network, 1)).value();
-  for (const char* metric : {"cycles", "macs"}) {
-    EXPECT_DOUBLE_EQ(both.metrics.at(metric), first.metrics.at(metric) + second.metrics.at(metric)) << metric;
+TEST(CortexM, TasksRunOneAfterTheOtherAsTheyAreExported) {
+  graph::NetworkGraph network = mixture_of_two_tasks();
+  for (const std::int64_t routed : {2, 1}) {
+    std::get<graph::MoeFfn>(network.nodes.at(3).op).tasks = routed;
+    const nlohmann::json genes = {{"board", "l4r5"}, {"engine", "cosearch"}};
+    const Cost both = evaluate(genes, Job{network}).value();
+    const Cost first = evaluate(genes, task_job(network, 0)).value();
+    const Cost second = evaluate(genes, task_job(network, 1)).value();
+    for (const char* metric : {"cycles", "macs"}) {
+      EXPECT_DOUBLE_EQ(both.metrics.at(metric), first.metrics.at(metric) + second.metrics.at(metric)) << metric;
+    }
+    EXPECT_EQ(both.metrics.at("sram_bytes"), std::max(first.metrics.at("sram_bytes"), second.metrics.at("sram_bytes")));
+    EXPECT_GT(both.metrics.at("flash_bytes"), first.metrics.at("flash_bytes") + 8 * 2 * 32 * 24) << "experts again";
+    EXPECT_EQ(both.layers.size(), first.layers.size() + second.layers.size());
+    EXPECT_EQ(both.layers.front().name, "moe@0/embed");
+    EXPECT_EQ(both.layers.back().name, "moe@1/second");
+    // A router of the second task and its head: the rest is that of the first.
+    EXPECT_EQ(both.metrics.at("params"),
+              first.metrics.at("params") + static_cast<double>((routed - 1) * 32 * 8 + 32 * 3 + 3));
   }
-  EXPECT_EQ(both.metrics.at("sram_bytes"), std::max(first.metrics.at("sram_bytes"), second.metrics.at("sram_bytes")));
 }
 
 TEST(CortexM, WeightsOfFourBitsNeedHalfTheFlashAndTheSameTime) {

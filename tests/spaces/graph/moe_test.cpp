@@ -82,6 +82,19 @@ TEST(TaskNetwork, WeightsOfAllTasksAreNamedOnce) {
   EXPECT_EQ(std::set<std::string>(names.begin(), names.end()), expected);
 }
 
+TEST(TaskNetwork, NoOutputIsWithoutARouter) {
+  NetworkGraph graph = two_tasks(MoeRouting::per_task);
+  Node third = graph.nodes.at(2);
+  third.name = "third";
+  graph.nodes.push_back(third);
+  graph.outputs = {2, 4, static_cast<int>(graph.nodes.size()) - 1};
+  const auto refused = infer_shapes(graph);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_THAT(refused.error(), HasSubstr("it routes the tokens of 2 tasks, and the network has 3"));
+  std::get<MoeFfn>(graph.nodes.at(1).op).tasks = 3;
+  EXPECT_TRUE(infer_shapes(graph).has_value());
+}
+
 TEST(TaskNetwork, IsThereForEachOutputAndANetworkOfOneTaskIsItsOwn) {
   const NetworkGraph graph = two_tasks(MoeRouting::per_task);
   const NetworkGraph second = task_network(graph, 1);
