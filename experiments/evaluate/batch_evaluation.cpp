@@ -9,11 +9,11 @@
 #include <limits>
 #include <utility>
 
+#include "experiments/evaluate/network_jobs.hpp"
 #include "experiments/evaluate/objectives.hpp"
 #include "hwmodels/job_graph.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
-#include "spaces/graph/moe.hpp"
 #include "trainer/net/parallel.hpp"
 
 namespace cosearch {
@@ -36,18 +36,6 @@ void set_violation(TrialRow& row, const std::vector<Violation>& violations) {
   if (row.violation == 0.0 && row.state == TrialState::infeasible) {
     row.violation = std::numeric_limits<double>::infinity();
   }
-}
-
-/// Trainable scalars of the networks of all tasks, those that they share counted once.
-std::int64_t parameters_of_tasks(const graph::NetworkGraph& network) {
-  if (!graph::routes_by_task(network)) {
-    return graph::total_counts(network).parameters;
-  }
-  std::int64_t sum = 0;
-  for (const graph::WeightSpec& weight : graph::task_weights(network)) {
-    sum += weight.trainable ? weight.elements() : 0;
-  }
-  return sum;
 }
 
 }  // namespace
@@ -164,7 +152,7 @@ void BatchEvaluation::describe(std::size_t row) {
     candidate.counts["macs"] += static_cast<double>(graph::total_counts(job_graph(job)).macs);
   }
   for (const graph::NetworkGraph& network : candidate.networks) {
-    candidate.counts["params"] += static_cast<double>(parameters_of_tasks(network));
+    candidate.counts["params"] += network_parameters(network);
   }
   candidate.seconds = seconds_since(start);
 }
@@ -187,14 +175,9 @@ Store::CachedCost BatchEvaluation::priced(std::size_t row) const {
 
 void BatchEvaluation::take_cost(std::size_t row, const Store::CachedCost& cost) {
   Candidate& candidate = candidates_[row];
-  const bool shared = candidate.jobs.size() > candidate.networks.size();
-  candidate.metrics = candidate.counts;
-  for (const auto& [name, value] : cost.metrics) {
-    // The model's own counts, where it has some, are for its batch; but weights that tasks share are there once.
-    if (name != "params" || !shared) {
-      candidate.metrics[name] = value;
-    }
-  }
+  candidate.metrics = cost.metrics;
+  candidate.metrics.insert(candidate.counts.begin(), candidate.counts.end());  // the model's own are for its batch
+  count_shared_weights_once(candidate.networks, candidate.metrics);
   candidate.fits = !cost.infeasible;
   candidate.violations = cost.violations;
   candidate.reason = cost.reason;
