@@ -4,6 +4,10 @@
 #include <map>
 #include <variant>
 
+#include <fmt/format.h>
+
+#include "spaces/graph/moe.hpp"
+
 namespace cosearch {
 namespace {
 
@@ -38,8 +42,14 @@ std::vector<EinsumRun> einsum_runs(const JobWorkload& job) {
   return runs;
 }
 
+std::string job_name(const Job& job) {
+  const auto& network = std::get<graph::NetworkGraph>(job.model);
+  return job.tasks.size() == 1 && graph::routes_by_task(network) ? fmt::format("{}@{}", network.name, job.tasks[0])
+                                                                 : network.name;
+}
+
 std::string layer_prefix(std::span<const Job> jobs, const Job& job) {
-  return jobs.size() > 1 ? std::get<graph::NetworkGraph>(job.model).name + "/" : "";
+  return jobs.size() > 1 ? job_name(job) + "/" : "";
 }
 
 std::int64_t touched_elements(const ir::Workload& workload, const ir::Einsum& einsum, const ir::Access& access) {
