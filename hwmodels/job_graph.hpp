@@ -16,8 +16,8 @@ namespace cosearch {
 /// network does not have. Of one task it is graph::task_network.
 [[nodiscard]] graph::NetworkGraph job_graph(const Job& job);
 
-/// The jobs that run one after the other for this one: it alone or, where tokens are routed by task, one for each of
-/// its tasks.
+/// The jobs that run for this one, one after the other but on hardware that schedules jobs side by side
+/// (asic_heterogeneous): it alone or, where tokens are routed by task, one for each of its tasks.
 [[nodiscard]] std::vector<Job> task_jobs(const Job& job);
 /// One job for each of its tasks, whatever they share; of a single output it alone.
 [[nodiscard]] std::vector<Job> each_task(const Job& job);

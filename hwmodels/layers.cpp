@@ -5,6 +5,8 @@
 #include <string>
 #include <variant>
 
+#include <fmt/format.h>
+
 namespace cosearch {
 namespace {
 
@@ -39,13 +41,14 @@ std::vector<EinsumRun> einsum_runs(const JobWorkload& job) {
   return runs;
 }
 
-std::string layer_prefix(std::span<const Job> jobs, const Job& job) {
-  if (jobs.size() == 1) {
-    return "";
-  }
+std::string job_name(const Job& job) {
   const auto& network = std::get<graph::NetworkGraph>(job.model);
-  const bool part = network.outputs.size() > 1 && job.tasks.size() == 1;
-  return network.name + (part ? "@" + std::to_string(job.tasks[0]) : "") + "/";
+  return job.tasks.size() == 1 && network.outputs.size() > 1 ? fmt::format("{}@{}", network.name, job.tasks[0])
+                                                             : network.name;
+}
+
+std::string layer_prefix(std::span<const Job> jobs, const Job& job) {
+  return jobs.size() > 1 ? job_name(job) + "/" : "";
 }
 
 std::int64_t touched_elements(const ir::Workload& workload, const ir::Einsum& einsum, const ir::Access& access) {

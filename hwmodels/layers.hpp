@@ -18,8 +18,10 @@ struct EinsumRun {
 };
 [[nodiscard]] std::vector<EinsumRun> einsum_runs(const JobWorkload& job);
 
-/// What the names of a job's layers begin with: nothing, or `<network>/` where several jobs run, `<network>@<task>/`
-/// for one of the network's tasks.
+/// The network's name; `<network>@<task>` of a job for one of the tasks of a network.
+[[nodiscard]] std::string job_name(const Job& job);
+
+/// What the names of a job's layers begin with: nothing, or job_name and / where several jobs run.
 [[nodiscard]] std::string layer_prefix(std::span<const Job> jobs, const Job& job);
 
 /// Compulsory traffic of a run: each element that it reads of a tensor from outside once, each element that someone

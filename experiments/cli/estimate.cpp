@@ -14,8 +14,8 @@
 #include "experiments/config/data_types.hpp"
 #include "experiments/config/json_file.hpp"
 #include "experiments/config/section.hpp"
+#include "experiments/evaluate/network_jobs.hpp"
 #include "experiments/export/design.hpp"
-#include "hwmodels/job_graph.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/catalog/mcunet_import.hpp"
 
@@ -154,20 +154,10 @@ Answer price(const Target& target, const DesignFile& design, const EstimateOptio
   if (!model) {
     return {Unexpected{std::move(model).error()}, {}, {}};
   }
-  std::vector<Job> jobs;
-  for (std::size_t i = 0; i < design.networks.size(); ++i) {
-    Job job;
-    job.model = design.networks[i];
-    job.batch = design.job->batch;
-    job.types = data_types(design.job->types, "--types");
-    if (!design.routing.empty()) {
-      job.evidence = Evidence{design.routing[i]};
-    }
-    const std::vector<Job> parts = task_jobs(job);
-    jobs.insert(jobs.end(), parts.begin(), parts.end());
-  }
-  Expected<Cost, Infeasible> cost = (*model)->evaluate(jobs);
-  Answer answer{std::move(cost), {}, {}};
+  const std::vector<Job> jobs = network_jobs(
+      design.networks, {.model = {}, .batch = design.job->batch, .types = data_types(design.job->types, "--types")},
+      design.routing);
+  Answer answer{(*model)->evaluate(jobs), {}, {}};
   if (answer.cost && options.explain) {
     answer.explanations = (*model)->explain(jobs);
   }

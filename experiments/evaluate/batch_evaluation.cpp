@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "experiments/evaluate/network_jobs.hpp"
 #include "experiments/evaluate/objectives.hpp"
 #include "hwmodels/job_graph.hpp"
 #include "spaces/base/check.hpp"

@@ -9,9 +9,9 @@
 
 #include "experiments/evaluate/batch_evaluation.hpp"
 #include "experiments/evaluate/learning.hpp"
+#include "experiments/evaluate/network_jobs.hpp"
 #include "experiments/evaluate/objectives.hpp"
 #include "experiments/evaluate/training_outcome.hpp"
-#include "hwmodels/job_graph.hpp"
 #include "spaces/base/check.hpp"
 #include "spaces/base/hash.hpp"
 #include "spaces/graph/moe.hpp"
@@ -140,16 +140,7 @@ Evaluator::InitialWeights Evaluator::final_weights(std::size_t index, const grap
 }
 
 std::vector<Job> Evaluator::jobs(const std::vector<graph::NetworkGraph>& networks, const Routing& routing) const {
-  std::vector<Job> jobs;
-  for (std::size_t i = 0; i < networks.size(); ++i) {
-    Job job{networks[i], graph::Phase::inference, campaign_.batch, campaign_.types, {}, std::nullopt};
-    if (!routing.empty() && !routing[i].empty()) {
-      job.evidence = Evidence{routing[i]};
-    }
-    const std::vector<Job> parts = task_jobs(job);
-    jobs.insert(jobs.end(), parts.begin(), parts.end());
-  }
-  return jobs;
+  return network_jobs(networks, {.model = {}, .batch = campaign_.batch, .types = campaign_.types}, routing);
 }
 
 Expected<Cost, Infeasible> Evaluator::cost(const std::vector<Job>& jobs, const Genome& joint) const {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "experiments/config/json_file.hpp"
 #include "experiments/config/section.hpp"
@@ -23,6 +24,20 @@ using nlohmann::ordered_json;
 constexpr const char* kFormatName = "cosearch.design";
 constexpr int kFormatVersion = 1;
 
+/// Under which names a network's mixtures have histograms.
+std::set<std::string> histogram_names(const graph::NetworkGraph& network) {
+  std::set<std::string> names;
+  for (const graph::Node& node : network.nodes) {
+    if (const auto* mixture = std::get_if<graph::MoeFfn>(&node.op)) {
+      names.insert(graph::tokens_key(node.name));
+      for (std::int64_t task = 0; task < mixture->tasks; ++task) {
+        names.insert(graph::tokens_key(node.name, task));
+      }
+    }
+  }
+  return names;
+}
+
 /// @throws ConfigError: no histograms of the networks' mixtures.
 Routing routing_from(const JsonReader& list, const std::vector<graph::NetworkGraph>& networks) {
   const std::vector<JsonReader> items = list.items("a list of histograms for each network");
@@ -32,13 +47,19 @@ Routing routing_from(const JsonReader& list, const std::vector<graph::NetworkGra
   Routing routing;
   for (std::size_t i = 0; i < items.size(); ++i) {
     graph::Histograms& histograms = routing.emplace_back();
+    const std::set<std::string> names = histogram_names(networks[i]);
     for (const auto& [name, counts] : items[i].members()) {
+      if (!names.contains(name)) {
+        counts.fail(fmt::format("no mixture of the network has such tokens; there are: {}", fmt::join(names, ", ")));
+      }
       for (const JsonReader& count : counts.items("tokens of each expert")) {
         histograms[name].push_back(count.number());
       }
     }
-    if (const std::optional<std::string> wrong = graph::wrong_histogram(networks[i], histograms)) {
-      items[i].fail(*wrong);
+    for (const graph::NetworkGraph& network : graph::task_networks(networks[i])) {
+      if (const std::optional<std::string> wrong = graph::wrong_histogram(network, histograms)) {
+        items[i].fail(*wrong);
+      }
     }
   }
   return routing;

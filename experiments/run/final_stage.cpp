@@ -109,9 +109,10 @@ std::vector<TrialRow> FinalStage::missing(const std::vector<TrialRow>& rows) {
     if (same != by_network.end()) {  // the front moved to other hardware for this network; its weights stay
       FinalRow copy = finals.at(same->second);
       copy.trial = row.id;
-      for (const auto& [name, value] : priced_again(row, copy.routing)) {
-        copy.metrics[name] = value;
+      for (const std::string& cost : context_.space.target().metric_names()) {
+        copy.metrics.erase(cost);  // of the other hardware
       }
+      copy.metrics.merge(priced_again(row, copy.routing));
       store_.put_final(context_.campaign_id, copy);
       continue;
     }

@@ -11,6 +11,7 @@
 #include "hwmodels/asic/schedule/exact.hpp"
 #include "hwmodels/asic/schedule/gantt.hpp"
 #include "hwmodels/asic/schedule/heuristic.hpp"
+#include "hwmodels/layers.hpp"
 #include "spaces/base/check.hpp"
 
 namespace cosearch::asic {
@@ -143,7 +144,7 @@ void HeterogeneousModel::add(const LoweredJob& job, Plan& plan) const {
   for (const schedule::Edge& edge : tasks.edges) {
     plan.problem.edges.push_back({edge.before + plan.first_task.back(), edge.after + plan.first_task.back()});
   }
-  plan.problem.networks.push_back(std::get<graph::NetworkGraph>(job.job->model).name);
+  plan.problem.networks.push_back(job_name(*job.job));
   plan.costs.push_back(std::move(costs));
 }
 

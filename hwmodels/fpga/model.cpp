@@ -248,16 +248,20 @@ Expected<Cost, Infeasible> MoeFpgaModel::evaluate(std::span<const Job> jobs) con
   double params = 0.0;
   bool has_experts = false;
   for (const Job& job : jobs) {
-    const Expected<std::vector<TimedLayer>, Infeasible> timed = layers(job);
+    Expected<std::vector<TimedLayer>, Infeasible> timed = layers(job);
     if (!timed) {
       return Unexpected{timed.error()};
     }
     const Engines engines(genes_, *data_, job.types);
     const Resources needs = engines.resources(attention_width(job));
     resources = needs.buffer_bytes() > resources.buffer_bytes() ? needs : resources;
-    for (const TimedLayer& layer : *timed) {
+    const std::string prefix = layer_prefix(jobs, job);
+    for (TimedLayer& layer : *timed) {
+      if (!prefix.empty() && job.tasks.size() == 1) {
+        layer.task.clear();  // the prefix tells it
+      }
       cost.layers.push_back(layer_cost(layer, engines.peak_macs()));
-      cost.layers.back().name.insert(0, layer_prefix(jobs, job));
+      cost.layers.back().name.insert(0, prefix);
       total += layer.time;
       macs += static_cast<double>(layer.macs);
       peak_cycles += engines.peak_macs() * layer.time.cycles;

@@ -67,7 +67,7 @@ class Roofline final : public Model {
             std::max(cost.metrics["dram_gbps"], std::min(asic::dram_gbps(layer), machine_.bytes_per_second / kGiga));
         cost.layers.push_back(std::move(layer));
       }
-      if (lowered->graph.nodes.size() < std::get<graph::NetworkGraph>(job.model).nodes.size() && cost.notes.empty() &&
+      if (lowered->graph.nodes.size() < job_graph(job).nodes.size() && cost.notes.empty() &&
           job.phase == graph::Phase::inference) {
         cost.notes.emplace_back("batch norms are folded into the layers before them");
       }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hwmodels/asic/arch.hpp"
+#include "hwmodels/job_graph.hpp"
 #include "hwmodels/model.hpp"
 #include "spaces/base/metrics.hpp"
 #include "tests/hwmodels/temporary_data.hpp"
@@ -295,6 +296,28 @@ TEST_P(Targets, JobsRunOneAfterTheOther) {
   ASSERT_EQ(both->layers.size(), names.size());
   for (std::size_t i = 0; i < names.size(); ++i) {
     EXPECT_EQ(both->layers[i].name, names[i]);
+  }
+}
+
+TEST_P(Targets, LayersTellWhichTaskTheyRunFor) {
+  graph::Builder builder("two", {16, 8});
+  const int trunk = builder.then("moe", graph::MoeFfn{.experts = 2, .top_k = 1, .hidden = 8, .tasks = 2});
+  const int first = builder.add("first", graph::Linear{{3}, {}, true}, {trunk});
+  const int second = builder.add("second", graph::Linear{{5}, {}, true}, {trunk});
+  graph::NetworkGraph network = std::move(builder).finish();
+  network.outputs = {first, second};
+  const std::vector<Job> jobs = task_jobs({network});
+  for (const Genome& genome : genomes()) {
+    const auto model = target_->build(genome);
+    const auto result = model ? (*model)->evaluate(jobs) : Unexpected{model.error()};
+    if (!result) {
+      continue;
+    }
+    std::vector<std::string> names;
+    for (const LayerCost& layer : result->layers) {
+      names.push_back(layer.name);
+    }
+    EXPECT_THAT(names, ::testing::IsSupersetOf({"two@0/moe", "two@0/first", "two@1/moe", "two@1/second"}));
   }
 }
 

@@ -162,6 +162,9 @@ class Maestro final : public EinsumModel {
 
   void finish_layer(const Waiting& waiting, LayerCost& layer) const {
     layer.latency_ms = layer.cycles / prices_.frequency_hz * 1e3;
+    // By cycles, not by the rounded latency: a network on chip that is full moves its bandwidth and not a bit more, so
+    // that a limit of just that holds.
+    layer.parts["dram_gbps"] = layer.traffic_bytes / layer.cycles * prices_.frequency_hz / 1e9;
     layer.energy_uj =
         (layer.parts["array_macs"] + layer.parts["other_operations_macs"]) * prices_.constants.nj_per_mac * 1e-3;
     layer.utilization = static_cast<double>(layer.macs) / (static_cast<double>(hardware_.pes) * layer.cycles);
@@ -227,7 +230,7 @@ class MaestroTarget final : public Target {
     hasher.add(load_data("maestro_constants", data_directory).dump());
     hasher.add(load_data(kOperationTable, data_directory).dump());
     hasher.add(JsonReader::of_options(options).without({}).dump());
-    fingerprint_ = "maestro/2/" + hex(hasher.value());
+    fingerprint_ = "maestro/3/" + hex(hasher.value());
   }
 
   [[nodiscard]] const ParamSet& params() const noexcept override { return params_; }

@@ -1,10 +1,12 @@
 #include "experiments/export/design.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "experiments/export/registry.hpp"
 #include "spaces/base/config_error.hpp"
@@ -15,6 +17,7 @@ namespace cosearch {
 namespace {
 
 using nlohmann::json;
+using ::testing::HasSubstr;
 using testing_support::TemporaryFolder;
 
 Design some_design() {
@@ -92,6 +95,27 @@ TEST(Design, ErrorsHavePointersFromTheRoot) {
   value.erase("schema_version");
   EXPECT_NE(error_of(value).find("/schema_version: is missing"), std::string::npos);
   EXPECT_NE(error_of(json::array()).find("expected an object"), std::string::npos);
+}
+
+TEST(Design, RoutingOfEveryTaskIsCheckedAndComesBack) {
+  graph::Builder builder("tasks", {8, 4});
+  const int trunk = builder.then("moe", graph::MoeFfn{.experts = 2, .top_k = 1, .hidden = 8, .tasks = 2});
+  const int first = builder.add("first", graph::Linear{{3}, {}, true}, {trunk});
+  const int second = builder.add("second", graph::Linear{{5}, {}, true}, {trunk});
+  Design design = some_design();
+  design.networks = {std::move(builder).finish()};
+  design.networks[0].outputs = {first, second};
+  design.routing = {{{"moe.tokens_0", {5.0, 3.0}}, {"moe.tokens_1", {0.5, 7.5}}}};
+  const json written = json::parse(to_json(design, "").dump());
+  EXPECT_EQ(design_from_json(written).routing, design.routing);
+  const auto error_with = [&](const std::string& name, const json& counts) {
+    json changed = written;
+    changed["routing"][0][name] = counts;
+    return error_of(changed);
+  };
+  EXPECT_THAT(error_with("moe.tokens_1", {-5, 1}), HasSubstr("/routing/0: tokens per expert of node \"moe\""));
+  EXPECT_THAT(error_with("moe.tokens_0", {1, 2, 3}), HasSubstr("3 counts for 2 experts"));
+  EXPECT_THAT(error_with("moe.tokens_2", {1, 2}), HasSubstr("/routing/0/moe.tokens_2: no mixture of the network"));
 }
 
 TEST(ExportJson, WritesTheDesignAndSaysWhenThereAreNoWeights) {

@@ -32,6 +32,12 @@ class Session {
   std::int64_t id_ = 0;
 };
 
+/// A campaign that went to its end.
+struct FinishedRun : Session {
+  explicit FinishedRun(const nlohmann::json& config) : Session(config), outcome(go()) {}
+  RunOutcome outcome;
+};
+
 /// Of a run with so many threads.
 [[nodiscard]] RunOptions with_threads(int threads);
 

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "hwmodels/job_graph.hpp"
 #include "hwmodels/layers.hpp"
 #include "tests/hwmodels/temporary_data.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
@@ -15,6 +16,8 @@ namespace cosearch {
 namespace {
 
 using testing::config_error_of;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 Cost evaluate(const nlohmann::json& genes, const Job& job, const nlohmann::json& options = nlohmann::json::object()) {
   const auto target = make_roofline(options, "");
@@ -61,6 +64,22 @@ TEST(Roofline, StridedReadsCountTheElementsThatAreTouched) {
   builder.then("conv", graph::Conv2d{2, 1, 1, 2, {}, 1, false});
   const Cost cost = evaluate({}, Job{std::move(builder).finish()});
   EXPECT_DOUBLE_EQ(cost.metrics.at("traffic_bytes"), 16 * 4 + 8 + 16 * 2);
+}
+
+TEST(Roofline, SaysThatBatchNormsAreFoldedOnlyWhereThereAreSome) {
+  graph::Builder builder("two", {8, 4});
+  const int trunk = builder.then("moe", graph::MoeFfn{.experts = 2, .top_k = 1, .hidden = 8, .tasks = 2});
+  const int first = builder.add("first", graph::Linear{{3}, {}, true}, {trunk});
+  const int second = builder.add("second", graph::Linear{{5}, {}, true}, {trunk});
+  graph::NetworkGraph tasks = std::move(builder).finish();
+  tasks.outputs = {first, second};
+  for (const Job& job : task_jobs({tasks})) {
+    EXPECT_EQ(evaluate({}, job).notes, std::vector<std::string>{}) << "nodes of other tasks are left out, that is all";
+  }
+  graph::Builder normed("normed", {8, 8, 3});
+  normed.then("conv", graph::Conv2d{4, 3, 3, 1, {}, 1, false});
+  normed.then("norm", graph::BatchNorm{});
+  EXPECT_THAT(evaluate({}, {std::move(normed).finish()}).notes, ElementsAre(HasSubstr("folded")));
 }
 
 TEST(Roofline, EnergyNeedsATableAndIsTheSumOfItsParts) {

@@ -65,6 +65,22 @@ TEST(MaestroTarget, OperatorsThatMaestroLacksAreChargedAtTheStatedRate) {
   EXPECT_EQ(cost->layers.at(0).bound, "noc_bandwidth");
 }
 
+TEST(MaestroTarget, AFullNetworkOnChipNeedsItsBandwidthAndNoBitMore) {
+  for (std::int64_t channels = 64; channels <= 1024; channels += 64) {
+    graph::Builder builder("net", {7, 7, channels});
+    builder.then("relu", graph::Activation{graph::ActivationKind::relu});
+    const graph::NetworkGraph network = std::move(builder).finish();
+    for (const std::int64_t bytes : {8, 16, 24, 40, 56, 64}) {
+      const auto cost = evaluate(network, {{"dataflow", "kcp_ws"}, {"pes", 4096}, {"noc_bandwidth", bytes}});
+      ASSERT_TRUE(cost.has_value()) << cost.error().reason;
+      EXPECT_LE(cost->metrics.at("dram_gbps"), static_cast<double>(bytes)) << channels;
+      if (7 * 7 * channels * 2 % bytes == 0) {
+        EXPECT_EQ(cost->metrics.at("dram_gbps"), static_cast<double>(bytes)) << channels;
+      }
+    }
+  }
+}
+
 TEST(MaestroTarget, ArraysSmallerThanAClusterAreInfeasible) {
   const auto cost = evaluate(one_convolution(), {{"dataflow", "kcp_ws"}, {"pes", 32}});
   ASSERT_FALSE(cost.has_value());
