@@ -288,7 +288,7 @@ TEST_P(Targets, JobsRunOneAfterTheOther) {
         << name;
   }
   std::vector<std::string> names;
-  for (const std::size_t i : {0, 1}) {
+  for (const std::size_t i : {std::size_t{0}, std::size_t{1}}) {
     for (const LayerCost& layer : (i == 0 ? first : second)->layers) {
       names.push_back(std::get<graph::NetworkGraph>(jobs[i].model).name + "/" + layer.name);
     }
@@ -300,13 +300,7 @@ TEST_P(Targets, JobsRunOneAfterTheOther) {
 }
 
 TEST_P(Targets, LayersTellWhichTaskTheyRunFor) {
-  graph::Builder builder("two", {16, 8});
-  const int trunk = builder.then("moe", graph::MoeFfn{.experts = 2, .top_k = 1, .hidden = 8, .tasks = 2});
-  const int first = builder.add("first", graph::Linear{{3}, {}, true}, {trunk});
-  const int second = builder.add("second", graph::Linear{{5}, {}, true}, {trunk});
-  graph::NetworkGraph network = std::move(builder).finish();
-  network.outputs = {first, second};
-  const std::vector<Job> jobs = task_jobs({network});
+  const std::vector<Job> jobs = task_jobs({oracle::two_tasks()});
   for (const Genome& genome : genomes()) {
     const auto model = target_->build(genome);
     const auto result = model ? (*model)->evaluate(jobs) : Unexpected{model.error()};
@@ -317,7 +311,8 @@ TEST_P(Targets, LayersTellWhichTaskTheyRunFor) {
     for (const LayerCost& layer : result->layers) {
       names.push_back(layer.name);
     }
-    EXPECT_THAT(names, ::testing::IsSupersetOf({"two@0/moe", "two@0/first", "two@1/moe", "two@1/second"}));
+    EXPECT_THAT(names,
+                ::testing::IsSupersetOf({"two_tasks@0/moe", "two_tasks@0/a", "two_tasks@1/moe", "two_tasks@1/b"}));
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "spaces/base/rng.hpp"
 #include "spaces/ir/interpreter.hpp"
+#include "tests/oracle/random_network.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 
 namespace cosearch {
@@ -117,17 +118,6 @@ TEST(JobGraph, BadBatchAndMalformedNetworksAreReasonsNotCrashes) {
   EXPECT_NE(result.error().reason.find("head"), std::string::npos) << result.error().reason;
 }
 
-/// Two tasks behind one mixture.
-graph::NetworkGraph two_tasks() {
-  graph::Builder builder("two_tasks", {6, 4});
-  const int trunk = builder.then("moe", graph::MoeFfn{.experts = 3, .top_k = 1, .hidden = 5, .tasks = 2});
-  const int first = builder.then("a", graph::Linear{{2}, {}, true});
-  const int second = builder.add("b", graph::Linear{{3}, {}, true}, {trunk});
-  graph::NetworkGraph network = std::move(builder).finish();
-  network.outputs = {first, second};
-  return network;
-}
-
 /// Multiply-accumulates of an expert's first product: its tokens * 4 * 5.
 std::vector<std::int64_t> tokens_of_experts(const JobWorkload& job) {
   std::vector<std::int64_t> tokens(3, 0);
@@ -142,7 +132,7 @@ std::vector<std::int64_t> tokens_of_experts(const JobWorkload& job) {
 }
 
 TEST(JobGraph, ExpertsGetTheTokensOfTheEvidence) {
-  Job job{two_tasks(), graph::Phase::inference, 2, {}, {1}, std::nullopt};
+  Job job{oracle::two_tasks(), graph::Phase::inference, 2, {}, {1}, std::nullopt};
   EXPECT_EQ(tokens_of_experts(job_workload(job).value()), (std::vector<std::int64_t>{4, 4, 4}));
   job.evidence = Evidence{{{"moe.tokens", {0.0, 1.5, 4.5}}}};
   EXPECT_EQ(tokens_of_experts(job_workload(job).value()), (std::vector<std::int64_t>{0, 3, 9}));
@@ -151,7 +141,7 @@ TEST(JobGraph, ExpertsGetTheTokensOfTheEvidence) {
 }
 
 TEST(JobGraph, TasksThatRouteTokensAreJobsOfTheirOwn) {
-  const Job job{two_tasks(), graph::Phase::inference, 1, {}, {}, std::nullopt};
+  const Job job{oracle::two_tasks(), graph::Phase::inference, 1, {}, {}, std::nullopt};
   EXPECT_FALSE(job_workload(job).has_value());
   const std::vector<Job> jobs = task_jobs(job);
   ASSERT_EQ(jobs.size(), 2U);

@@ -252,6 +252,17 @@ graph::NetworkGraph small_mixture() {
   return std::move(b).finish();
 }
 
+graph::NetworkGraph two_tasks() {
+  using namespace graph;
+  Builder b{"two_tasks", {6, 4}};
+  const int trunk = b.then("moe", MoeFfn{.experts = 3, .top_k = 1, .hidden = 5, .tasks = 2});
+  const int first = b.then("a", Linear{.out_factors = {2}});
+  const int second = b.add("b", Linear{.out_factors = {3}}, {trunk});
+  NetworkGraph network = std::move(b).finish();
+  network.outputs = {first, second};
+  return network;
+}
+
 graph::NetworkGraph small_transformer() {
   using namespace graph;
   Builder b{"small_transformer", {6, 6, 2}};

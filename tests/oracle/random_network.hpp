@@ -25,6 +25,8 @@ inline constexpr std::size_t kOperatorKinds = std::variant_size_v<graph::Op>;
 [[nodiscard]] graph::NetworkGraph small_u_net();
 /// Five tokens of 4 features, a mixture of 4 experts of which each token chooses 2, 3 classes.
 [[nodiscard]] graph::NetworkGraph small_mixture();
+/// Two tasks behind one mixture of three experts, "moe", that routes by task: outputs "a" and "b".
+[[nodiscard]] graph::NetworkGraph two_tasks();
 /// A transformer of one block on a 6 x 6 x 2 image with 3 classes.
 [[nodiscard]] graph::NetworkGraph small_transformer();
 

@@ -6,12 +6,12 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <utility>
 
 #include "experiments/export/registry.hpp"
 #include "spaces/base/config_error.hpp"
 #include "spaces/catalog/networks.hpp"
 #include "tests/experiments/tiny_campaign.hpp"
+#include "tests/oracle/random_network.hpp"
 
 namespace cosearch {
 namespace {
@@ -98,14 +98,9 @@ TEST(Design, ErrorsHavePointersFromTheRoot) {
 }
 
 TEST(Design, RoutingOfEveryTaskIsCheckedAndComesBack) {
-  graph::Builder builder("tasks", {8, 4});
-  const int trunk = builder.then("moe", graph::MoeFfn{.experts = 2, .top_k = 1, .hidden = 8, .tasks = 2});
-  const int first = builder.add("first", graph::Linear{{3}, {}, true}, {trunk});
-  const int second = builder.add("second", graph::Linear{{5}, {}, true}, {trunk});
   Design design = some_design();
-  design.networks = {std::move(builder).finish()};
-  design.networks[0].outputs = {first, second};
-  design.routing = {{{"moe.tokens_0", {5.0, 3.0}}, {"moe.tokens_1", {0.5, 7.5}}}};
+  design.networks = {oracle::two_tasks()};
+  design.routing = {{{"moe.tokens_0", {5.0, 1.0, 0.0}}, {"moe.tokens_1", {0.5, 0.0, 5.5}}}};
   const json written = json::parse(to_json(design, "").dump());
   EXPECT_EQ(design_from_json(written).routing, design.routing);
   const auto error_with = [&](const std::string& name, const json& counts) {
@@ -113,9 +108,9 @@ TEST(Design, RoutingOfEveryTaskIsCheckedAndComesBack) {
     changed["routing"][0][name] = counts;
     return error_of(changed);
   };
-  EXPECT_THAT(error_with("moe.tokens_1", {-5, 1}), HasSubstr("/routing/0: tokens per expert of node \"moe\""));
-  EXPECT_THAT(error_with("moe.tokens_0", {1, 2, 3}), HasSubstr("3 counts for 2 experts"));
-  EXPECT_THAT(error_with("moe.tokens_2", {1, 2}), HasSubstr("/routing/0/moe.tokens_2: no mixture of the network"));
+  EXPECT_THAT(error_with("moe.tokens_1", {-5, 1, 1}), HasSubstr("/routing/0: tokens per expert of node \"moe\""));
+  EXPECT_THAT(error_with("moe.tokens_0", {1, 2}), HasSubstr("2 counts for 3 experts"));
+  EXPECT_THAT(error_with("moe.tokens_2", {1, 2, 3}), HasSubstr("/routing/0/moe.tokens_2: no mixture of the network"));
 }
 
 TEST(ExportJson, WritesTheDesignAndSaysWhenThereAreNoWeights) {

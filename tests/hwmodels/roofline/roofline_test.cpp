@@ -10,6 +10,7 @@
 #include "hwmodels/job_graph.hpp"
 #include "hwmodels/layers.hpp"
 #include "tests/hwmodels/temporary_data.hpp"
+#include "tests/oracle/random_network.hpp"
 #include "tests/spaces/program/reference_networks.hpp"
 
 namespace cosearch {
@@ -67,13 +68,7 @@ TEST(Roofline, StridedReadsCountTheElementsThatAreTouched) {
 }
 
 TEST(Roofline, SaysThatBatchNormsAreFoldedOnlyWhereThereAreSome) {
-  graph::Builder builder("two", {8, 4});
-  const int trunk = builder.then("moe", graph::MoeFfn{.experts = 2, .top_k = 1, .hidden = 8, .tasks = 2});
-  const int first = builder.add("first", graph::Linear{{3}, {}, true}, {trunk});
-  const int second = builder.add("second", graph::Linear{{5}, {}, true}, {trunk});
-  graph::NetworkGraph tasks = std::move(builder).finish();
-  tasks.outputs = {first, second};
-  for (const Job& job : task_jobs({tasks})) {
+  for (const Job& job : task_jobs({oracle::two_tasks()})) {
     EXPECT_EQ(evaluate({}, job).notes, std::vector<std::string>{}) << "nodes of other tasks are left out, that is all";
   }
   graph::Builder normed("normed", {8, 8, 3});
