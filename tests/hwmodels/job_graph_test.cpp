@@ -153,7 +153,7 @@ TEST(JobGraph, TasksThatRouteTokensAreJobsOfTheirOwn) {
 }
 
 TEST(JobGraph, EachTaskIsAJobWhateverTasksShare) {
-  graph::NetworkGraph network = two_tasks();
+  graph::NetworkGraph network = oracle::two_tasks();
   std::get<graph::MoeFfn>(network.nodes[1].op).tasks = 1;
   const Job job{network, graph::Phase::inference, 1, {}, {}, std::nullopt};
   EXPECT_EQ(task_jobs(job).size(), 1U);
@@ -165,7 +165,7 @@ TEST(JobGraph, EachTaskIsAJobWhateverTasksShare) {
 }
 
 TEST(JobGraph, WeightsThatTasksOfANetworkShareAreCountedOnce) {
-  const Job job{two_tasks(), graph::Phase::inference, 1, {}, {}, std::nullopt};
+  const Job job{oracle::two_tasks(), graph::Phase::inference, 1, {}, {}, std::nullopt};
   const double router = 4 * 3;
   const double experts = 3 * (4 * 5 + 5 + 5 * 4 + 4);
   const double first = 4 * 2 + 2;
