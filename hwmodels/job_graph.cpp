@@ -111,6 +111,10 @@ std::vector<double> job_params(std::span<const Job> jobs) {
     }
     tasks.insert(own.begin(), own.end());
     double& sum = params.emplace_back(0.0);
+    if (own.size() == network.outputs.size() && !graph::routes_by_task(network)) {
+      sum = static_cast<double>(graph::total_counts(network).parameters);  // nobody shares them: the quick way
+      continue;
+    }
     for (const int task : own) {
       for (const graph::WeightSpec& weight : graph::weights(graph::task_network(network, task))) {
         sum += weight.trainable && counted.insert(weight.name).second ? static_cast<double>(weight.elements()) : 0.0;
